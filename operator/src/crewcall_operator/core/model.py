@@ -1,0 +1,211 @@
+"""The words of a decision: what is wanted of a pool, what was seen, and what was decided.
+
+Pure values, no behaviour beyond sums. Durations in seconds, sizes in jobs or replicas.
+`Policy` comes from a WorkerPool's spec (`api.spec`), `Observation` from Redis, `Decision` from `decide`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What the operator may do to a pool."""
+
+    AUTO = "Auto"
+    RECOMMEND = "Recommend"
+    PAUSED = "Paused"
+
+
+class PolicyType(StrEnum):
+    """The unit of one scaling policy, as in the HPA's `HPAScalingPolicy.type`."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+class SelectPolicy(StrEnum):
+    """Which of several policies binds, as in the HPA's `HPAScalingRules.selectPolicy`."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+class FallbackPolicy(StrEnum):
+    """What to do once Redis has been silent for `Fallback.after`."""
+
+    HOLD = "Hold"
+    REPLICAS = "Replicas"
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did. One word serves the condition, Event, metric, log and test."""
+
+    ACTIVATED = "Activated"
+    BACKLOG_DRAIN = "BacklogDrain"
+    BACKLOG_FELL = "BacklogFell"
+    STEADY_LOAD = "SteadyLoad"
+    IDLE = "Idle"
+    COOLDOWN = "Cooldown"
+    WITHIN_TOLERANCE = "WithinTolerance"
+    SCALE_UP_STABILIZED = "ScaleUpStabilized"
+    SCALE_DOWN_STABILIZED = "ScaleDownStabilized"
+    SCALE_UP_LIMIT = "ScaleUpLimit"
+    SCALE_DOWN_LIMIT = "ScaleDownLimit"
+    TOO_FEW_REPLICAS = "TooFewReplicas"
+    TOO_MANY_REPLICAS = "TooManyReplicas"
+    PINNED = "Pinned"
+    PAUSED = "Paused"
+    REDIS_UNAVAILABLE = "RedisUnavailable"
+    FALLBACK = "Fallback"
+    TARGET_NOT_AVAILABLE = "TargetNotAvailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue a pool works on. One of its jobs counts as `weight` jobs."""
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogPerReplica:
+    """Keep at most `jobs` outstanding (weighted) jobs for each replica."""
+
+    jobs: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLatency:
+    """Have 95 % of jobs start within `seconds` of being ready."""
+
+    seconds: float
+
+
+Target = BacklogPerReplica | QueueLatency
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPolicy:
+    """At most `value` pods, or `value` percent, within any `period` seconds."""
+
+    type: PolicyType
+    value: int
+    period: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingRules:
+    """One direction of `behavior`. With no policies the step is not limited."""
+
+    stabilization: float = 0.0
+    policies: tuple[ScalingPolicy, ...] = ()
+    select: SelectPolicy = SelectPolicy.MAX
+    tolerance: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """The HPA's `behavior`: same names and meaning, other defaults (up at once, down after a minute)."""
+
+    scale_up: ScalingRules = ScalingRules()
+    scale_down: ScalingRules = ScalingRules(stabilization=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """After `after` seconds without an observation: hold, or go to `replicas`."""
+
+    after: float = 300.0
+    policy: FallbackPolicy = FallbackPolicy.HOLD
+    replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything about a pool that a decision needs to know."""
+
+    queues: tuple[Queue, ...]
+    max_replicas: int
+    target: Target
+    min_replicas: int = 0
+    behavior: Behavior = Behavior()
+    cooldown: float = 120.0
+    fallback: Fallback = Fallback()
+    mode: Mode = Mode.AUTO
+    pinned: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """One queue at one moment, in jobs; the age in seconds, None where no job is ready or its age is unreadable."""
+
+    name: str
+    ready: int = 0
+    in_flight: int = 0
+    delayed: int = 0
+    dead: int = 0
+    oldest_ready_age: float | None = None
+    is_known: bool = True
+
+    @property
+    def outstanding(self) -> int:
+        """Jobs ready or fetched and not acknowledged: the work that is not done yet."""
+        return self.ready + self.in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at one pool's queues. A look that failed is None instead: that is never zero."""
+
+    queues: tuple[QueueState, ...]
+
+    @property
+    def ready(self) -> int:
+        return sum(queue.ready for queue in self.queues)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(queue.in_flight for queue in self.queues)
+
+    @property
+    def outstanding(self) -> int:
+        return sum(queue.outstanding for queue in self.queues)
+
+    @property
+    def oldest_ready_age(self) -> float | None:
+        return max((queue.oldest_ready_age for queue in self.queues if queue.oldest_ready_age is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The replicas a pool has: `current` asked of the Deployment, `ready` able to work."""
+
+    current: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of a decision: the replicas it arrived at, and why."""
+
+    replicas: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How many replicas there shall be, and why. `steps` retell how it came about; `message` says it in words."""
+
+    replicas: int
+    reason: Reason
+    message: str = field(default="", compare=False)
+    steps: tuple[Step, ...] = field(default=(), compare=False)
+
+    @property
+    def recommended(self) -> int | None:
+        """What the target alone asked for, before any limit; None where nothing was computed."""
+        return self.steps[0].replicas if self.steps else None

@@ -177,7 +177,9 @@ class Observation:
 
     @property
     def oldest_ready_age(self) -> float | None:
-        return max((queue.oldest_ready_age for queue in self.queues if queue.oldest_ready_age is not None), default=None)
+        return max(
+            (queue.oldest_ready_age for queue in self.queues if queue.oldest_ready_age is not None), default=None
+        )
 
 
 @dataclass(frozen=True, slots=True)

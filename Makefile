@@ -1,0 +1,70 @@
+# Crewcall: every command a developer or a user of this checkout needs. `make` alone lists them.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo local test test-slow lint type contracts format bench-reaction images chart kind-up e2e lock clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+demo: $(READY) ## See a pool go 0 -> n -> 0 on an embedded Redis, without a cluster
+	@$(BIN)/python -m examples.demo
+
+##@ Check it
+test: $(READY) ## Run all tests that need no cluster and no Docker
+	@$(BIN)/pytest -m "not slow"
+
+test-slow: $(READY) ## Run the long chaos tests as well
+	@$(BIN)/pytest
+
+lint: $(READY) ## Check style and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+type: $(READY) ## Check types, strictly
+	@$(BIN)/mypy
+
+contracts: $(READY) ## Check which package may import which
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Rewrite the code in the project's format
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+##@ Measure it
+bench-reaction: $(READY) ## Time from 1,000 jobs in an idle pool to 50 replicas asked for
+	@$(BIN)/python -m benchmarks.reaction
+
+##@ Ship it
+images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BASE_IMAGE)
+	@scripts/images
+
+chart: $(READY) ## Lint and render the Helm chart
+	@$(BIN)/pytest tests/chart
+
+kind-up: ## Make a kind cluster with both images loaded (needs Docker)
+	@scripts/kind-up
+
+e2e: $(READY) ## Run the end-to-end tests on the cluster that KUBECONFIG names
+	@$(BIN)/pytest tests/e2e
+
+##@ Keep it
+lock: ## Resolve the dependencies anew into requirements/
+	@scripts/lock
+
+clean: ## Remove the environment and every cache
+	rm -rf $(VENV) .tools build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The environment: everything pinned by hash, then this checkout itself in place.
+$(READY): requirements/dev.lock pyproject.toml
+	@echo "Building the environment in $(VENV) (once; about a minute) ..." >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Crewcall needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,69 @@
+"""Decide: from what was seen and remembered of a pool to the number of replicas it shall have, and why.
+
+Pure: no I/O, no clock. The steps go in one order, and the last one that changed the number gives the reason:
+
+    paused? pinned? blind?  ->  recommend  ->  stabilize  ->  limit_rate  ->  cool_down  ->  bound
+
+What is not known never moves a replica: without an observation the pool keeps what it has, unless its owner asked
+for a fallback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crewcall_operator.core.limits import Limit, Situation, bound, cool_down, limit_rate, stabilize
+from crewcall_operator.core.memory import Memory
+from crewcall_operator.core.model import Decision, FallbackPolicy, Mode, Observation, Policy, Reason, Step
+from crewcall_operator.core.sizing import recommend
+from crewcall_operator.core.wording import sentence
+
+LIMITS: tuple[Limit, ...] = (stabilize, limit_rate, cool_down, bound)
+
+
+def decide(policy: Policy, observed: Observation | None, current: int, memory: Memory, now: float) -> Decision:
+    """How many replicas there shall be where `current` are. `observed` is None where Redis could not be read."""
+    situation = Situation(policy, current, memory, now)
+    steps = tuple(_steps(observed, situation))
+    last = steps[-1]
+    message = sentence(last.reason, steps[0].replicas, observed, situation)
+    return Decision(last.replicas, last.reason, message, steps)
+
+
+def remember(memory: Memory, observed: Observation | None, decision: Decision, now: float) -> Memory:
+    """What the next decision must know of this one. A change of replicas is remembered once it is carried out."""
+    if observed is not None:
+        memory = memory.observing(observed.outstanding, now)
+    return memory.recommending(decision.steps[0].replicas, now)
+
+
+def _steps(observed: Observation | None, at: Situation) -> Iterator[Step]:
+    policy = at.policy
+    if policy.mode is Mode.PAUSED:
+        yield Step(at.current, Reason.PAUSED)
+    elif policy.pinned is not None:
+        yield from _limited(Step(policy.pinned, Reason.PINNED), at, (bound,))
+    elif observed is None:
+        yield from _blind(at)
+    elif (step := recommend(policy, observed, at.current)).reason is Reason.TARGET_NOT_AVAILABLE:
+        yield step
+    else:
+        yield from _limited(step, at, LIMITS)
+
+
+def _blind(at: Situation) -> Iterator[Step]:
+    fallback = at.policy.fallback
+    is_over = at.now - at.memory.observed_at >= fallback.after
+    if fallback.policy is FallbackPolicy.REPLICAS and is_over:
+        yield from _limited(Step(fallback.replicas, Reason.FALLBACK), at, (bound,))
+    else:
+        yield Step(at.current, Reason.REDIS_UNAVAILABLE)
+
+
+def _limited(step: Step, at: Situation, limits: tuple[Limit, ...]) -> Iterator[Step]:
+    yield step
+    for limit in limits:
+        limited = limit(step.replicas, at)
+        if limited.replicas != step.replicas:
+            step = limited
+            yield step

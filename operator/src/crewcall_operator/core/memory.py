@@ -1,0 +1,70 @@
+"""What a pool's next decision must remember of the ones before it.
+
+Pure and immutable: each function returns the memory that follows. Times are seconds on one clock.
+A run of equal recommendations is kept as one entry, so that an hour of steady load is one entry, not thousands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+#: The longest window or period that `behavior` admits, in seconds; what is older is forgotten.
+HORIZON = 3600.0
+
+
+class Recommendation(NamedTuple):
+    """The target asked for `replicas`, last at `until`."""
+
+    until: float
+    replicas: int
+
+
+class Change(NamedTuple):
+    """At `at` the replicas were changed by `delta`."""
+
+    at: float
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`observed_at` is when Redis last answered, `busy_at` when work was last outstanding."""
+
+    recommendations: tuple[Recommendation, ...]
+    observed_at: float
+    busy_at: float
+    changes: tuple[Change, ...] = ()
+
+    @classmethod
+    def beginning(cls, now: float, current: int) -> Memory:
+        """Start from what runs: as if it had just been recommended, so that a restart never scales down at once."""
+        return cls(recommendations=(Recommendation(now, current),), observed_at=now, busy_at=now)
+
+    def highest_since(self, cutoff: float, at_least: int) -> int:
+        """The highest recommendation after `cutoff`, or `at_least` if that is higher."""
+        return max([at_least, *(r.replicas for r in self.recommendations if r.until > cutoff)])
+
+    def lowest_since(self, cutoff: float, at_most: int) -> int:
+        """The lowest recommendation after `cutoff`, or `at_most` if that is lower."""
+        return min([at_most, *(r.replicas for r in self.recommendations if r.until > cutoff)])
+
+    def added_since(self, cutoff: float) -> int:
+        """Replicas added after `cutoff` less those removed: what undone gives the replicas at `cutoff`."""
+        return sum(change.delta for change in self.changes if change.at > cutoff)
+
+    def recommending(self, replicas: int, now: float) -> Memory:
+        """Remember what the target alone asked for."""
+        kept = tuple(r for r in self.recommendations if r.until > now - HORIZON)
+        if kept and kept[-1].replicas == replicas:
+            kept = kept[:-1]
+        return replace(self, recommendations=(*kept, Recommendation(now, replicas)))
+
+    def observing(self, outstanding: int, now: float) -> Memory:
+        """Remember that Redis answered."""
+        return replace(self, observed_at=now, busy_at=now if outstanding else self.busy_at)
+
+    def changing(self, delta: int, now: float) -> Memory:
+        """Remember a change of replicas that was carried out."""
+        kept = tuple(change for change in self.changes if change.at > now - HORIZON)
+        return replace(self, changes=(*kept, Change(now, delta)))

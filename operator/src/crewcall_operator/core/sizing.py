@@ -1,0 +1,54 @@
+"""Sizing: how many replicas a pool's target asks for, before any limit.
+
+Pure. Outstanding work counts (ready and fetched), not the length of the list: a worker that has fetched a queue
+into its buffer leaves the list empty and the work undone. Limits on the answer belong to `decide`.
+
+`backlogPerReplica` is plain arithmetic, as the HPA does it for an External metric with an AverageValue
+(kubernetes/pkg/controller/podautoscaler/replica_calculator.go, GetExternalPerPodMetricReplicas).
+"""
+
+from __future__ import annotations
+
+import math
+
+from crewcall_operator.core.model import BacklogPerReplica, Observation, Policy, QueueLatency, Reason, Step
+
+#: Sums of weights such as 0.1 are not exact; a quotient this little above a whole number is that number.
+ROUNDING = 1e-9
+
+
+def recommend(policy: Policy, observed: Observation, current: int) -> Step:
+    """The replicas that the target asks for when `current` are there."""
+    match policy.target:
+        case BacklogPerReplica(jobs):
+            return _by_backlog(policy, weighted_backlog(policy, observed) / jobs, current)
+        case QueueLatency():
+            return Step(current, Reason.TARGET_NOT_AVAILABLE)
+
+
+def weighted_backlog(policy: Policy, observed: Observation) -> float:
+    """Outstanding jobs, each counted with its queue's weight."""
+    weights = {queue.name: queue.weight for queue in policy.queues}
+    return sum(weights[queue.name] * queue.outstanding for queue in observed.queues)
+
+
+def _by_backlog(policy: Policy, need: float, current: int) -> Step:
+    wanted = math.ceil(need - ROUNDING)
+    if wanted != current and current > 0 and _is_tolerated(policy, need / current):
+        return Step(current, Reason.WITHIN_TOLERANCE)
+    return Step(wanted, _direction(wanted, current))
+
+
+def _is_tolerated(policy: Policy, ratio: float) -> bool:
+    up, down = policy.behavior.scale_up.tolerance, policy.behavior.scale_down.tolerance
+    return 1.0 - down <= ratio <= 1.0 + up
+
+
+def _direction(wanted: int, current: int) -> Reason:
+    if wanted == 0:
+        return Reason.IDLE
+    if current == 0:
+        return Reason.ACTIVATED
+    if wanted > current:
+        return Reason.BACKLOG_DRAIN
+    return Reason.BACKLOG_FELL if wanted < current else Reason.STEADY_LOAD

@@ -1,0 +1,55 @@
+"""A decision in words, for the Event, the condition and the terminal: one sentence for each reason.
+
+Pure. The sentences hold figures that change from tick to tick; to tell whether a decision changed, compare its
+replicas and reason, never its words.
+"""
+
+from __future__ import annotations
+
+from crewcall_operator.core.limits import Situation
+from crewcall_operator.core.model import BacklogPerReplica, Observation, Reason
+
+SENTENCES = {
+    Reason.ACTIVATED: "{backlog}; {wanted} replicas at {target}",
+    Reason.BACKLOG_DRAIN: "{backlog}; {wanted} replicas at {target}",
+    Reason.BACKLOG_FELL: "{backlog}; {wanted} replicas suffice at {target}",
+    Reason.STEADY_LOAD: "{backlog}; {wanted} replicas are right at {target}",
+    Reason.IDLE: "nothing is outstanding",
+    Reason.COOLDOWN: "nothing is outstanding; the last replica goes after {cooldown:.0f} s without work",
+    Reason.WITHIN_TOLERANCE: "{backlog}; within the tolerance of {target}",
+    Reason.SCALE_UP_STABILIZED: "{wanted} wanted; fewer were in the last {up_window:.0f} s, going to the fewest",
+    Reason.SCALE_DOWN_STABILIZED: "{wanted} wanted; more were in the last {down_window:.0f} s, staying at the most",
+    Reason.SCALE_UP_LIMIT: "{wanted} wanted; behavior.scaleUp allows no more for now",
+    Reason.SCALE_DOWN_LIMIT: "{wanted} wanted; behavior.scaleDown allows no fewer for now",
+    Reason.TOO_FEW_REPLICAS: "{wanted} wanted; minReplicas is {min}",
+    Reason.TOO_MANY_REPLICAS: "{wanted} wanted; maxReplicas is {max}",
+    Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
+    Reason.PAUSED: "mode is Paused",
+    Reason.REDIS_UNAVAILABLE: "Redis has not answered for {silence:.0f} s; keeping what runs",
+    Reason.FALLBACK: "Redis has not answered for {silence:.0f} s; going to fallback.replicas",
+    Reason.TARGET_NOT_AVAILABLE: "target.queueLatency is not available in this version; set target.backlogPerReplica",
+}
+
+
+def sentence(reason: Reason, wanted: int, observed: Observation | None, at: Situation) -> str:
+    """Say why; `wanted` is what the target alone asked for."""
+    policy = at.policy
+    return SENTENCES[reason].format(
+        wanted=wanted,
+        backlog=_backlog(observed),
+        target=f"{policy.target.jobs:g} each" if isinstance(policy.target, BacklogPerReplica) else "the target",
+        cooldown=policy.cooldown,
+        up_window=policy.behavior.scale_up.stabilization,
+        down_window=policy.behavior.scale_down.stabilization,
+        min=policy.min_replicas,
+        max=policy.max_replicas,
+        silence=at.now - at.memory.observed_at,
+    )
+
+
+def _backlog(observed: Observation | None) -> str:
+    if observed is None:
+        return "backlog unknown"
+    age = observed.oldest_ready_age
+    oldest = "" if age is None else f", oldest {age:.1f} s"
+    return f"{observed.ready} ready{oldest}, {observed.in_flight} in flight"

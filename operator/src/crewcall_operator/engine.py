@@ -1,0 +1,127 @@
+"""The engine: one tick over all pools, observe -> decide -> apply -> report, through the ports.
+
+Pools that share a Redis are looked at together, and each Redis goes at its own pace: one that hangs delays its own
+pools and nobody else's. The engine keeps what the next decision must remember, and nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.memory import Memory
+from crewcall_operator.core.model import Decision, Fleet, Mode, Observation
+from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
+from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
+
+
+@dataclass(slots=True)
+class Engine:
+    """Scales every pool that was `put`, until it is `remove`d."""
+
+    reader: QueueReader
+    scaler: Scaler
+    reporters: Sequence[Reporter]
+    clock: Clock
+    _pools: dict[PoolKey, Pool] = field(default_factory=dict)
+    _memories: dict[str, Memory] = field(default_factory=dict)
+    _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def pools(self) -> Iterable[Pool]:
+        return tuple(self._pools.values())
+
+    def put(self, pool: Pool) -> None:
+        """Take on a new pool, or a changed one; a pool made anew under an old name starts with no memory."""
+        known = self._pools.get(pool.key)
+        if known is not None and known.uid != pool.uid:
+            self.suspend(pool.key)
+        self._pools[pool.key] = pool
+
+    def suspend(self, key: PoolKey) -> None:
+        """Scale this pool no more; what runs its workers stays as it is."""
+        pool = self._pools.pop(key, None)
+        if pool is not None:
+            self._memories.pop(pool.uid, None)
+
+    async def remove(self, key: PoolKey) -> None:
+        """The pool is gone: let go of what ran it and of all that was kept."""
+        pool = self._pools.get(key)
+        self.suspend(key)
+        for reporter in self.reporters:
+            reporter.forget(key)
+        if pool is not None:
+            await self.scaler.release(pool)
+
+    async def run(self, interval: float) -> None:
+        """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
+        try:
+            while True:
+                next_tick = self.clock() + interval
+                self._start_lanes()
+                await asyncio.sleep(max(0.0, next_tick - self.clock()))
+        finally:
+            await self._stop_lanes()
+
+    async def tick(self) -> None:
+        """Look at every pool once, and wait until all is done."""
+        self._start_lanes()
+        await asyncio.gather(*self._lanes.values())
+
+    def _start_lanes(self) -> None:
+        for finished in [url for url, lane in self._lanes.items() if lane.done()]:
+            self._lanes.pop(finished).result()
+        by_redis = defaultdict(list)
+        for pool in self._pools.values():
+            by_redis[pool.redis.url].append(pool)
+        for url, pools in by_redis.items():
+            if url not in self._lanes:
+                self._lanes[url] = asyncio.create_task(self._tend(pools))
+
+    async def _stop_lanes(self) -> None:
+        for lane in self._lanes.values():
+            lane.cancel()
+        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+        self._lanes.clear()
+
+    async def _tend(self, pools: Sequence[Pool]) -> None:
+        observations = await self.reader.read(pools)
+        await asyncio.gather(*(self._tend_one(pool, observations[pool.key]) for pool in pools))
+
+    async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
+        if self._pools.get(pool.key) is not pool:
+            return  # removed or replaced while Redis was asked: what was seen belongs to the old one
+        report = await self._scaled(pool, answer)
+        for reporter in self.reporters:
+            reporter.report(report)
+
+    async def _scaled(self, pool: Pool, answer: Observation | QueueUnavailable) -> Report:
+        now = self.clock()
+        observed, unavailable = (answer, None) if isinstance(answer, Observation) else (None, answer)
+        fleet, decision, failure, applied = None, None, None, False
+        try:
+            fleet = await self.scaler.ensure(pool)
+            decision = self._decide(pool, observed, fleet.current, now)
+            applied = await self._apply(pool, fleet, decision.replicas)
+        except TargetUnavailable as error:
+            failure = error
+        return Report(pool, now, observed, unavailable, fleet, decision, applied, failure)
+
+    def _decide(self, pool: Pool, observed: Observation | None, current: int, now: float) -> Decision:
+        memory = self._memories.get(pool.uid) or Memory.beginning(now, current)
+        decision = decide(pool.policy, observed, current, memory, now)
+        if self._pools.get(pool.key) is pool:
+            self._memories[pool.uid] = remember(memory, observed, decision, now)
+        return decision
+
+    async def _apply(self, pool: Pool, fleet: Fleet, replicas: int) -> bool:
+        if replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
+            return False
+        await self.scaler.scale(pool, fleet, replicas)
+        if pool.uid in self._memories:
+            self._memories[pool.uid] = self._memories[pool.uid].changing(replicas - fleet.current, self.clock())
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,16 +31,30 @@ class TargetUnavailable(CrewcallError):
         self.reason = reason
 
 
+class ApiError(CrewcallError):
+    """The Kubernetes API server refused a request, or did not answer: then `status` is None."""
+
+    def __init__(self, status: int | None, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a spec: where it is, what was found there, and what is allowed."""
+    """One thing wrong with a spec: where it is, what was found there, and what is allowed.
+
+    `value` is None where there is none, or where it must not be shown because it may hold a secret.
+    """
 
     path: str
     value: object
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.path}: is {self.value!r}; {self.allowed}"
+        if self.value is None:
+            return f"{self.path}: {self.allowed}"
+        shown = json.dumps(self.value, default=repr)
+        return f"{self.path}: is {shown if len(shown) <= 60 else shown[:59] + '…'}; {self.allowed}"
 
 
 class InvalidSpec(CrewcallError):

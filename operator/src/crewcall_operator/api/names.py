@@ -10,7 +10,7 @@ from typing import Final
 
 GROUP: Final = "crewcall.dev"
 VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
+API_VERSION: Final = "crewcall.dev/v1alpha1"
 KIND: Final = "WorkerPool"
 PLURAL: Final = "workerpools"
 

@@ -21,7 +21,7 @@ def recommend(policy: Policy, observed: Observation, current: int) -> Step:
     """The replicas that the target asks for when `current` are there."""
     match policy.target:
         case BacklogPerReplica(jobs):
-            return _by_backlog(policy, weighted_backlog(policy, observed) / jobs, current)
+            return _by_backlog(policy, jobs, observed, current)
         case QueueLatency():
             return Step(current, Reason.TARGET_NOT_AVAILABLE)
 
@@ -32,9 +32,12 @@ def weighted_backlog(policy: Policy, observed: Observation) -> float:
     return sum(weights[queue.name] * queue.outstanding for queue in observed.queues)
 
 
-def _by_backlog(policy: Policy, need: float, current: int) -> Step:
-    wanted = math.ceil(need - ROUNDING)
-    if wanted != current and current > 0 and _is_tolerated(policy, need / current):
+def _by_backlog(policy: Policy, jobs: float, observed: Observation, current: int) -> Step:
+    backlog = weighted_backlog(policy, observed)
+    # However little its weight: with no replica at all it would never be done.
+    least = 1 if observed.outstanding else 0
+    wanted = max(least, math.ceil(backlog / jobs - ROUNDING))
+    if wanted != current and current > 0 and _is_tolerated(policy, backlog / (jobs * current)):
         return Step(current, Reason.WITHIN_TOLERANCE)
     return Step(wanted, _direction(wanted, current))
 

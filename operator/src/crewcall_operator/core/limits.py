@@ -40,10 +40,12 @@ def stabilize(wanted: int, at: Situation) -> Step:
 
 
 def limit_rate(wanted: int, at: Situation) -> Step:
-    """No further in one period than the direction's policies admit."""
-    if wanted > at.current:
-        return Step(min(wanted, _highest(at)), Reason.SCALE_UP_LIMIT)
-    return Step(max(wanted, _lowest(at)) if wanted < at.current else wanted, Reason.SCALE_DOWN_LIMIT)
+    """No further in one period than the direction's policies admit; bounds that are no wider hold in their place."""
+    if wanted > at.current and (highest := _highest(at)) < at.policy.max_replicas:
+        return Step(min(wanted, highest), Reason.SCALE_UP_LIMIT)
+    if wanted < at.current and (lowest := _lowest(at)) > at.policy.min_replicas:
+        return Step(max(wanted, lowest), Reason.SCALE_DOWN_LIMIT)
+    return Step(wanted, Reason.SCALE_UP_LIMIT)
 
 
 def cool_down(wanted: int, at: Situation) -> Step:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import redis
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
+from crewcall_operator.core.model import BacklogPerReplica, Policy, Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,19 @@ class RedisServer:
 
 @contextmanager
 def emptied(server: EmbeddedRedis) -> Iterator[RedisServer]:
-    """Lend the server to one test: all data, statistics and users of an earlier one are gone."""
+    """Lend the server to one test: all data and statistics of an earlier one are gone."""
     with redis.Redis.from_url(server.url, decode_responses=True) as client:
         client.flushall()
         client.config_resetstat()
         yield RedisServer(url=server.url, client=client)
+
+
+def a_pool(url: str, *queues: str, name: str = "pool", namespace: str = "dramatiq") -> Pool:
+    """A pool on these queues; nothing else about it matters to who reads it."""
+    return Pool(
+        key=PoolKey("shop", name),
+        uid=name,
+        generation=1,
+        redis=RedisSource(url, namespace),
+        policy=Policy(queues=tuple(Queue(queue) for queue in queues), max_replicas=10, target=BacklogPerReplica(20)),
+    )

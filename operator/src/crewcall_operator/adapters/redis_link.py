@@ -1,0 +1,124 @@
+"""One connection to one Redis, on which read-only scripts run; every error of Redis is put in words here.
+
+Works with Redis from 6.0 on and any Valkey. A link that failed connects anew with the next call: no back-off, as
+callers come back at their own pace. What the scripts read, and what it means, belongs to `redis_queues`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import redis.exceptions as failed
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from crewcall_operator.errors import QueueUnavailable
+
+
+class RedisLink:
+    """At most one connection to the Redis at `url`, made when it is first needed. `endpoint` holds no password."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        """`timeout` in seconds, for connecting and answering together. Raises `QueueUnavailable` on a bad URL."""
+        # One retry, at once: a connection that has died since the last call is found out by using it.
+        once = Retry(NoBackoff(), 1)
+        try:
+            self._pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=1,
+                timeout=None,
+                retry=once,
+                protocol=2,
+                decode_responses=True,
+                encoding_errors="replace",
+            )
+            self._pool.connection_class(**self._pool.connection_kwargs)  # knows every option in the URL, or says so
+        except (ValueError, TypeError):
+            # Without the parser's own words: where a password holds a "/", they repeat a part of it.
+            raise QueueUnavailable("(unreadable URL)", _URLS) from None
+        self.endpoint = _endpoint(self._pool.connection_kwargs)
+        self._client = Redis.from_pool(self._pool)
+        self._timeout = timeout
+        self._command = "EVAL_RO"
+
+    async def run(self, script: str, batches: Sequence[Sequence[str]]) -> list[str | QueueUnavailable]:
+        """Run `script` once for each batch of arguments, all in one round trip; the text that each answers with.
+
+        A batch that Redis refuses is answered by a `QueueUnavailable`; it is raised where none could be asked.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                answers = await self._ask(script, batches)
+        except (failed.RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+        return [self._unavailable(answer) if isinstance(answer, Exception) else str(answer) for answer in answers]
+
+    def refused(self, key: str, said: str) -> QueueUnavailable:
+        """What Redis said when a script asked for `key`, put in words like every other error."""
+        if "WRONGTYPE" in said:
+            return QueueUnavailable(self.endpoint, _WRONG_TYPE.format(key=key))
+        if "permission" in said:
+            return self._unavailable(failed.NoPermissionError(said))
+        return QueueUnavailable(self.endpoint, f'asked for "{key}", it answered: {said}')
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._pool.aclose()
+
+    async def _ask(self, script: str, batches: Sequence[Sequence[str]]) -> list[Any]:
+        # Not EVALSHA: 2 KB sent with 100 queues cost microseconds, and nothing has to be loaded, lost and loaded again.
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for arguments in batches:
+                # As arguments, not keys: a key that the user may not read shall fail itself, not the whole script.
+                pipeline.execute_command(self._command, script, 0, *arguments)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        if self._command == "EVAL_RO" and any(_is_unknown_command(answer) for answer in answers):
+            self._command = "EVAL"  # Redis 6: the same script, without the server's own guard against writing
+            return await self._ask(script, batches)
+        return answers
+
+    def _unavailable(self, error: Exception) -> QueueUnavailable:
+        for kinds, words in _WORDS:
+            if isinstance(error, kinds):
+                why = words.format(error=str(error).rstrip("."), timeout=self._timeout)
+                return QueueUnavailable(self.endpoint, why)
+        return QueueUnavailable(self.endpoint, f"it answered: {error}")
+
+
+_URLS = (
+    "write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
+    "in a password, percent-encode signs such as / # ? and @."
+)
+_WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
+
+# The first that fits explains; {error} is what Redis or the system said.
+_WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (
+        (failed.AuthenticationError, failed.AuthenticationWrongNumberOfArgsError),
+        "it refuses the user or the password ({error}). Correct them in the pool's Redis URL.",
+    ),
+    ((failed.BusyLoadingError,), "it is still loading its data. Reading resumes by itself."),
+    (
+        (failed.NoPermissionError,),
+        "its user may not do what reading takes ({error}). Grant it: "
+        "+eval_ro +eval +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys ~<namespace>:*.",
+    ),
+    (
+        (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),
+        "it is a Redis Cluster ({error}), on which Dramatiq does not work. Name a Redis that is not.",
+    ),
+    ((TimeoutError, failed.TimeoutError), "no answer within {timeout:g} s. Is it up, and may this host reach it?"),
+    ((failed.ConnectionError, OSError), "no connection ({error}). Is it up, and are host, port and TLS right?"),
+)
+
+
+def _is_unknown_command(answer: object) -> bool:
+    return isinstance(answer, failed.ResponseError) and "unknown command" in str(answer).lower()
+
+
+def _endpoint(options: dict[str, Any]) -> str:
+    where = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+    return f"{where}/{options.get('db') or 0}"

@@ -115,7 +115,7 @@ class Engine:
         memory = self._memories.get(pool.uid) or Memory.beginning(now, current)
         decision = decide(pool.policy, observed, current, memory, now)
         if self._pools.get(pool.key) is pool:
-            self._memories[pool.uid] = remember(memory, observed, decision, now)
+            self._memories[pool.uid] = remember(pool.policy, memory, observed, decision, now)
         return decision
 
     async def _apply(self, pool: Pool, fleet: Fleet, replicas: int) -> bool:

@@ -30,11 +30,11 @@ def decide(policy: Policy, observed: Observation | None, current: int, memory: M
     return Decision(last.replicas, last.reason, message, steps)
 
 
-def remember(memory: Memory, observed: Observation | None, decision: Decision, now: float) -> Memory:
+def remember(policy: Policy, memory: Memory, observed: Observation | None, decision: Decision, now: float) -> Memory:
     """What the next decision must know of this one. A change of replicas is remembered once it is carried out."""
     if observed is not None:
         memory = memory.observing(observed.outstanding, now)
-    return memory.recommending(decision.steps[0].replicas, now)
+    return memory.recommending(decision.steps[0].replicas, now, policy.behavior.longest_window)
 
 
 def _steps(observed: Observation | None, at: Situation) -> Iterator[Step]:

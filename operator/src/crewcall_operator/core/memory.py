@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-#: The longest window or period that `behavior` admits, in seconds; what is older is forgotten.
-HORIZON = 3600.0
+#: The longest period that a scaling policy may have, in seconds, as in the HPA; older changes are forgotten.
+LONGEST_PERIOD = 1800.0
 
 
 class Recommendation(NamedTuple):
@@ -53,9 +53,9 @@ class Memory:
         """Replicas added after `cutoff` less those removed: what undone gives the replicas at `cutoff`."""
         return sum(change.delta for change in self.changes if change.at > cutoff)
 
-    def recommending(self, replicas: int, now: float) -> Memory:
-        """Remember what the target alone asked for."""
-        kept = tuple(r for r in self.recommendations if r.until > now - HORIZON)
+    def recommending(self, replicas: int, now: float, window: float) -> Memory:
+        """Remember what the target alone asked for, and nothing older than `window` seconds."""
+        kept = tuple(r for r in self.recommendations if r.until > now - window)
         if kept and kept[-1].replicas == replicas:
             kept = kept[:-1]
         return replace(self, recommendations=(*kept, Recommendation(now, replicas)))
@@ -66,5 +66,5 @@ class Memory:
 
     def changing(self, delta: int, now: float) -> Memory:
         """Remember a change of replicas that was carried out."""
-        kept = tuple(change for change in self.changes if change.at > now - HORIZON)
+        kept = tuple(change for change in self.changes if change.at > now - LONGEST_PERIOD)
         return replace(self, changes=(*kept, Change(now, delta)))

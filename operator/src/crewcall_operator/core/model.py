@@ -114,6 +114,11 @@ class Behavior:
     scale_up: ScalingRules = ScalingRules()
     scale_down: ScalingRules = ScalingRules(stabilization=60.0)
 
+    @property
+    def longest_window(self) -> float:
+        """For how many seconds a recommendation may matter."""
+        return max(self.scale_up.stabilization, self.scale_down.stabilization)
+
 
 @dataclass(frozen=True, slots=True)
 class Fallback:

@@ -1,11 +1,16 @@
-"""The command line: `crewcall` and what it offers. Each command's options live beside what it runs."""
+"""The command line: `crewcall` and what it offers. What a command does is written elsewhere."""
 
 from __future__ import annotations
 
-import click
+import asyncio
 
+import click
+import kubernetes.config
+
+from crewcall_operator import main as composition
+from crewcall_operator.adapters import log
 from crewcall_operator.local.command import local
-from crewcall_operator.main import operator
+from crewcall_operator.settings import OperatorSettings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CREWCALL"})
@@ -13,11 +18,58 @@ from crewcall_operator.main import operator
 def main() -> None:
     """Call Dramatiq workers when there is work, and let them finish before they go home.
 
-    \b
-    crewcall local -f workerpool.yaml    run a pool on this machine, with processes for pods
-    crewcall operator                    watch WorkerPools in a Kubernetes cluster and scale them
+    Every option can also be given in the environment, as CREWCALL_<COMMAND>_<OPTION>.
+
+    Tab completion: eval "$(_CREWCALL_COMPLETE=bash_source crewcall)", or zsh_source, fish_source.
     """
 
 
-main.add_command(operator)
+@main.command()
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    envvar="CREWCALL_OPERATOR_NAMESPACE",
+    help="Serve only this namespace; may be repeated. Default: all namespaces.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05, max=60.0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks at Redis.",
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Where /metrics, /healthz and /readyz are served; port 0 picks a free one.",
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
+def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_format: str, log_level: str) -> None:
+    """Watch the WorkerPools of a Kubernetes cluster and scale them.
+
+    The cluster is the one this runs in, or the one that KUBECONFIG names.
+    Ctrl-C or SIGTERM stop it; every Deployment then keeps the replicas it has.
+
+    \b
+    kubectl apply -f crds/                         once, to teach the cluster WorkerPools
+    crewcall operator                              then this, anywhere the cluster is reached from
+    kubectl apply -f examples/workerpool.yaml      and a pool
+    """
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{listen!r} is not HOST:PORT, such as 0.0.0.0:8080", param_hint="--listen")
+    log.configure(log_format, log_level)
+    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port))
+    try:
+        asyncio.run(composition.run(settings))
+    except kubernetes.config.ConfigException as error:
+        raise click.ClickException(f"no cluster to work in: {error}\nSet KUBECONFIG, or run it in a pod.") from error
+
+
 main.add_command(local)

@@ -30,10 +30,16 @@ class Engine:
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    ticked_at: float | None = None
 
     @property
     def pools(self) -> Iterable[Pool]:
         return tuple(self._pools.values())
+
+    def knows(self, key: PoolKey, uid: str, generation: int) -> bool:
+        """Whether exactly this generation of this pool is being scaled already."""
+        pool = self._pools.get(key)
+        return pool is not None and (pool.uid, pool.generation) == (uid, generation)
 
     def put(self, pool: Pool) -> None:
         """Take on a new pool, or a changed one; a pool made anew under an old name starts with no memory."""
@@ -61,9 +67,9 @@ class Engine:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
         try:
             while True:
-                next_tick = self.clock() + interval
+                self.ticked_at = self.clock()
                 self._start_lanes()
-                await asyncio.sleep(max(0.0, next_tick - self.clock()))
+                await asyncio.sleep(max(0.0, self.ticked_at + interval - self.clock()))
         finally:
             await self._stop_lanes()
 
@@ -121,7 +127,7 @@ class Engine:
     async def _apply(self, pool: Pool, fleet: Fleet, replicas: int) -> bool:
         if replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
             return False
-        await self.scaler.scale(pool, fleet, replicas)
+        await self.scaler.scale(pool, replicas)
         if pool.uid in self._memories:
             self._memories[pool.uid] = self._memories[pool.uid].changing(replicas - fleet.current, self.clock())
         return True

@@ -39,8 +39,8 @@ class Scaler(Protocol):
         """
         ...
 
-    async def scale(self, pool: Pool, fleet: Fleet, replicas: int) -> None:
-        """Ask for `replicas` in place of `fleet.current`. Raises `TargetUnavailable`."""
+    async def scale(self, pool: Pool, replicas: int) -> None:
+        """Ask for `replicas`, after `ensure` found another number. Raises `TargetUnavailable`."""
         ...
 
     async def release(self, pool: Pool) -> None:

@@ -1,0 +1,51 @@
+"""The parts of the cluster that an operator serves: is it there, and what is in it right now.
+
+Changes come by the watch (`handlers`); this lists, for the start and for what a watch may have missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from crewcall_operator.adapters.kubernetes_api import KubernetesApi
+from crewcall_operator.adapters.log import log
+from crewcall_operator.api.names import API_VERSION, PLURAL
+from crewcall_operator.errors import ApiError
+
+#: Seconds between two tries to reach the API server at the start.
+PAUSE = 1.0
+
+
+class Cluster:
+    """The given namespaces of a cluster, or all of it where none is given."""
+
+    def __init__(self, api: KubernetesApi, namespaces: Sequence[str]) -> None:
+        self._api = api
+        self._within = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
+
+    async def first_look(self) -> list[dict[str, Any]]:
+        """All Deployments, once the API server answers, serves WorkerPools and lets this operator list both."""
+        told = ""
+        while True:
+            try:
+                for within in self._within:
+                    await self._api.get(f"/apis/{API_VERSION}/{within}{PLURAL}", limit="1")
+                return [body async for body in self.deployments()]
+            except ApiError as error:
+                if str(error) != told:
+                    hint = " Is the WorkerPool definition installed? Try kubectl apply -f crds/" * (error.status == 404)
+                    log.warning("waiting for the cluster: %s%s", error, hint)
+                    told = str(error)
+                await asyncio.sleep(PAUSE)
+
+    async def deployments(self) -> AsyncIterator[dict[str, Any]]:
+        for within in self._within:
+            async for body in self._api.list(f"/apis/apps/v1/{within}deployments"):
+                yield body
+
+    async def workerpools(self) -> AsyncIterator[dict[str, Any]]:
+        for within in self._within:
+            async for body in self._api.list(f"/apis/{API_VERSION}/{within}{PLURAL}"):
+                yield body

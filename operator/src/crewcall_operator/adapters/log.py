@@ -1,0 +1,58 @@
+"""The operator's log: one line for each change, and one where a pool goes blind or cannot be scaled, and back.
+
+Text for people or JSON for machines, on stderr. A pool that goes on as before says nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.ports import Report
+
+log = logging.getLogger("crewcall")
+
+
+def configure(form: str, level: str) -> None:
+    """Send all logs to stderr as `text` or `json`; kopf's and aiohttp's only from WARNING on."""
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    json = JsonFormatter(
+        "{asctime}{levelname}{name}{message}",
+        style="{",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(json if form == "json" else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    log.setLevel(level.upper())
+
+
+class LogReporter:
+    """A Reporter that logs changes."""
+
+    def __init__(self) -> None:
+        self._troubles: dict[PoolKey, str] = {}
+
+    def report(self, report: Report) -> None:
+        if report.applied and report.fleet and report.decision:
+            change = f"{report.fleet.current} -> {report.decision.replicas}"
+            log.info("%s: %s %s: %s", report.pool.key, change, report.decision.reason, report.decision.message)
+        self._tell_trouble(report)
+
+    def forget(self, key: PoolKey) -> None:
+        self._troubles.pop(key, None)
+
+    def _tell_trouble(self, report: Report) -> None:
+        key = report.pool.key
+        trouble = str(report.failure or report.unavailable or "")
+        if trouble == self._troubles.get(key, ""):
+            return
+        if trouble:
+            self._troubles[key] = trouble
+            log.warning("%s: %s", key, trouble)
+        else:
+            del self._troubles[key]
+            log.info("%s: back to normal", key)

@@ -1,0 +1,110 @@
+"""What Prometheus scrapes: the latest report of every pool, put into metric families when it asks.
+
+A report costs a tick a few dictionary entries; the families are built at scrape time. What is unknown is absent,
+never zero. `docs/metrics.md` describes each family.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.core.model import QueueState
+from crewcall_operator.ports import Report
+
+QUEUE_GAUGES: dict[str, tuple[str, Callable[[QueueState], float | None]]] = {
+    "crewcall_queue_ready_jobs": ("Jobs waiting in the queue, due now.", lambda queue: queue.ready),
+    "crewcall_queue_in_flight_jobs": ("Jobs fetched and not acknowledged.", lambda queue: queue.in_flight),
+    "crewcall_queue_delayed_jobs": ("Jobs that become ready later.", lambda queue: queue.delayed),
+    "crewcall_queue_dead_jobs": ("Dead letters.", lambda queue: queue.dead),
+    "crewcall_queue_oldest_ready_age_seconds": (
+        "Age of the job at the queue's head.",
+        lambda queue: queue.oldest_ready_age,
+    ),
+}
+
+POOL_GAUGES: dict[str, tuple[str, Callable[[Report], float | None]]] = {
+    "crewcall_pool_current_replicas": (
+        "Replicas asked of the Deployment.",
+        lambda report: report.fleet.current if report.fleet else None,
+    ),
+    "crewcall_pool_ready_replicas": (
+        "Replicas that are ready.",
+        lambda report: report.fleet.ready if report.fleet else None,
+    ),
+    "crewcall_pool_desired_replicas": (
+        "Replicas decided on.",
+        lambda report: report.decision.replicas if report.decision else None,
+    ),
+    "crewcall_pool_redis_up": (
+        "1 where the last look at the pool's Redis succeeded, else 0.",
+        lambda report: report.observation is not None,
+    ),
+    "crewcall_pool_target_up": (
+        "1 where the pool's Deployment could be read and changed, else 0.",
+        lambda report: report.failure is None,
+    ),
+}
+
+
+class PoolMetrics(Collector):
+    """A Reporter that keeps each pool's last report, and a Collector that answers a scrape from them."""
+
+    def __init__(self) -> None:
+        self._reports: dict[PoolKey, Report] = {}
+        self._decisions: Counter[tuple[str, ...]] = Counter()
+        self._changes: Counter[tuple[str, ...]] = Counter()
+
+    def report(self, report: Report) -> None:
+        key, fleet, decision = report.pool.key, report.fleet, report.decision
+        self._reports[key] = report
+        if decision is not None:
+            self._decisions[*key, decision.reason.value] += 1
+        if report.applied and fleet is not None and decision is not None:
+            self._changes[*key, "up" if decision.replicas > fleet.current else "down"] += 1
+
+    def forget(self, key: PoolKey) -> None:
+        self._reports.pop(key, None)
+        for counter in (self._decisions, self._changes):
+            for labels in [labels for labels in counter if labels[:2] == key]:
+                del counter[labels]
+
+    def collect(self) -> Iterable[Metric]:
+        for name, (text, of_queue) in QUEUE_GAUGES.items():
+            yield _gauge(name, text, "queue", self._queue_samples(of_queue))
+        for name, (text, of_pool) in POOL_GAUGES.items():
+            yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in self._reports.items()))
+        yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
+        yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
+
+    def _queue_samples(
+        self, of_queue: Callable[[QueueState], float | None]
+    ) -> Iterable[tuple[tuple[str, ...], float | None]]:
+        for key, report in self._reports.items():
+            for queue in report.observation.queues if report.observation else ():
+                yield (*key, queue.name), of_queue(queue)
+
+
+def _gauge(
+    name: str, text: str, label: str | None, samples: Iterable[tuple[tuple[str, ...], float | None]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=_labels(label))
+    for labels, value in samples:
+        if value is not None:
+            family.add_metric(labels, value)
+    return family
+
+
+def _counter(name: str, text: str, label: str, counts: Counter[tuple[str, ...]]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=_labels(label))
+    for labels, count in counts.items():
+        family.add_metric(labels, count)
+    return family
+
+
+def _labels(extra: str | None) -> tuple[str, ...]:
+    return ("namespace", "pool", extra) if extra else ("namespace", "pool")

@@ -1,0 +1,146 @@
+"""Writes each pool's status and Events to the cluster, rarely and behind the engine's back.
+
+A report is compared with what was last written; what is worth writing waits here, the latest only, until `run` has
+sent it. A write that fails is tried again with whatever is the latest by then. What status and Events say is
+`api.status`'s part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from crewcall_operator.adapters.kubernetes_api import KubernetesApi
+from crewcall_operator.adapters.log import log
+from crewcall_operator.api import status as words
+from crewcall_operator.api.names import API_VERSION, KIND, MANAGER, PLURAL
+from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.errors import ApiError, InvalidSpec
+from crewcall_operator.ports import Clock, Report
+
+#: Seconds before a write that failed is tried again.
+RETRY = 1.0
+
+
+@dataclass(slots=True)
+class Page:
+    """One pool's status: as the cluster has it, and as it shall be (None where nothing waits)."""
+
+    uid: str
+    written: Mapping[str, Any]
+    written_at: float
+    waiting: Mapping[str, Any] | None = None
+
+    @property
+    def latest(self) -> Mapping[str, Any]:
+        return self.written if self.waiting is None else self.waiting
+
+
+@dataclass(slots=True)
+class StatusWriter:
+    """A Reporter; `run` sends what it has found worth writing."""
+
+    api: KubernetesApi
+    wall_clock: Callable[[], datetime]
+    clock: Clock
+    _pages: dict[PoolKey, Page] = field(default_factory=dict)
+    _events: list[tuple[PoolKey, str, tuple[str, str, str]]] = field(default_factory=list)
+    _work: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def adopt(self, key: PoolKey, body: Mapping[str, Any]) -> None:
+        """Begin with the status that the resource has, unless this pool is known already."""
+        uid = body["metadata"]["uid"]
+        if key not in self._pages or self._pages[key].uid != uid:
+            self._pages[key] = Page(uid, body.get("status") or {}, self.clock())
+
+    def report(self, report: Report) -> None:
+        page = self._pages.get(report.pool.key)
+        if page is None:
+            return
+        happening = words.event(report, page.latest)
+        self._put(report.pool.key, words.status(report, page.latest, self.wall_clock()))
+        if happening is not None:
+            self._tell(report.pool.key, happening)
+
+    def reject(self, key: PoolKey, body: Mapping[str, Any], invalid: InvalidSpec) -> None:
+        """Say in status and in one Event each what is wrong with a spec; the same spec is told of once."""
+        page = self._pages[key]
+        new = words.rejected_status(body["metadata"]["generation"], invalid.problems, page.latest, self.wall_clock())
+        if words.is_worth_writing(page.latest, new, 0.0):
+            for problem in invalid.problems:
+                self._tell(key, ("Warning", "InvalidSpec", str(problem)))
+        self._put(key, new)
+
+    def forget(self, key: PoolKey) -> None:
+        self._pages.pop(key, None)
+
+    async def run(self) -> None:
+        """Send what waits, as it comes."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            if not await self.flush():
+                await asyncio.sleep(RETRY)
+                self._work.set()
+
+    async def flush(self) -> bool:
+        """Send all that waits; false where some could not be sent and waits on."""
+        events, self._events = self._events, []
+        waiting = [self._send(key, page) for key, page in self._pages.items() if page.waiting is not None]
+        sent = await asyncio.gather(*waiting, *(self._post(*event) for event in events))
+        return all(sent)
+
+    def _put(self, key: PoolKey, new: Mapping[str, Any]) -> None:
+        page = self._pages[key]
+        if page.waiting is not None or words.is_worth_writing(page.written, new, self.clock() - page.written_at):
+            page.waiting = new
+            self._work.set()
+
+    def _tell(self, key: PoolKey, happening: tuple[str, str, str]) -> None:
+        self._events.append((key, self._pages[key].uid, happening))
+        self._work.set()
+
+    async def _send(self, key: PoolKey, page: Page) -> bool:
+        new = page.waiting or {}
+        # A merge patch leaves what it does not name: name what shall go.
+        gone = dict.fromkeys(page.written.keys() - new.keys())
+        path = f"/apis/{API_VERSION}/namespaces/{key.namespace}/{PLURAL}/{key.name}/status"
+        try:
+            await self.api.patch(path, {"status": {**gone, **new}})
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                self.forget(key)
+                return True
+            log.warning("%s: status not written, trying again: %s", key, error)
+            return False
+        page.written, page.written_at = new, self.clock()
+        if page.waiting is new:
+            page.waiting = None
+        return page.waiting is None
+
+    async def _post(self, key: PoolKey, uid: str, happening: tuple[str, str, str]) -> bool:
+        kind, reason, message = happening
+        now = self.wall_clock()
+        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{key.name}.", "namespace": key.namespace},
+            "involvedObject": {"apiVersion": API_VERSION, "kind": KIND, **key._asdict(), "uid": uid},
+            "type": kind,
+            "reason": reason,
+            "message": message[:1024],  # the API server refuses a longer one
+            "source": {"component": MANAGER},
+            "firstTimestamp": stamp,
+            "lastTimestamp": stamp,
+            "count": 1,
+        }
+        try:
+            await self.api.create(f"/api/v1/namespaces/{key.namespace}/events", event)
+        except ApiError as error:
+            log.warning("%s: Event %s is lost: %s", key, reason, error)
+        return True

@@ -1,0 +1,97 @@
+"""What kopf calls when the cluster changes: WorkerPools go to the engine, Deployments to the scaler. Thin.
+
+Raw events only (`kopf.on.event`): they put no finalizer and no annotation on anything. All work happens in the
+engine's tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import kopf
+
+from crewcall_operator.adapters.cluster import Cluster
+from crewcall_operator.adapters.deployments import DeploymentScaler
+from crewcall_operator.adapters.log import log
+from crewcall_operator.adapters.status import StatusWriter
+from crewcall_operator.api.names import GROUP, PLURAL, VERSION
+from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.api.spec import read_pool
+from crewcall_operator.engine import Engine
+from crewcall_operator.errors import ApiError, InvalidSpec
+
+#: Seconds between two lists that find what a watch has missed.
+RELIST = 300.0
+
+
+async def spawn(
+    engine: Engine, scaler: DeploymentScaler, status: StatusWriter, namespaces: Sequence[str], stop: asyncio.Event
+) -> Collection[asyncio.Task[None]]:
+    """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set."""
+    return await kopf.spawn_tasks(
+        registry=_registry(engine, scaler, status),
+        settings=_settings(),
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        standalone=True,
+        stop_flag=stop,
+    )
+
+
+async def forget_missed_deletions(cluster: Cluster, engine: Engine) -> None:
+    """Every few minutes, let go of the pools that are gone: kopf never tells of a deletion it missed."""
+    while True:
+        await asyncio.sleep(RELIST)
+        known = engine.pools
+        try:
+            there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
+        except ApiError as error:
+            log.warning("cannot list WorkerPools, trying again in %.0f s: %s", RELIST, error)
+            continue
+        for pool in known:
+            if pool.uid not in there:
+                await engine.remove(pool.key)
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # no list and watch of namespaces and definitions: fewer rights
+    settings.posting.enabled = False  # Events are the status writer's
+    settings.networking.error_backoffs = itertools.repeat(2.0)  # by default 54 s of errors end the operator
+    settings.networking.request_timeout = 30.0
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.queueing.exit_timeout = 0.5
+    settings.process.ultimate_exiting_timeout = 30.0
+    return settings
+
+
+def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(kopf.login_via_client)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
+        body: Mapping[str, Any] = event["object"]
+        key = PoolKey(body["metadata"]["namespace"], body["metadata"]["name"])
+        if event["type"] == "DELETED" or "deletionTimestamp" in body["metadata"]:
+            await engine.remove(key)
+        elif not engine.knows(key, body["metadata"]["uid"], body["metadata"]["generation"]):
+            status.adopt(key, body)
+            try:
+                engine.put(read_pool(body))
+            except InvalidSpec as invalid:
+                engine.suspend(key)
+                status.reject(key, body, invalid)
+
+    @kopf.on.event("apps", "v1", "deployments", registry=registry)
+    async def deployment(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            scaler.lost(event["object"])
+        else:
+            scaler.saw(event["object"])
+
+    return registry

@@ -1,0 +1,132 @@
+"""The composition root of `crewcall operator`: the only place that reads the clock and builds the adapters.
+
+Read on from here to see how one number gets from Redis to a Deployment: `adapters/redis_queues.py`,
+`core/sizing.py`, `core/decide.py`, `engine.py`, `adapters/deployments.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import kopf
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from crewcall_operator import handlers
+from crewcall_operator.adapters import probes
+from crewcall_operator.adapters.cluster import Cluster
+from crewcall_operator.adapters.deployments import DeploymentScaler
+from crewcall_operator.adapters.kubernetes_api import KubernetesApi, load_configuration
+from crewcall_operator.adapters.log import LogReporter, log
+from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.adapters.redis_queues import RedisQueues
+from crewcall_operator.adapters.status import StatusWriter
+from crewcall_operator.engine import Engine
+from crewcall_operator.settings import OperatorSettings
+
+#: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
+STUCK = 30.0
+
+Found = TypeVar("Found")
+
+
+async def run(settings: OperatorSettings) -> None:
+    """Watch and scale until SIGTERM or SIGINT.
+
+    Raises `kubernetes.config.ConfigException` where no cluster is configured.
+    """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    async with AsyncExitStack() as stack:
+        api = KubernetesApi(load_configuration())
+        stack.push_async_callback(api.aclose)
+        reader = RedisQueues(time.time)
+        stack.push_async_callback(reader.aclose)
+        cluster = Cluster(api, settings.namespaces)
+        scaler = DeploymentScaler(api, time.monotonic)
+        status = StatusWriter(api, wall_clock=lambda: datetime.now(UTC), clock=time.monotonic)
+        metrics = PoolMetrics()
+        engine = Engine(reader, scaler, (status, metrics, LogReporter()), time.monotonic)
+        address = await stack.enter_async_context(
+            probes.serve(
+                settings.host,
+                settings.port,
+                _collected(metrics),
+                is_healthy=lambda: engine.ticked_at is None or time.monotonic() - engine.ticked_at < STUCK,
+                is_ready=lambda: engine.ticked_at is not None,
+            )
+        )
+        log.info("serving /metrics, /healthz and /readyz on http://%s", address)
+        deployments = await _unless(stop, cluster.first_look())
+        if deployments is not None:
+            for body in deployments:
+                scaler.saw(body)
+            await _operate(settings, cluster, engine, scaler, status, stop)
+        log.info("stopped; every Deployment keeps the replicas it has")
+
+
+async def _operate(
+    settings: OperatorSettings,
+    cluster: Cluster,
+    engine: Engine,
+    scaler: DeploymentScaler,
+    status: StatusWriter,
+    stop: asyncio.Event,
+) -> None:
+    """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
+    loops = [
+        asyncio.create_task(engine.run(settings.interval)),
+        asyncio.create_task(status.run()),
+        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine)),
+        asyncio.create_task(stop.wait()),
+    ]
+    watched = asyncio.Event()
+    ours = asyncio.all_tasks()
+    tasks = await handlers.spawn(engine, scaler, status, settings.namespaces, watched)
+    _stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
+    watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
+    log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")
+    try:
+        done, _ = await asyncio.wait([*loops, watch], return_when=asyncio.FIRST_COMPLETED)
+        for finished in done:
+            finished.result()
+    finally:
+        await _cancelled(loops)
+        await status.flush()
+        watched.set()
+        await watch
+
+
+async def _unless(stop: asyncio.Event, waiting: Coroutine[None, None, Found]) -> Found | None:
+    """What `waiting` finds, or None where `stop` came first."""
+    task, stopping = asyncio.create_task(waiting), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await _cancelled([stopping])
+        return task.result()
+    await _cancelled([task])
+    return None
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+def _collected(metrics: PoolMetrics) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry

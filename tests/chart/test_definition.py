@@ -1,0 +1,36 @@
+"""The WorkerPool's definition in the chart, and the release's number: the same as everywhere else."""
+
+from __future__ import annotations
+
+import tomllib
+
+import yaml
+from tests.support.chart import CHART, Chart
+
+REPOSITORY = CHART.parents[1]
+SOURCE = REPOSITORY / "crds" / "workerpool.yaml"
+COPY = CHART / "files" / "workerpool.yaml"
+
+
+def test_the_charts_copy_of_the_definition_is_the_definition() -> None:
+    assert COPY.read_text() == SOURCE.read_text(), f"cp {SOURCE} {COPY}"
+
+
+def test_installs_the_definition_unchanged_and_keeps_it_when_the_release_goes(chart: Chart) -> None:
+    written = yaml.safe_load(SOURCE.read_text())
+
+    rendered = chart.render_one("CustomResourceDefinition")
+
+    assert rendered["spec"] == written["spec"]
+    assert rendered["metadata"]["name"] == written["metadata"]["name"]
+    assert rendered["metadata"]["annotations"] == {
+        **written["metadata"].get("annotations", {}),
+        "helm.sh/resource-policy": "keep",
+    }
+
+
+def test_chart_and_operator_are_released_under_one_number() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    chart_file = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert (chart_file["version"], chart_file["appVersion"]) == (project["version"], project["version"])

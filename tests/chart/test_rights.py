@@ -1,0 +1,45 @@
+"""The rights that the operator is given: these and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.chart import NAMESPACE, RELEASE, Chart
+
+RULES = [
+    {"apiGroups": ["crewcall.dev"], "resources": ["workerpools"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["crewcall.dev"], "resources": ["workerpools/status"], "verbs": ["patch"]},
+    {"apiGroups": ["crewcall.dev"], "resources": ["workerpools/finalizers"], "verbs": ["update"]},
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "create", "patch"]},
+    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+]
+
+
+def test_has_these_rights_everywhere_by_default(chart: Chart) -> None:
+    assert [(role["kind"], role["metadata"].get("namespace"), role["rules"]) for role in _roles(chart, [])] == [
+        ("ClusterRole", None, RULES)
+    ]
+
+
+def test_has_the_same_rights_in_the_namespaces_named_and_none_elsewhere(chart: Chart) -> None:
+    assert [
+        (role["kind"], role["metadata"].get("namespace"), role["rules"]) for role in _roles(chart, ["shop", "mail"])
+    ] == [("Role", "shop", RULES), ("Role", "mail", RULES)]
+
+
+def test_binds_each_role_to_the_operators_own_account(chart: Chart) -> None:
+    account = {"kind": "ServiceAccount", "name": "robot", "namespace": NAMESPACE}
+    values = {"watchNamespaces": ["shop"], "serviceAccount": {"name": "robot"}}
+
+    binding = chart.render_one("RoleBinding", values)
+
+    assert binding["metadata"]["namespace"] == "shop"
+    assert binding["subjects"] == [account]
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": RELEASE}
+    assert chart.render_one("Deployment", values)["spec"]["template"]["spec"]["serviceAccountName"] == "robot"
+
+
+def _roles(chart: Chart, namespaces: list[str]) -> list[dict[str, Any]]:
+    rendered = chart.render({"watchNamespaces": namespaces})
+    return [one for one in rendered if one["kind"] in ("Role", "ClusterRole")]

@@ -1,0 +1,63 @@
+"""The chart's values: each documented, each typed, and a wrong one answered before anything is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from tests.support.chart import CHART, Chart, Refused
+
+VALUES = CHART / "values.yaml"
+SCHEMA = CHART / "values.schema.json"
+
+
+def test_every_value_is_in_the_schema_and_every_one_there_has_a_default() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    del schema["properties"]["global"]  # Helm's own, handed down to subcharts
+
+    assert set(_schema_paths(schema)) == set(_value_paths(yaml.safe_load(VALUES.read_text())))
+
+
+def test_the_defaults_satisfy_the_schema() -> None:
+    jsonschema.validate(yaml.safe_load(VALUES.read_text()), json.loads(SCHEMA.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"watchNamespace": ["shop"]}, "watchNamespace"),
+        ({"watchNamespaces": "shop"}, "watchNamespaces"),
+        ({"watchNamespaces": ["Shop"]}, "watchNamespaces.0"),
+        ({"operator": {"interval": 0}}, "operator.interval"),
+        ({"operator": {"logFormat": "xml"}}, "operator.logFormat"),
+        ({"image": {"digest": "sha256:abc"}}, "image.digest"),
+        ({"service": {"port": 65536}}, "service.port"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_path(chart: Chart, values: dict[str, Any], named: str) -> None:
+    # Helm's words changed from one release to the next, and so did a path's separator: hence a pattern.
+    with pytest.raises(Refused, match=named):
+        chart.render(values)
+
+
+def _value_paths(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every value; what the user fills freely (an empty mapping, resources) counts as one."""
+    for name, value in values.items():
+        path = (*above, name)
+        if isinstance(value, dict) and value and path != ("resources",):
+            yield from _value_paths(value, path)
+        else:
+            yield path
+
+
+def _schema_paths(schema: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, part in schema["properties"].items():
+        if "properties" in part:
+            yield from _schema_paths(part, (*above, name))
+        else:
+            yield (*above, name)

@@ -1,0 +1,134 @@
+"""The conditions of a WorkerPool's status: what one tick's Report says of Ready, AbleToScale and the others.
+
+AbleToScale, ScalingActive and ScalingLimited mean what the HPA's mean, and their reasons are the HPA's where it has
+one (kubernetes/pkg/controller/podautoscaler/horizontal.go); else they are the decision's own.
+Whether any of it is new, and since when, is `api.status`'s part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Final, NamedTuple
+
+from crewcall_operator.core.model import Decision, Mode, Reason
+from crewcall_operator.ports import Report
+
+TRUE: Final = "True"
+FALSE: Final = "False"
+UNKNOWN: Final = "Unknown"
+
+INVALID_SPEC: Final = "InvalidSpec"
+
+_HELD_BACK: Final = (Reason.SCALE_UP_STABILIZED, Reason.SCALE_DOWN_STABILIZED, Reason.COOLDOWN)
+_LIMITS: Final = (Reason.SCALE_UP_LIMIT, Reason.SCALE_DOWN_LIMIT, Reason.TOO_FEW_REPLICAS, Reason.TOO_MANY_REPLICAS)
+#: Decisions taken without a look at the backlog: there was nothing to limit.
+_UNSIZED: Final = (Reason.REDIS_UNAVAILABLE, Reason.FALLBACK, Reason.TARGET_NOT_AVAILABLE, Reason.PAUSED)
+
+
+class Condition(NamedTuple):
+    """One condition, without its times."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+def conditions(report: Report, unseen: Sequence[str]) -> tuple[Condition, ...]:
+    """All conditions of one pool; `unseen` are its queues that were never seen in Redis."""
+    return (
+        ready(report),
+        _able_to_scale(report),
+        _scaling_active(report),
+        _scaling_limited(report),
+        _queues_seen(report, unseen),
+    )
+
+
+def rejected(message: str) -> tuple[Condition, ...]:
+    """The conditions of a pool whose spec is wrong as `message` says: nothing of it was looked at."""
+    skipped = "not looked at until the spec is valid"
+    return (
+        Condition("Ready", FALSE, INVALID_SPEC, message),
+        Condition("AbleToScale", UNKNOWN, INVALID_SPEC, skipped),
+        Condition("ScalingActive", FALSE, INVALID_SPEC, "a pool with an invalid spec is not scaled"),
+        Condition("ScalingLimited", UNKNOWN, INVALID_SPEC, skipped),
+        Condition("QueuesSeen", UNKNOWN, INVALID_SPEC, skipped),
+    )
+
+
+def ready(report: Report) -> Condition:
+    """Whether the pool can be looked after; with the one reason for its number of replicas."""
+    if report.failure is not None:
+        return Condition("Ready", FALSE, report.failure.reason, str(report.failure))
+    if report.unavailable is not None:
+        return Condition("Ready", FALSE, _blind_reason(report), str(report.unavailable))
+    reason, message = _decided(report.decision)
+    is_ready = report.decision is not None and report.decision.reason is not Reason.TARGET_NOT_AVAILABLE
+    return Condition("Ready", TRUE if is_ready else FALSE, reason, message)
+
+
+def _able_to_scale(report: Report) -> Condition:
+    if report.failure is not None:
+        return Condition("AbleToScale", FALSE, report.failure.reason, str(report.failure))
+    if report.applied and report.decision is not None:
+        message = f"the replicas were set to {report.decision.replicas}"
+        return Condition("AbleToScale", TRUE, "SucceededRescale", message)
+    held_back = _first(_HELD_BACK, _reasons(report.decision))
+    if held_back is not None:
+        return Condition("AbleToScale", TRUE, held_back, _decided(report.decision)[1])
+    return Condition("AbleToScale", TRUE, "ReadyForNewScale", "the replicas can be changed at any time")
+
+
+def _scaling_active(report: Report) -> Condition:
+    policy = report.pool.policy
+    if policy.mode is not Mode.AUTO:
+        return Condition("ScalingActive", FALSE, "ScalingDisabled", f"mode is {policy.mode.value}")
+    if policy.pinned is not None:
+        return Condition("ScalingActive", FALSE, "ScalingDisabled", f"spec.replicas pins the pool to {policy.pinned}")
+    if report.unavailable is not None:
+        return Condition("ScalingActive", FALSE, _blind_reason(report), str(report.unavailable))
+    if report.decision is None:
+        return Condition("ScalingActive", UNKNOWN, *_decided(None))
+    if report.decision.reason is Reason.TARGET_NOT_AVAILABLE:
+        return Condition("ScalingActive", FALSE, *_decided(report.decision))
+    return Condition("ScalingActive", TRUE, "ValidMetricFound", "the backlog was read from Redis")
+
+
+def _scaling_limited(report: Report) -> Condition:
+    reasons = _reasons(report.decision)
+    limit = _first(_LIMITS, reasons)
+    if limit is not None:
+        return Condition("ScalingLimited", TRUE, limit, _decided(report.decision)[1])
+    if report.decision is None or _first(_UNSIZED, reasons) is not None:
+        return Condition("ScalingLimited", UNKNOWN, _decided(report.decision)[0], "nothing was computed to be limited")
+    return Condition("ScalingLimited", FALSE, "DesiredWithinRange", "the replicas wanted are within every limit")
+
+
+def _queues_seen(report: Report, unseen: Sequence[str]) -> Condition:
+    if report.unavailable is not None:
+        return Condition("QueuesSeen", UNKNOWN, Reason.REDIS_UNAVAILABLE.value, str(report.unavailable))
+    if unseen:
+        names = ", ".join(f'"{name}"' for name in unseen)
+        message = f"never seen in Redis: {names}; right if no job was ever sent there, otherwise check the name"
+        return Condition("QueuesSeen", FALSE, "QueueNeverSeen", message)
+    return Condition("QueuesSeen", TRUE, "AllQueuesSeen", "every queue has been seen in Redis")
+
+
+def _blind_reason(report: Report) -> str:
+    is_fallback = report.decision is not None and report.decision.reason is Reason.FALLBACK
+    return (Reason.FALLBACK if is_fallback else Reason.REDIS_UNAVAILABLE).value
+
+
+def _decided(decision: Decision | None) -> tuple[str, str]:
+    if decision is None:
+        return "NotDecided", "nothing was decided"
+    return decision.reason.value, decision.message
+
+
+def _reasons(decision: Decision | None) -> Set[Reason]:
+    return set() if decision is None else {decision.reason, *(step.reason for step in decision.steps)}
+
+
+def _first(candidates: Sequence[Reason], given: Set[Reason]) -> str | None:
+    return next((reason.value for reason in candidates if reason in given), None)

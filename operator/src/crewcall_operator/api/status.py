@@ -1,0 +1,175 @@
+"""The status of a WorkerPool and the Events about it, built from what one tick found. Pure: no clock, no client.
+
+What is unknown is left out or shown as "?"; it is never zero. Most ticks change nothing but a few numbers, and
+each write costs an API server and comes back as a watch event, so `is_worth_writing` says which are worth it; live
+numbers belong in the metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from crewcall_operator.api.conditions import FALSE, TRUE, Condition, conditions, ready, rejected
+from crewcall_operator.api.deployment import pod_labels
+from crewcall_operator.api.duration import write_duration
+from crewcall_operator.core.model import Mode, Observation, QueueState
+from crewcall_operator.errors import Problem
+from crewcall_operator.ports import Report
+
+Json = dict[str, Any]
+
+UNKNOWN: Final = "?"
+
+REFRESH: Final = 10.0
+"""Seconds between two writes that change nothing but numbers and the words about them."""
+
+MESSAGE_LENGTH: Final = 32_768
+"""The longest message of a condition that the CRD admits, in characters."""
+
+
+def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) -> Json:
+    """The whole status after `report`; `previous` is the one before it, or None."""
+    previous = previous or {}
+    queues = _queues(report.observation, previous)
+    unseen = [queue["name"] for queue in queues if not queue["seen"]]
+    found: Json = {"observedGeneration": report.pool.generation}
+    if report.fleet is not None:
+        found |= {"replicas": report.fleet.current, "readyReplicas": report.fleet.ready}
+    if report.pool.template is not None:
+        found["selector"] = ",".join(f"{label}={value}" for label, value in pod_labels(report.pool).items())
+    return (
+        found
+        | _decided(report, previous, now)
+        | _backlog(report.observation)
+        | {"queues": queues}
+        | _conditions(conditions(report, unseen), report.pool.generation, previous, now)
+    )
+
+
+def rejected_status(
+    generation: int, problems: Sequence[Problem], previous: Mapping[str, Any] | None, now: datetime
+) -> Json:
+    """The status of a pool whose spec is invalid: every problem, and nothing that nobody looks after any more."""
+    message = "; ".join(str(problem) for problem in problems)
+    cut = message if len(message) <= MESSAGE_LENGTH else message[: MESSAGE_LENGTH - 1] + "…"
+    previous = previous or {}
+    found = {"observedGeneration": generation, "queues": _queues(None, previous)}
+    return found | _backlog(None) | _conditions(rejected(cut), generation, previous, now)
+
+
+def is_worth_writing(
+    previous: Mapping[str, Any] | None, new: Mapping[str, Any], seconds_since_last_write: float
+) -> bool:
+    """At once where more than numbers changed; else where they did, and the last write is `REFRESH` ago."""
+    if previous is None or _lasting(previous) != _lasting(new):
+        return True
+    return previous != new and seconds_since_last_write >= REFRESH
+
+
+def event(report: Report, previous: Mapping[str, Any] | None) -> tuple[str, str, str] | None:
+    """The Event (type, reason, message) that this tick is worth; None where nothing new is to tell."""
+    before = {found["type"]: found for found in (previous or {}).get("conditions", ())}
+    now = ready(report)
+    was = before.get("Ready")
+    if report.applied and report.decision is not None:
+        type_ = "Normal" if now.status == TRUE else "Warning"
+        return type_, report.decision.reason.value, f"Scaled {_move(report)}: {report.decision.message}"
+    if now.status == FALSE:
+        is_news = was is None or (was["status"], was["reason"]) != (now.status, now.reason)
+        return ("Warning", now.reason, _kept(report) + now.message) if is_news else None
+    if was is not None and was["status"] == FALSE:
+        return "Normal", now.reason, f"Scaling again: {now.message}"
+    if _is_new_advice(report, previous or {}):
+        return "Normal", now.reason, f"Would scale {_move(report)}: {now.message}"
+    return None
+
+
+def _queues(observation: Observation | None, previous: Mapping[str, Any]) -> list[Json]:
+    """Where Redis could not be read, only which queues it is about, and which of them were seen before."""
+    known = {queue["name"] for queue in previous.get("queues", ()) if queue.get("seen")}
+    if observation is None:
+        return [{"name": queue["name"], "seen": bool(queue.get("seen"))} for queue in previous.get("queues", ())]
+    return [_queue(state, state.name in known) for state in observation.queues]
+
+
+def _queue(state: QueueState, was_seen: bool) -> Json:
+    # Redis drops the keys of an empty queue: one that was seen once counts as seen for good.
+    found: Json = {
+        "name": state.name,
+        "seen": state.is_known or was_seen,
+        "ready": state.ready,
+        "inFlight": state.in_flight,
+        "delayed": state.delayed,
+        "dead": state.dead,
+    }
+    if state.oldest_ready_age is not None:
+        found["oldestAgeSeconds"] = round(state.oldest_ready_age, 1)
+    return found
+
+
+def _backlog(observation: Observation | None) -> Json:
+    if observation is None:
+        return {"backlog": UNKNOWN, "oldest": UNKNOWN}
+    found = {"backlog": str(observation.ready)}
+    if observation.ready:
+        age = observation.oldest_ready_age
+        found["oldest"] = UNKNOWN if age is None else write_duration(age)
+    return found
+
+
+def _decided(report: Report, previous: Mapping[str, Any], now: datetime) -> Json:
+    if report.decision is None or report.fleet is None:
+        return {name: previous[name] for name in ("desiredReplicas", "lastDecision") if name in previous}
+    new = {"from": report.fleet.current, "to": report.decision.replicas, "reason": report.decision.reason.value}
+    last = previous.get("lastDecision") or {}
+    if {name: last.get(name) for name in new} != new:
+        last = {"time": _stamp(now), **new, "message": report.decision.message}
+    return {"desiredReplicas": report.decision.replicas, "lastDecision": last}
+
+
+def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[str, Any], now: datetime) -> Json:
+    before = {(old["type"], old["status"]): old["lastTransitionTime"] for old in previous.get("conditions", ())}
+    return {
+        "conditions": [
+            {
+                **condition._asdict(),
+                "observedGeneration": generation,
+                "lastTransitionTime": before.get((condition.type, condition.status), _stamp(now)),
+            }
+            for condition in found
+        ]
+    }
+
+
+def _lasting(whole: Mapping[str, Any]) -> Json:
+    """The status without numbers that change all the time, and the words that hold such."""
+    kept = {name: value for name, value in whole.items() if name not in ("backlog", "oldest")}
+    kept["queues"] = [(queue["name"], queue.get("seen")) for queue in whole.get("queues", ())]
+    kept["conditions"] = [
+        {**condition, "message": ""} if condition["status"] == TRUE else condition
+        for condition in whole.get("conditions", ())
+    ]
+    return kept
+
+
+def _stamp(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _move(report: Report) -> str:
+    before = report.fleet.current if report.fleet else 0
+    after = report.decision.replicas if report.decision else 0
+    return f"{'up' if after > before else 'down'} from {before} to {after}"
+
+
+def _kept(report: Report) -> str:
+    return f"Kept {report.fleet.current}: " if report.fleet and report.failure is None else ""
+
+
+def _is_new_advice(report: Report, previous: Mapping[str, Any]) -> bool:
+    if report.pool.policy.mode is not Mode.RECOMMEND or report.decision is None or report.fleet is None:
+        return False
+    wanted = report.decision.replicas
+    return wanted not in (report.fleet.current, previous.get("desiredReplicas"))

@@ -49,9 +49,10 @@ def limit_rate(wanted: int, at: Situation) -> Step:
 
 
 def cool_down(wanted: int, at: Situation) -> Step:
-    """Keep the last replica until nothing has been outstanding for the cooldown."""
-    is_cooling = at.current > 0 and at.now - at.memory.busy_at < at.policy.cooldown
-    return Step(1 if wanted == 0 and is_cooling else wanted, Reason.COOLDOWN)
+    """Keep the last replica, where it may go at all, until nothing has been outstanding for the cooldown."""
+    is_last = wanted == 0 and at.current > 0 and at.policy.min_replicas == 0
+    is_cooling = at.now - at.memory.busy_at < at.policy.cooldown
+    return Step(1 if is_last and is_cooling else wanted, Reason.COOLDOWN)
 
 
 def bound(wanted: int, at: Situation) -> Step:

@@ -1,0 +1,65 @@
+"""The command `crewcall local`: its options, and its errors in words. What it runs is imported only when it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+BAD_INPUT = 2
+
+
+@click.command(short_help="Run pools on this machine, with processes for pods.")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="A file of one or several WorkerPools; may be repeated.",
+)
+@click.option(
+    "--redis",
+    "redis_url",
+    metavar="URL",
+    help="The Redis to use. Default: an embedded one that is gone with the command. "
+    "The pools' own spec.redis.url names a host of the cluster and is not used.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05, max=60.0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks at Redis.",
+)
+@click.option("--plain", "is_plain", is_flag=True, help="Write a line for each change, as when this is no terminal.")
+def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_plain: bool) -> None:
+    """Run the pools of the FILEs on this machine, with processes for pods.
+
+    The very engine of the operator, for development machines and single hosts: workers come and go with the backlog.
+    Ctrl-C or SIGTERM drain them, and leave none behind; a second one kills.
+
+    \b
+    crewcall local -f examples/workerpool.yaml                 with a Redis of its own
+    crewcall local -f pool.yaml --redis redis://localhost:6379/0
+    """
+    try:
+        from rich.console import Console
+
+        from crewcall_operator.adapters.embedded_redis import EmbeddedRedisFailed
+        from crewcall_operator.local.files import BadFiles
+        from crewcall_operator.local.run import Options, run
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed. Try: pip install 'crewcall[local]'") from error
+    try:
+        asyncio.run(run(Options(files, redis_url, interval, is_plain), Console()))
+    except BadFiles as error:
+        for line in error.lines:
+            click.echo(line, err=True)
+        sys.exit(BAD_INPUT)
+    except EmbeddedRedisFailed as error:
+        raise click.ClickException(f"{error}\nOr give one with --redis URL.") from error

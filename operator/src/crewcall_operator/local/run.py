@@ -1,0 +1,143 @@
+"""The composition of `crewcall local`: the operator's engine with processes for pods, from start to drained.
+
+The same Engine, RedisQueues and decisions as in a cluster; only the scaler and the reporter are others. The clock and
+the environment are read here and nowhere else on this side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+from crewcall_operator.adapters.launch import launch_of
+from crewcall_operator.adapters.lifeline import Lifeline
+from crewcall_operator.adapters.processes import ProcessScaler
+from crewcall_operator.adapters.redis_queues import RedisQueues
+from crewcall_operator.api.pool import Pool
+from crewcall_operator.engine import Engine
+from crewcall_operator.local.files import on_redis, read_pools
+from crewcall_operator.local.frame import Frame
+from crewcall_operator.local.history import History
+from crewcall_operator.local.stop import Stop
+from crewcall_operator.local.view import LiveView, PlainView, View
+
+REFRESH = 0.25
+REDIS_GRACE = 5.0
+
+Beside = Callable[[str, History], Coroutine[Any, Any, None]]
+"""What runs beside the pools, given the Redis' URL and the history; the run ends when it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for: `interval` in seconds, `redis_url` None for an embedded Redis."""
+
+    files: tuple[Path, ...]
+    redis_url: str | None = None
+    interval: float = 0.5
+    is_plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Redis:
+    url: str
+    name: str
+
+
+async def until_stopped(_url: str, _history: History) -> None:
+    """Nothing beside the pools: the run ends with a signal."""
+    await asyncio.Event().wait()
+
+
+async def run(options: Options, console: Console, beside: Beside = until_stopped) -> None:
+    """Run the pools in `options.files` and show them on `console`; returns once all is drained and gone.
+
+    Raises `BadFiles`, `EmbeddedRedisFailed`, and what `beside` raises.
+    """
+    pools = read_pools(options.files, check=lambda pool: launch_of(pool, os.environ, Path.cwd()))
+    # Signals first: from here on none of them ends this process before all that it has started has ended.
+    with Stop() as stop, Lifeline() as lifeline, _redis(options.redis_url, lifeline) as redis:
+        logs = Path(tempfile.mkdtemp(prefix="crewcall-local-"))
+        history = History(time.monotonic)
+        scaler = ProcessScaler(os.environ, Path.cwd(), logs, lifeline, history.happened, time.monotonic)
+        stop.again = scaler.kill
+        with _view(options, console, redis, logs, history, scaler) as view:
+            refreshing = asyncio.create_task(_refresh(view, scaler, stop))
+            try:
+                await _scale([on_redis(pool, redis.url) for pool in pools], options, scaler, history, stop, beside)
+            finally:
+                stop.request()
+                await scaler.close()
+                refreshing.cancel()
+                view.refresh("Drained; no worker is left.")
+
+
+async def _scale(
+    pools: Sequence[Pool], options: Options, scaler: ProcessScaler, history: History, stop: Stop, beside: Beside
+) -> None:
+    reader = RedisQueues(time.time)
+    engine = Engine(reader, scaler, (history,), time.monotonic)
+    for pool in pools:
+        engine.put(pool)
+    try:
+        await _until_first(engine.run(options.interval), beside(pools[0].redis.url, history), stop.wait())
+    finally:
+        await reader.aclose()
+
+
+async def _until_first(*all_of: Coroutine[Any, Any, object]) -> None:
+    """Run all until one ends; raise what it raised."""
+    tasks = [asyncio.create_task(one) for one in all_of]
+    ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
+@contextmanager
+def _redis(url: str | None, lifeline: Lifeline) -> Iterator[_Redis]:
+    if url is not None:
+        yield _Redis(url, "a Redis that was there")
+        return
+    with EmbeddedRedis() as server:
+        lifeline.hold(server.pid, REDIS_GRACE)
+        yield _Redis(server.url, server.describe())
+
+
+def _view(
+    options: Options, console: Console, redis: _Redis, logs: Path, history: History, scaler: ProcessScaler
+) -> View:
+    shown_url = re.sub(r"//.*@", "//***@", redis.url)  # it may hold a password
+    title = [f"Crewcall local · {redis.name}", f"REDIS_URL={shown_url}", f"The workers' output is in {logs}"]
+    if console.is_terminal and not options.is_plain:
+        return LiveView(console, Frame(title, history, scaler.workers, _wall), time.monotonic)
+    view = PlainView(console, title, _wall)
+    history.follow = view.follow
+    return view
+
+
+async def _refresh(view: View, scaler: ProcessScaler, stop: Stop) -> None:
+    while True:
+        left = scaler.count()
+        workers = "1 worker" if left == 1 else f"{left} workers"
+        view.refresh(
+            f"Draining {workers}; Ctrl-C again kills." if stop.is_requested else "Ctrl-C drains the workers and stops."
+        )
+        await asyncio.sleep(REFRESH)
+
+
+def _wall(at: float) -> float:
+    return time.time() - (time.monotonic() - at)

@@ -1,0 +1,49 @@
+"""The wish to stop, as it comes by signal: the first one asks, every further one insists."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+#: Ctrl-C, `kill`, and a terminal that was closed.
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(slots=True)
+class Stop:
+    """Takes the signals between entering and leaving, in the running loop; `again` is called where one insists."""
+
+    again: Callable[[], None] = lambda: None
+    _requested: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_requested(self) -> bool:
+        return self._requested.is_set()
+
+    def request(self) -> None:
+        """Stop, as the first signal does."""
+        self._requested.set()
+
+    async def wait(self) -> None:
+        """Until it is asked for."""
+        await self._requested.wait()
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        if self.is_requested:
+            self.again()
+        self.request()

@@ -102,6 +102,9 @@ class Engine:
         if self._pools.get(pool.key) is not pool:
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
         report = await self._scaled(pool, answer)
+        known = self._pools.get(pool.key)
+        if known is None or known.uid != pool.uid:
+            return  # reporters were told to forget it, and would remember it for ever
         for reporter in self.reporters:
             reporter.report(report)
 
@@ -127,6 +130,8 @@ class Engine:
     async def _apply(self, pool: Pool, fleet: Fleet, replicas: int) -> bool:
         if replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
             return False
+        if self._pools.get(pool.key) is not pool:
+            return False  # removed or replaced while its target was asked: it may be paused now, or let go of
         await self.scaler.scale(pool, replicas)
         if pool.uid in self._memories:
             self._memories[pool.uid] = self._memories[pool.uid].changing(replicas - fleet.current, self.clock())

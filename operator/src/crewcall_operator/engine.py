@@ -54,9 +54,11 @@ class Engine:
         if pool is not None:
             self._memories.pop(pool.uid, None)
 
-    async def remove(self, key: PoolKey) -> None:
-        """The pool is gone: let go of what ran it and of all that was kept."""
+    async def remove(self, key: PoolKey, uid: str) -> None:
+        """The pool is gone: let go of what ran it and of all that was kept, unless it was made anew meanwhile."""
         pool = self._pools.get(key)
+        if pool is not None and pool.uid != uid:
+            return
         self.suspend(key)
         for reporter in self.reporters:
             reporter.forget(key)

@@ -53,7 +53,7 @@ async def forget_missed_deletions(cluster: Cluster, engine: Engine) -> None:
             continue
         for pool in known:
             if pool.uid not in there:
-                await engine.remove(pool.key)
+                await engine.remove(pool.key, pool.uid)
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -78,7 +78,7 @@ def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) ->
         body: Mapping[str, Any] = event["object"]
         key = PoolKey(body["metadata"]["namespace"], body["metadata"]["name"])
         if event["type"] == "DELETED" or "deletionTimestamp" in body["metadata"]:
-            await engine.remove(key)
+            await engine.remove(key, body["metadata"]["uid"])
         elif not engine.knows(key, body["metadata"]["uid"], body["metadata"]["generation"]):
             status.adopt(key, body)
             try:

@@ -1,0 +1,240 @@
+"""Every write goes through here: what a create or an update may change, and what the server changes itself.
+
+Order and rules: `k8s.io/apiserver/pkg/registry/{rest,generic/registry}` and the strategies of each kind. The server
+keeps for itself uid, creationTimestamp, generation, resourceVersion, deletion and managedFields; a write that
+changes nothing is not a write.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.apiserver import admission, failures, ownership
+from tests.support.apiserver.catalog import CRDS, Catalog
+from tests.support.apiserver.failures import Cause
+from tests.support.apiserver.kinds import Object, Resource
+from tests.support.apiserver.ownership import Manager, Owners
+from tests.support.apiserver.store import Name, Record, Store
+from tests.support.apiserver.structure import drop_nulls, fill, prune
+from tests.support.apiserver.validation import BLOCKING, UNCHECKED
+from tests.support.apiserver.validation import judge as judge_structure
+
+WallClock = Callable[[], datetime]
+SERVER = Manager("apiserver", "Update")
+_KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_CLIENTS = ("name", "generateName", "namespace", "labels", "annotations", "ownerReferences", "finalizers")
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+
+
+@dataclass(slots=True)
+class Writing:
+    """How one write is meant: by whom, to which subresource, whether it counts. `unknown` collects pruned fields."""
+
+    manager: str = "unknown"
+    subresource: str = ""
+    dry_run: bool = False
+    strict: bool = False
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def by(self) -> Manager:
+        return Manager(self.manager, "Update", self.subresource)
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_name(prefix: str) -> str:
+    return prefix + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311  a name, not a secret
+
+
+class Writer:
+    """Creates and replaces objects in a store, as the catalog's kinds allow. `now` is the wall clock."""
+
+    def __init__(self, store: Store, catalog: Catalog, now: WallClock) -> None:
+        self.store = store
+        self.catalog = catalog
+        self._now = now
+
+    def now(self) -> str:
+        return timestamp(self._now())
+
+    def create(
+        self, resource: Resource, namespace: str, body: Object, writing: Writing, owners: Owners | None = None
+    ) -> Record:
+        """Store a new object. Raises the `Failure` that the real server would answer with."""
+        metadata = _clean(body.get("metadata") or {}, {})
+        if metadata.get("namespace", namespace) != namespace:
+            raise failures.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = new_name(metadata["generateName"])
+        if namespace:
+            metadata["namespace"] = namespace
+            self._check_namespace(resource, namespace, metadata.get("name", ""))
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.now()}
+        if resource.counts_generations:
+            metadata["generation"] = 1
+        body["metadata"] = metadata
+        if resource.has_status:
+            body.pop("status", None)
+        body = self._admit(resource, body, None, writing)
+        name = (namespace, metadata["name"])
+        if self.store.get(resource.key, name):
+            raise failures.already_exists(resource, metadata["name"])
+        paths = ownership.fields(body, resource.schema)
+        owned = owners if owners is not None else ownership.record_update({}, writing.by, {}, paths)
+        return self._store(resource, name, body, owned, {}, writing)
+
+    def replace(
+        self, resource: Resource, record: Record, body: Object, writing: Writing, owners: Owners | None = None
+    ) -> Record:
+        """Store `body` in place of what `record` holds. Raises the `Failure` that the real server would answer with."""
+        old = record.object
+        metadata = dict(body.get("metadata") or {})
+        name = (old["metadata"].get("namespace", ""), old["metadata"]["name"])
+        self._check_identity(resource, metadata, old)
+        body = self._restrict({**body, "metadata": _clean(metadata, old["metadata"])}, resource, old, writing)
+        body = self._admit(resource, body, old, writing)
+        kept = body["metadata"]
+        if resource.counts_generations and _specification(body, resource) != _specification(old, resource):
+            kept["generation"] = old["metadata"].get("generation", 0) + 1
+        before, after = (ownership.fields(it, resource.schema) for it in (old, body))
+        owned = owners if owners is not None else ownership.record_update(record.owners, writing.by, before, after)
+        if _same(body, old) and owned == record.owners:
+            return record
+        if kept.get("deletionTimestamp") and not kept.get("finalizers") and not kept.get("deletionGracePeriodSeconds"):
+            return record if writing.dry_run else self.store.remove(resource.key, name)
+        return self._store(resource, name, body, owned, record.owners, writing, old)
+
+    def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
+        record = self.store.get("namespaces", ("", namespace))
+        if record is None:
+            found = self.catalog.find("", "v1", "namespaces")
+            assert found is not None
+            raise failures.not_found(found, namespace)
+        if record.object["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
+            raise failures.forbidden(resource, name, why, [cause])
+
+    def _check_identity(self, resource: Resource, metadata: Object, old: Object) -> None:
+        name, found = old["metadata"]["name"], metadata.get("name") or ""
+        if found != name:
+            why = f"the name of the object ({found}) does not match the name on the URL ({name})"
+            raise failures.bad_request(why if found else "name must be provided")
+        if metadata.get("namespace", old["metadata"].get("namespace")) != old["metadata"].get("namespace"):
+            raise failures.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        if metadata.get("resourceVersion", "") not in ("", "0", old["metadata"]["resourceVersion"]):
+            raise failures.conflict(resource, name)
+        uid = metadata.get("uid", old["metadata"]["uid"])
+        if uid != old["metadata"]["uid"]:
+            raise failures.invalid(
+                resource, name, [failures.invalid_value("metadata.uid", uid, "field is immutable")] * 2
+            )
+        if old["metadata"].get("deletionTimestamp"):
+            added = [it for it in metadata.get("finalizers") or () if it not in old["metadata"].get("finalizers", ())]
+            if added:
+                listed = ", ".join(f'"{it}"' for it in added)
+                why = "no new finalizers can be added if the object is being deleted, found new finalizers []string{"
+                raise failures.invalid(
+                    resource, name, [failures.forbidden_field("metadata.finalizers", f"{why}{listed}}}")]
+                )
+
+    @staticmethod
+    def _restrict(body: Object, resource: Resource, old: Object, writing: Writing) -> Object:
+        """What of `body` a write to this (sub)resource may change; the rest stays as it was."""
+        if writing.subresource == "status":
+            metadata = dict(old["metadata"])
+            if not resource.is_custom:
+                metadata["annotations"] = body["metadata"].get("annotations", {})
+            restricted = {**old, "metadata": _clean(metadata, old["metadata"])}
+            restricted.pop("status", None)
+            return {**restricted, "status": body["status"]} if "status" in body else restricted
+        if resource.has_status:
+            body.pop("status", None)
+            if "status" in old:
+                body["status"] = old["status"]
+        return body
+
+    def _admit(self, resource: Resource, body: Object, old: Object | None, writing: Writing) -> Object:
+        """Prune, fill in defaults and judge. Raises a 400 for unknown fields where asked, a 422 for bad ones."""
+        unknown = prune(body, resource.schema) if resource.is_custom else []
+        if unknown and writing.strict:
+            said = ", ".join(f'unknown field "{path}"' for path in unknown)
+            raise failures.bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {said}"
+            )
+        writing.unknown += unknown
+        if resource.is_custom:
+            drop_nulls(body, resource.schema)
+        fill(body, resource.schema)
+        causes = list(admission.judge_metadata(body["metadata"]))
+        if resource.is_custom:
+            causes += judge_structure(body, resource.schema)
+            if any(cause.reason in BLOCKING for cause in causes):
+                causes.append(UNCHECKED)
+            else:
+                causes += self.catalog.rulebook(resource).judge(body, old)
+        else:
+            body = admission.complete(resource, body, is_new=old is None)
+            causes += admission.judge(resource, body, old)
+        if causes:
+            raise failures.invalid(resource, body["metadata"].get("name", ""), causes)
+        return body
+
+    def _store(
+        self,
+        resource: Resource,
+        name: Name,
+        body: Object,
+        owners: Owners,
+        before: Owners,
+        writing: Writing,
+        old: Object | None = None,
+    ) -> Record:
+        dated = {
+            Manager(it["manager"], it["operation"], it.get("subresource", "")): it["time"]
+            for it in (old["metadata"].get("managedFields", ()) if old else ())
+        }
+        now = self.now()
+        times = {it: dated.get(it, now) if owners[it] == before.get(it) else now for it in owners}
+        body["metadata"]["managedFields"] = ownership.render(owners, times, resource.api_version)
+        if writing.dry_run:
+            return Record(body, owners)
+        record = self.store.write(resource.key, name, body, owners)
+        if resource.key == CRDS:
+            self.catalog.define(body)
+        return record
+
+
+def _clean(metadata: Object, old: Object) -> Object:
+    """The metadata a client may set, without what is empty, and the server's own as it was before."""
+    kept = {name: metadata[name] for name in _CLIENTS if metadata.get(name)}
+    return {**kept, **{name: old[name] for name in _KEPT if name in old}}
+
+
+def _specification(body: Object, resource: Resource) -> Any:
+    """The part of an object whose changes count as a new generation."""
+    if not resource.is_custom:
+        return body.get("spec")
+    left_out = ("metadata", "status") if resource.has_status else ("metadata",)
+    return {name: value for name, value in body.items() if name not in left_out}
+
+
+def _same(body: Object, old: Object) -> bool:
+    bare = (
+        {k: v for k, v in it["metadata"].items() if k not in ("managedFields", "resourceVersion")} for it in (body, old)
+    )
+    first, second = bare
+    return first == second and {**body, "metadata": None} == {**old, "metadata": None}

@@ -1,0 +1,52 @@
+"""docs/metrics.md and what a scrape really brings: neither may know a family or a word that the other does not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.support.pools import pool, seen
+
+from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.core.model import Decision, Fleet, Reason
+from crewcall_operator.ports import Report
+
+PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+Families = dict[str, tuple[str, set[str]]]
+
+
+def test_the_table_has_every_family_with_its_type_and_labels_and_no_other() -> None:
+    assert described() == served()
+
+
+def test_the_table_of_reasons_has_every_reason_and_no_other() -> None:
+    _, _, section = PAGE.partition("## Reasons")
+
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [reason.value for reason in Reason]
+
+
+def described() -> Families:
+    """The table's rows, by name."""
+    rows = re.findall(r"^\| `(crewcall_\w+)` \| (\w+) \| ([\w, ]+) \|", PAGE, re.MULTILINE)
+    return {name: (kind, set(labels.split(", "))) for name, kind, labels in rows}
+
+
+def served() -> Families:
+    """What is scraped after a tick that found something for every family."""
+    metrics, registry = PoolMetrics(), CollectorRegistry()
+    registry.register(metrics)
+    metrics.report(
+        Report(
+            pool(),
+            at=0.0,
+            observation=seen(ready=3, oldest=1.5),
+            fleet=Fleet(current=0, ready=0),
+            decision=Decision(1, Reason.ACTIVATED),
+            applied=True,
+        )
+    )
+    scraped = text_string_to_metric_families(generate_latest(registry).decode())
+    return {sample.name: (family.type, set(sample.labels)) for family in scraped for sample in family.samples}

@@ -5,6 +5,7 @@ The table is asked of `api.spec`, of the schema by itself, and of API servers, s
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ CRD_FILE = Path(__file__).parents[2] / "crds" / "workerpool.yaml"
 ABSENT = object()
 
 
+@cache
 def crd() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
     return loaded

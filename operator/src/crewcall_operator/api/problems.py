@@ -17,6 +17,9 @@ from pydantic_core import ErrorDetails
 from crewcall_operator.api import schema
 from crewcall_operator.errors import Problem
 
+DOCUMENT: Final = "the document"
+"""The path of a problem with the whole."""
+
 _WORDS: Final[Mapping[str, str]] = {
     "missing": "is required",
     "int_type": "must be a whole number",
@@ -61,7 +64,7 @@ def problem(error: ErrorDetails) -> Problem:
 
 def _path(loc: Sequence[int | str]) -> str:
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc if step != "[key]")
-    return "".join(steps).removeprefix(".") or "the document"
+    return "".join(steps).removeprefix(".") or DOCUMENT
 
 
 def _shown(path: str, error: ErrorDetails) -> object:

@@ -105,7 +105,7 @@ def _not_yet(*steps: str) -> Rule:
         value: Any = spec
         for step in steps:
             value = value.get(step) if isinstance(value, Mapping) else None
-        if value and path not in bad_paths:
+        if value and not any(bad.startswith(path) for bad in bad_paths):
             yield Problem(path, None, "is not supported in this version yet. Remove it")
 
     return rule

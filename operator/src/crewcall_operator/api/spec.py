@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from crewcall_operator.api import schema
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
-from crewcall_operator.api.problems import problem
+from crewcall_operator.api.problems import DOCUMENT, problem
 from crewcall_operator.api.rules import broken_rules
 from crewcall_operator.core.model import (
     BacklogPerReplica,
@@ -38,9 +38,9 @@ def read_pool(resource: Mapping[str, Any]) -> Pool:
         parsed = schema.Resource.model_validate(dict(resource))
     except ValidationError as error:
         problems += [problem(detail) for detail in error.errors(include_url=False)]
-    spec = resource.get("spec")
-    if isinstance(spec, dict):
-        problems += broken_rules(spec, {found.path for found in problems})
+    bad_paths = {found.path for found in problems}
+    if not bad_paths & {DOCUMENT, "spec"}:
+        problems += broken_rules(resource["spec"], bad_paths)
     if parsed is None or problems:
         raise InvalidSpec(problems)
     return _pool(parsed, resource["spec"].get("template"))

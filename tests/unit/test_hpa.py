@@ -43,7 +43,7 @@ FREE = {
 }
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     up=RULES,
     down=RULES,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from crewcall_operator.core.model import BacklogPerReplica, Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.model import Observation, Policy, QueueLatency, Reason, Step
 
 #: Sums of weights such as 0.1 are not exact; a quotient this little above a whole number is that number.
 ROUNDING = 1e-9
@@ -19,11 +19,9 @@ ROUNDING = 1e-9
 
 def recommend(policy: Policy, observed: Observation, current: int) -> Step:
     """The replicas that the target asks for when `current` are there."""
-    match policy.target:
-        case BacklogPerReplica(jobs):
-            return _by_backlog(policy, jobs, observed, current)
-        case QueueLatency():
-            return Step(current, Reason.TARGET_NOT_AVAILABLE)
+    if isinstance(policy.target, QueueLatency):
+        return Step(current, Reason.TARGET_NOT_AVAILABLE)
+    return _by_backlog(policy, policy.target.jobs, observed, current)
 
 
 def weighted_backlog(policy: Policy, observed: Observation) -> float:

@@ -1,0 +1,97 @@
+"""What a decision says to people."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.pools import going_to, memory, pods, policy, rules, seen
+
+from crewcall_operator.core.decide import decide
+from crewcall_operator.core.memory import Memory
+from crewcall_operator.core.model import Mode, Observation, Policy, QueueLatency, Reason
+from crewcall_operator.core.wording import SENTENCES
+
+LATENCY = policy(target=QueueLatency(30))
+
+
+def test_has_a_sentence_for_every_reason() -> None:
+    assert set(SENTENCES) == set(Reason)
+
+
+@pytest.mark.parametrize(
+    ("by", "look", "current", "remembered", "message"),
+    [
+        (policy(), seen(9, 2, oldest=4.12), 0, memory(), "9 ready, oldest 4.1 s, 2 in flight; 2 replicas at 10 each"),
+        (policy(each=2.5), seen(9, 2), 3, memory(), "9 ready, 2 in flight; 5 replicas at 2.5 each"),
+        (policy(), seen(9, 2), 5, memory(), "9 ready, 2 in flight; 2 replicas suffice at 10 each"),
+        (policy(), seen(9, 11), 2, memory(), "9 ready, 11 in flight; 2 replicas are right at 10 each"),
+        (policy(), seen(22), 2, memory(), "22 ready, 0 in flight; within the tolerance of 10 each"),
+        (policy(), seen(), 0, memory(), "nothing is outstanding"),
+        (
+            policy(cooldown=90),
+            seen(),
+            1,
+            memory(busy_at=990),
+            "nothing is outstanding; the last replica goes after 90 s without work",
+        ),
+        (
+            policy(up=rules(window=45)),
+            seen(50),
+            2,
+            memory(recommended={990: 3}),
+            "5 wanted; fewer were in the last 45 s, going to the fewest",
+        ),
+        (
+            policy(),
+            seen(10),
+            4,
+            memory(recommended={990: 3}),
+            "1 wanted; more were in the last 60 s, staying at the most",
+        ),
+        (
+            policy(up=rules(pods(1, 60))),
+            seen(50),
+            2,
+            memory(),
+            "5 wanted; behavior.scaleUp allows no more for now",
+        ),
+        (
+            policy(down=rules(pods(1, 60))),
+            seen(10),
+            4,
+            memory(),
+            "1 wanted; behavior.scaleDown allows no fewer for now",
+        ),
+        (policy(min=3), seen(10), 4, memory(), "1 wanted; minReplicas is 3"),
+        (policy(max=5), seen(90), 4, memory(), "9 wanted; maxReplicas is 5"),
+        (policy(pinned=6), seen(90), 4, memory(), "pinned by spec.replicas; remove it to scale by backlog again"),
+        (policy(mode=Mode.PAUSED), seen(90), 4, memory(), "mode is Paused"),
+        (
+            policy(),
+            None,
+            4,
+            memory(observed_at=987.6),
+            "Redis has not answered for 12 s; keeping what runs",
+        ),
+        (
+            policy(fallback=going_to(7, after=300)),
+            None,
+            4,
+            memory(observed_at=700),
+            "Redis has not answered for 300 s; going to fallback.replicas",
+        ),
+        (
+            LATENCY,
+            seen(90),
+            4,
+            memory(),
+            "target.queueLatency is not available in this version; set target.backlogPerReplica",
+        ),
+    ],
+)
+def test_says_why(by: Policy, look: Observation | None, current: int, remembered: Memory, message: str) -> None:
+    assert decide(by, look, current, remembered, now=1000.0).message == message
+
+
+@pytest.mark.parametrize("look", [seen(9), None])
+def test_has_words_for_a_pool_sized_by_latency_as_well(look: Observation | None) -> None:
+    assert decide(LATENCY, look, 4, memory(), now=1000.0).message

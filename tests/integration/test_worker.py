@@ -1,0 +1,237 @@
+"""`crewcall-worker` as people and Kubernetes use it: a process, its signals, its exit status and its words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from dramatiq.brokers.redis import RedisBroker
+from tests.support import jobs
+from tests.support.redis import RedisServer, emptied
+from tests.support.waiting import wait_until
+from tests.support.workers import ROOT, started, worker
+
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+from crewcall_worker import wire
+
+CREWCALL_WORKER = str(Path(sys.executable).parent / "crewcall-worker")
+
+
+def send(server: RedisServer, held: int) -> None:
+    broker = RedisBroker(url=server.url)
+    for job in range(held):
+        broker.enqueue(jobs.hold.message(job))
+    broker.close()
+
+
+def wait_for_begun(server: RedisServer, count: int) -> None:
+    wait_until(lambda: server.client.llen(jobs.BEGUN) == count, f"{count} jobs to begin")
+
+
+def wait_for_done(server: RedisServer, count: int) -> None:
+    wait_until(lambda: server.client.llen(jobs.DONE) == count, f"{count} jobs to be done")
+
+
+def wait_for_time(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end, "time to pass")
+
+
+def test_sigterm_gives_every_running_job_the_whole_time_however_they_are_staggered(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    jobs_at_once, seconds = 16, {wire.ENV_SHUTDOWN_TIMEOUT: "6"}
+    send(redis_server, held=jobs_at_once + 1)
+    with worker("crewcall-worker", redis_server, tmp_path, threads=jobs_at_once, environment=seconds) as running:
+        wait_for_begun(redis_server, jobs_at_once)
+        running.terminate()
+        running.wait_for("finishing the running jobs")
+        # One each 0.2 s: 0.2 + 0.4 + 0.6 + ... is soon more than 6, while the last one ends after 3.2.
+        for done in range(jobs_at_once):
+            wait_for_time(0.2)
+            jobs.let_go(redis_server.client, 1)
+            wait_for_done(redis_server, done + 1)
+
+        assert running.exit_status() == 0
+
+    assert running.says("Drained: all jobs that were begun are finished")
+    assert redis_server.client.hlen("dramatiq:sms.msgs") == redis_server.client.llen("dramatiq:sms") == 1
+
+
+def test_time_running_out_is_told_and_the_prefetched_jobs_are_handed_back(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    send(redis_server, held=3)
+    with worker(
+        "crewcall-worker", redis_server, tmp_path, threads=2, environment={wire.ENV_SHUTDOWN_TIMEOUT: "0.1"}
+    ) as running:
+        wait_for_begun(redis_server, 2)
+        running.terminate()
+
+        assert running.exit_status() == 1
+
+    assert running.says("2 jobs were still running after 0.1 s.")
+    assert (redis_server.client.llen("dramatiq:sms"), redis_server.client.hlen("dramatiq:sms.msgs")) == (1, 3)
+
+
+def test_a_second_signal_ends_at_once(redis_server: RedisServer, tmp_path: Path) -> None:
+    send(redis_server, held=1)
+    with worker("crewcall-worker", redis_server, tmp_path) as running:
+        wait_for_begun(redis_server, 1)
+        running.terminate()
+        running.wait_for("finishing the running jobs")
+        os.kill(running.process.pid, signal.SIGINT)
+
+        assert running.exit_status() == 1
+
+    assert running.says("Second SIGINT: ending at once; jobs that were running will be run again")
+
+
+def test_sigterm_while_idle_ends_with_status_0(redis_server: RedisServer, tmp_path: Path) -> None:
+    with worker("crewcall-worker", redis_server, tmp_path) as running:
+        running.wait_for("Working on sms of Redis 127.0.0.1")
+        running.terminate()
+
+        assert running.exit_status() == 0
+
+
+def test_drain_wait_comes_back_when_the_worker_has_finished(redis_server: RedisServer, tmp_path: Path) -> None:
+    send(redis_server, held=1)
+    pid_file = tmp_path / "worker.pid"
+    with started(
+        [CREWCALL_WORKER, "run", "--pid-file", str(pid_file), "tests.support.jobs"],
+        {wire.ENV_REDIS_URL: redis_server.url},
+        tmp_path / "worker.log",
+    ) as running:
+        wait_for_begun(redis_server, 1)
+        with started([CREWCALL_WORKER, "drain", "--wait", "--pid-file", str(pid_file)], {}, tmp_path / "hook") as hook:
+            running.wait_for("SIGTERM: finishing the running jobs")
+            assert hook.process.poll() is None
+
+            jobs.let_go(redis_server.client, 1)
+
+            assert hook.exit_status() == 0
+            assert running.exit_status() == 0
+
+
+def test_drain_gives_up_waiting_but_not_the_worker(redis_server: RedisServer, tmp_path: Path) -> None:
+    send(redis_server, held=1)
+    with worker("crewcall-worker", redis_server, tmp_path) as running:
+        wait_for_begun(redis_server, 1)
+
+        hook = drain("--wait", "--timeout", "0.1", "--pid", str(running.process.pid))
+
+        assert (hook.returncode, hook.stderr) == (
+            1,
+            f"crewcall-worker: Worker {running.process.pid} is still running its jobs. "
+            "It goes on, and ends when they are finished.\n",
+        )
+        jobs.let_go(redis_server.client, 1)
+        assert running.exit_status() == 0
+
+
+def test_drain_leaves_alone_what_is_no_worker(tmp_path: Path) -> None:
+    with started(["sleep", "60"], {}, tmp_path / "log") as other:
+        hook = drain("--wait", "--pid", str(other.process.pid))
+
+        assert hook.returncode == 1
+        assert hook.stderr.startswith(
+            f"crewcall-worker: Process {other.process.pid} is 'sleep', not a `crewcall-worker run`, and was left alone."
+        )
+        assert other.process.poll() is None
+
+
+def test_drain_says_that_there_is_no_such_process(tmp_path: Path) -> None:
+    with started(["true"], {}, tmp_path / "log") as gone:
+        gone.exit_status()
+
+        hook = drain("--pid", str(gone.process.pid))
+
+    assert hook.returncode == 1
+    assert f"Process {gone.process.pid} is not there" in hook.stderr
+
+
+def drain(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CREWCALL_WORKER, "drain", *options], capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_waits_for_redis_and_says_so(tmp_path: Path) -> None:
+    with EmbeddedRedis(keeps_data=True) as server, emptied(server) as lent:
+        send(lent, held=1)
+        server.stop()
+        with worker("crewcall-worker", lent, tmp_path) as running:
+            running.wait_for(f"Waiting for Redis {server.url.removeprefix('redis://')}: ")
+            server.start()
+            wait_for_begun(lent, 1)
+            assert running.says("answers")
+
+
+def test_sigterm_while_waiting_for_redis_ends_with_status_0(tmp_path: Path) -> None:
+    with EmbeddedRedis() as server, emptied(server) as lent:
+        server.stop()
+        with worker("crewcall-worker", lent, tmp_path) as running:
+            running.wait_for("Waiting for Redis")
+            running.terminate()
+
+            assert running.exit_status() == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "REDIS_URL is not set; set it to where the queues live, such as redis://redis:6379/0"),
+        ({"REDIS_URL": "http://:s3cret@x"}, "REDIS_URL is '(not shown)'; it cannot be understood; set it to where"),
+        ({"REDIS_URL": "redis://u:s3/cret@x"}, "REDIS_URL is '(not shown)'; it cannot be understood; set it to where"),
+        ({"CREWCALL_THREADS": "many"}, "CREWCALL_THREADS is 'many'; write a whole number from 1 to 1000"),
+        ({"CREWCALL_QUEUES": "sms,,email"}, "CREWCALL_QUEUES is 'sms,,email'; write names separated by commas"),
+        ({"CREWCALL_SHUTDOWN_TIMEOUT": "10m"}, "CREWCALL_SHUTDOWN_TIMEOUT is '10m'; write seconds, such as 570"),
+        (
+            {"CREWCALL_QUEUES": "emial"},
+            "No actor in tests.support.jobs works on emial; their queues are sms.",
+        ),
+    ],
+)
+def test_a_bad_setting_ends_with_status_2_and_one_line(environment: dict[str, str], words: str) -> None:
+    known = {"REDIS_URL": "redis://127.0.0.1:1/0"} if environment else {}
+
+    ended = run("tests.support.jobs", {**known, **environment})
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"crewcall-worker: {words}")
+    assert ended.stderr.count("\n") == 1
+    assert "cret" not in ended.stderr
+
+
+def test_a_job_module_that_is_not_there_ends_with_status_2() -> None:
+    ended = run("shop.jobs", {"REDIS_URL": "redis://127.0.0.1:1/0"})
+
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "crewcall-worker: There is no job module 'shop.jobs': No module named 'shop'. "
+        "Name it as in Python's import; see --path.\n",
+    )
+
+
+def test_a_refused_password_ends_with_status_1(redis_server: RedisServer) -> None:
+    ended = run("tests.support.jobs", {"REDIS_URL": redis_server.url.replace("//", "//nobody:s3cret@")})
+
+    assert ended.returncode == 1
+    assert "refuses the user or the password" in ended.stderr
+    assert "s3cret" not in ended.stderr
+
+
+def run(module: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [CREWCALL_WORKER, "run", module],
+        env={"PATH": os.environ["PATH"], **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )

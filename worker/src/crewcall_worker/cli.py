@@ -1,0 +1,110 @@
+"""`crewcall-worker`: the command line of a worker. Settings come from the environment; see `wire`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from crewcall_worker import drain as draining
+from crewcall_worker import run as running
+from crewcall_worker.errors import WorkerError
+from crewcall_worker.settings import from_environment
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="crewcall")
+def main() -> None:
+    """Run Dramatiq jobs for a WorkerPool, and let them finish before the worker goes home."""
+
+
+@main.command()
+@click.argument("modules", nargs=-1, required=True, metavar="MODULE...")
+@click.option("--path", default=".", show_default=True, help="Where job modules are looked for first.")
+@click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id here, for `drain --pid-file`.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every message that is fetched and acknowledged.")
+def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: bool) -> None:
+    """Work on a pool's queues until told to stop, in one process.
+
+    MODULE is a Python module with Dramatiq actors, such as shop.jobs.
+
+    \b
+    Settings, from the environment (the operator and `crewcall local` set them):
+      REDIS_URL                   where the queues live: redis://redis:6379/0. Required.
+      CREWCALL_REDIS_NAMESPACE    Dramatiq's key prefix. [dramatiq]
+      CREWCALL_QUEUES             the queues to work on: sms,email. [all that the actors work on]
+      CREWCALL_THREADS            jobs to run at once. [8]
+      CREWCALL_SHUTDOWN_TIMEOUT   seconds for running jobs after SIGTERM; keep it below the pod's
+                                  terminationGracePeriodSeconds. [600]
+
+    \b
+    SIGTERM or Ctrl-C drains: running jobs finish, prefetched ones go back to their queues.
+    A second one ends the worker at once; its jobs are then run again elsewhere.
+
+    \b
+    Exit status:
+      0  every job that was begun is finished
+      1  jobs were cut off: the time ran out, or a second signal came; or Redis refused the user
+      2  a setting or a module is wrong
+    """
+    _set_up_logging(verbose)
+    sys.path.insert(0, str(Path(path).resolve()))
+    try:
+        settings = from_environment(os.environ)
+        if pid_file is not None:
+            pid_file.write_text(f"{os.getpid()}\n")
+        status = running.run(settings, modules)
+    except WorkerError as error:
+        _fail(error)
+    sys.exit(status)
+
+
+@main.command()
+@click.option("--wait", is_flag=True, help="Come back only when the worker has ended.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="Wait so many seconds at most. [no limit]")
+@click.option("--pid", type=click.IntRange(min=1), default=1, show_default=True, help="The worker's process id.")
+@click.option("--pid-file", type=click.Path(path_type=Path), help="Where `run --pid-file` has written it.")
+def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) -> None:
+    """Ask a worker to finish its running jobs and go home.
+
+    In a container the worker is process 1, and this its preStop hook:
+
+    \b
+      lifecycle:
+        preStop:
+          exec:
+            command: [crewcall-worker, drain, --wait]
+
+    A hook needs --wait: Kubernetes sends SIGTERM when the hook has ended, and a worker that drains takes a second one
+    as an order to end at once. Nothing but a `crewcall-worker run` is ever signalled.
+
+    \b
+    Exit status: 0 asked (with --wait: it has ended), 1 it was not a worker, or it still runs.
+    """
+    try:
+        draining.drain(_pid_in(pid_file) if pid_file else pid, wait=wait, timeout=timeout)
+    except WorkerError as error:
+        _fail(error)
+
+
+def _pid_in(file: Path) -> int:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{file} holds no process id: {error}", param_hint="--pid-file") from error
+
+
+def _fail(error: WorkerError) -> None:
+    click.echo(f"crewcall-worker: {error}", err=True)
+    sys.exit(error.exit_status)
+
+
+def _set_up_logging(verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )

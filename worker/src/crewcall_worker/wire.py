@@ -6,11 +6,48 @@ Environment of a worker process
 -------------------------------
 The operator (in a pod template) and the local mode (for a process) set these; the worker reads them. A variable
 that the user's own template sets is left as it is.
+
+Keys in Redis
+-------------
+Dramatiq's own keys keep Dramatiq's meaning (dramatiq/brokers/redis/dispatch.lua), so that plain producers and plain
+workers go on working on the same queues. What Crewcall adds is under `crewcall:<dramatiq namespace>:`. Every time is
+Redis's own (TIME), in milliseconds since the epoch, a whole number: one clock for all. `<queue>` is a queue's plain
+name, without .DQ or .XQ; `<pool>` is `pool_name(...)`; `<worker>` is a worker's id, which is its Dramatiq broker id.
+
+========================  =======  ==================================================================================
+workers:<pool>            hash     worker -> JSON, see `WorkerRecord`. Written by the worker each second and on change,
+                                   with its heartbeat in Dramatiq's `__heartbeats__`; removed when it leaves or is
+                                   declared dead. A worker without a record here fetches nothing.
+orders:<pool>             hash     pod -> "drain"; absent or "run": work. Written by the operator or the local mode.
+fenced:<pool>             zset     worker -> when it was declared dead. Kept for a day.
+kills:<queue>             hash     redis_message_id -> how often a worker died with it. Removed with the message.
+deliveries:<queue>        hash     redis_message_id -> how often a worker had begun it and did not finish it: it died,
+                                   or its time to drain was up. Removed with the message.
+started:<worker>          set      ids in `kills` that this worker has begun. Expires.
+stats:<queue>             hash     counters since ever: enqueued, started, done, failed, retried (jobs), busy_ms (the
+                                   running part of unfinished jobs included), wait_ms_sum, wait_le_<bucket> (jobs).
+eta:<queue>               zset     redis_message_id of a delayed message -> when it is due.
+queues                    set      every queue that the runtime has seen.
+hints                     channel  a queue's name: it was empty, and has work now.
+orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
+========================  =======  ==================================================================================
+
+Message option `ready_at` (ms): when a job became ready, or becomes so.
+
+Versions: every record has `v`. A reader ignores fields that it does not know and takes None for those that are
+missing. A higher `v` than its own means that it cannot understand the record: see `read_worker`.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+WIRE_VERSION: Final = 1
 
 ENV_POOL: Final = "CREWCALL_POOL"
 """The WorkerPool's name."""
@@ -35,3 +72,191 @@ ENV_THREADS: Final = "CREWCALL_THREADS"
 
 ENV_SHUTDOWN_TIMEOUT: Final = "CREWCALL_SHUTDOWN_TIMEOUT"
 """Seconds that running jobs are given after SIGTERM, a decimal number; below the pod's grace period."""
+
+BEAT_EVERY: Final = 1.0
+"""Seconds between two records of a worker, if nothing changes."""
+
+LAPSED_AFTER_MS: Final = 30_000
+"""A worker whose record is older than this is taken for dead, unless nobody could write for that long."""
+
+FENCED_FOR_MS: Final = 86_400_000
+"""How long a worker that was declared dead can find that out."""
+
+READY_AT: Final = "ready_at"
+"""The message option: when the job became or becomes ready, in ms."""
+
+DELAYED, DEAD = ".DQ", ".XQ"
+"""What Dramatiq puts behind a queue's name for its delayed messages and its dead letters (dramatiq/common.py)."""
+
+
+class Order(StrEnum):
+    """What a pod is asked to do."""
+
+    RUN = "run"
+    DRAIN = "drain"
+
+
+class WorkerState(StrEnum):
+    """How a worker stands to new work. `DRAINED`: it holds no message of any queue."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    DRAINED = "drained"
+
+
+def pool_name(namespace: str, name: str) -> str:
+    """What a pool is called in keys: pools of different Kubernetes namespaces may share a Redis."""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def plain_queue(queue: str) -> str:
+    """The queue's name without .DQ or .XQ."""
+    return queue.removesuffix(DELAYED).removesuffix(DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of all keys of one Dramatiq namespace; types and meanings are at the head of this module."""
+
+    namespace: str = "dramatiq"
+
+    # Crewcall's
+
+    @property
+    def prefix(self) -> str:
+        """What all of Crewcall's keys begin with."""
+        return f"crewcall:{self.namespace}:"
+
+    def workers(self, pool: str) -> str:
+        return f"{self.prefix}workers:{pool}"
+
+    def orders(self, pool: str) -> str:
+        return f"{self.prefix}orders:{pool}"
+
+    def fenced(self, pool: str) -> str:
+        return f"{self.prefix}fenced:{pool}"
+
+    def kills(self, queue: str) -> str:
+        return f"{self.prefix}kills:{plain_queue(queue)}"
+
+    def deliveries(self, queue: str) -> str:
+        return f"{self.prefix}deliveries:{plain_queue(queue)}"
+
+    def started(self, worker: str) -> str:
+        return f"{self.prefix}started:{worker}"
+
+    def stats(self, queue: str) -> str:
+        return f"{self.prefix}stats:{plain_queue(queue)}"
+
+    def eta(self, queue: str) -> str:
+        return f"{self.prefix}eta:{plain_queue(queue)}"
+
+    @property
+    def queues(self) -> str:
+        return f"{self.prefix}queues"
+
+    @property
+    def hints(self) -> str:
+        """A channel."""
+        return f"{self.prefix}hints"
+
+    @property
+    def orders_changed(self) -> str:
+        """A channel."""
+        return f"{self.prefix}orders"
+
+    # Dramatiq's: here `queue` is taken as it is, .DQ or .XQ included
+
+    def ready(self, queue: str) -> str:
+        """List of ids, the next one first."""
+        return f"{self.namespace}:{queue}"
+
+    def messages(self, queue: str) -> str:
+        """Hash: id -> message, of all that are ready or fetched; of a .XQ, of the dead letters."""
+        return f"{self.namespace}:{queue}.msgs"
+
+    def dead(self, queue: str) -> str:
+        """Zset: id of a dead letter -> when it became one, ms."""
+        return f"{self.namespace}:{plain_queue(queue)}{DEAD}"
+
+    def acks(self, worker: str, queue: str) -> str:
+        """Set of the ids that this worker has fetched and not yet acknowledged."""
+        return f"{self.namespace}:__acks__.{worker}.{queue}"
+
+    @property
+    def heartbeats(self) -> str:
+        """Zset: broker id -> when it was last heard of, ms. Producers are in it as well."""
+        return f"{self.namespace}:__heartbeats__"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """One worker, as it tells of itself. Times in ms of Redis's clock; None where its version does not tell.
+
+    `threads` is how many jobs it can run at once, `busy` how many it runs, `prefetched` how many more it holds
+    (delayed ones not counted), `oldest_ms` when the longest-running of them began (None as well where none runs).
+    `host_started_ms` is when its process began, which it keeps when it is fenced and registers anew.
+    """
+
+    worker: str
+    state: WorkerState | None = None
+    pod: str | None = None
+    host_started_ms: int | None = None
+    threads: int | None = None
+    busy: int | None = None
+    prefetched: int | None = None
+    oldest_ms: int | None = None
+    queues: tuple[str, ...] | None = None
+    at_ms: int | None = None
+
+
+class UnknownRecord(ValueError):
+    """A record that this version cannot read; treat its worker as one without the runtime. The text says why."""
+
+
+def write_worker(record: WorkerRecord) -> str:
+    """The record's JSON, the value in `workers:<pool>`."""
+    fields = asdict(record)
+    del fields["worker"]
+    return json.dumps({"v": WIRE_VERSION, **fields}, separators=(",", ":"))
+
+
+def read_worker(worker: str, text: str | bytes) -> WorkerRecord:
+    """The record behind the JSON. Raises `UnknownRecord` where it is of a newer version, or no record at all."""
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise UnknownRecord(f"worker {worker}: its record is no JSON: {error}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("v"), int):
+        raise UnknownRecord(f"worker {worker}: its record has no version; expected an object with v = {WIRE_VERSION}")
+    if fields["v"] > WIRE_VERSION:
+        raise UnknownRecord(
+            f"worker {worker}: its record is of version {fields['v']}; known is {WIRE_VERSION}. Update the reader."
+        )
+    queues = fields.get("queues")
+    return WorkerRecord(
+        worker=worker,
+        state=_state(fields.get("state")),
+        pod=_of(str, fields.get("pod")),
+        host_started_ms=_of(int, fields.get("host_started_ms")),
+        threads=_of(int, fields.get("threads")),
+        busy=_of(int, fields.get("busy")),
+        prefetched=_of(int, fields.get("prefetched")),
+        oldest_ms=_of(int, fields.get("oldest_ms")),
+        queues=tuple(name for name in queues if isinstance(name, str)) if isinstance(queues, list) else None,
+        at_ms=_of(int, fields.get("at_ms")),
+    )
+
+
+def read_order(text: str | bytes | None) -> Order:
+    """The order in `orders:<pool>`; anything but "drain" lets the worker work."""
+    word = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return Order.DRAIN if word == Order.DRAIN else Order.RUN
+
+
+def _state(word: object) -> WorkerState | None:
+    return next((state for state in WorkerState if state == word), None)
+
+
+def _of(kind: type[T], value: object) -> T | None:
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None

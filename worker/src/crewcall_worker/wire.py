@@ -1,6 +1,7 @@
 """The contract between the operator and the workers: what either side writes and the other reads.
 
-Standard library only, and no I/O: the operator imports this module and nothing else of the worker.
+Standard library only, and no I/O but for its own scripts: the operator imports this module and nothing else of the
+worker.
 
 Environment of a worker process
 -------------------------------
@@ -24,15 +25,18 @@ kills:<queue>             hash     redis_message_id -> how often a worker died w
 deliveries:<queue>        hash     redis_message_id -> how often a worker had begun it and did not finish it: it died,
                                    or its time to drain was up. Removed with the message.
 started:<worker>          set      ids in `kills` that this worker has begun. Expires.
-stats:<queue>             hash     counters since ever: enqueued, started, done, failed, retried (jobs), busy_ms (the
-                                   running part of unfinished jobs included), wait_ms_sum, wait_le_<bucket> (jobs).
+stats:<queue>             hash     counters since ever, see `Counter`.
 eta:<queue>               zset     redis_message_id of a delayed message -> when it is due.
 queues                    set      every queue that the runtime has seen.
-hints                     channel  a queue's name: it was empty, and has work now.
+sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
+hints                     channel  a queue's name, with .DQ for delayed messages: it was empty, and has work now.
 orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
 ========================  =======  ==================================================================================
 
 Message option `ready_at` (ms): when a job became ready, or becomes so.
+
+Scripts for whoever has a Redis client: `RECOVER`, `SWEEP`, `READ_DELAYED`. The head of each tells what it takes and
+answers.
 
 Versions: every record has `v`. A reader ignores fields that it does not know and takes None for those that are
 missing. A higher `v` than its own means that it cannot understand the record: see `read_worker`.
@@ -43,6 +47,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -87,6 +92,53 @@ READY_AT: Final = "ready_at"
 
 DELAYED, DEAD = ".DQ", ".XQ"
 """What Dramatiq puts behind a queue's name for its delayed messages and its dead letters (dramatiq/common.py)."""
+
+
+WAIT_BUCKETS_MS: Final = (
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+)
+"""Upper ends of the histogram of waiting times; `wait_le_inf` holds the rest. Each job counts in one bucket."""
+
+
+class Counter(StrEnum):
+    """The fields of `stats:<queue>`; beside them `wait_field(...)` for each bucket. All only ever rise."""
+
+    ENQUEUED = "enqueued"
+    """Jobs that became ready: sent without a delay, or due after one. A retry is one more."""
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    """Jobs that failed for good."""
+    RETRIED = "retried"
+    """Jobs that failed and will run again."""
+    BUSY_MS = "busy_ms"
+    """Time that threads spent on jobs, also on those that are not finished yet."""
+    WAIT_MS_SUM = "wait_ms_sum"
+    """From `ready_at` to the start, of all jobs that have a `ready_at`."""
+
+
+def wait_field(bucket_ms: int | None) -> str:
+    """The counter of jobs that waited up to `bucket_ms` and longer than the bucket before; None: the last bucket."""
+    return f"wait_le_{'inf' if bucket_ms is None else bucket_ms}"
+
+
+def wait_bucket(wait_ms: float) -> int | None:
+    """The bucket that a waiting time belongs to."""
+    return next((bucket for bucket in WAIT_BUCKETS_MS if wait_ms <= bucket), None)
 
 
 class Order(StrEnum):
@@ -215,9 +267,8 @@ class UnknownRecord(ValueError):
 
 
 def write_worker(record: WorkerRecord) -> str:
-    """The record's JSON, the value in `workers:<pool>`."""
-    fields = asdict(record)
-    del fields["worker"]
+    """The record's JSON, the value in `workers:<pool>`; `at_ms` is added in Redis, by whose clock it is."""
+    fields = {name: value for name, value in asdict(record).items() if value is not None and name != "worker"}
     return json.dumps({"v": WIRE_VERSION, **fields}, separators=(",", ":"))
 
 
@@ -252,6 +303,21 @@ def read_order(text: str | bytes | None) -> Order:
     """The order in `orders:<pool>`; anything but "drain" lets the worker work."""
     word = text.decode(errors="replace") if isinstance(text, bytes) else text
     return Order.DRAIN if word == Order.DRAIN else Order.RUN
+
+
+def script(name: str) -> str:
+    """The text of one of the Lua scripts beside this module."""
+    return (Path(__file__).parent / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+RECOVER: Final = script("recover")
+"""Take one worker for dead: whoever sends it knows that it is. Writes."""
+
+SWEEP: Final = script("sweep")
+"""Tell which workers have been silent for too long, by nobody else's fault. Writes."""
+
+READ_DELAYED: Final = script("delayed")
+"""Tell when delayed messages are due, those of plain producers included. Reads only."""
 
 
 def _state(word: object) -> WorkerState | None:

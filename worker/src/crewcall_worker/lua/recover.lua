@@ -1,0 +1,143 @@
+-- Take one worker for dead: what it had fetched and not acknowledged goes back to the head of its queues, the oldest
+-- first, and the worker is fenced. Doing it again changes nothing.
+-- ARGV: namespace, pool, worker, limit (a message that has killed so many workers becomes a dead letter),
+-- silent_ms (only if its record has not changed for so long; 0: in any case).
+-- Answers {messages given back, "<queue> <id>" of each dead letter ...}, or {-1} where the worker is not that silent.
+--
+-- Which of the messages was the killer? When a worker dies with one for the first time, all it held are suspects with
+-- count 1, for any may have been running. From then on a worker marks a suspect in `started:<worker>` before it runs
+-- it: a later death counts for those only. So a message that was merely prefetched next to a killer never gets far.
+
+local namespace, pool, worker = ARGV[1], ARGV[2], ARGV[3]
+local limit, silent_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
+local crewcall = "crewcall:" .. namespace .. ":"
+local workers, fenced = crewcall .. "workers:" .. pool, crewcall .. "fenced:" .. pool
+local started = crewcall .. "started:" .. worker
+local FENCED_FOR_MS = 86400000
+
+local END = 16384 -- bytes of a message searched for its options: a traceback takes some 5,000
+local LARGEST = 262144 -- bytes: HGET of more would hold up the server
+
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function decoded(text)
+    local is_json, value = pcall(cjson.decode, text)
+    return is_json and type(value) == "table" and value or {}
+end
+
+local record = decoded(redis.call("HGET", workers, worker) or "")
+if silent_ms > 0 then
+    -- A time to come is that of a clock before a failover: no less silent than one gone by.
+    if type(record.at_ms) ~= "number" or math.abs(now - record.at_ms) < silent_ms then
+        return {-1}
+    end
+end
+
+-- When a job became ready, or was first sent, from the end of the message as Dramatiq encodes it. Arguments come
+-- before the options, so the last one found is the message's own.
+local function age_key(text)
+    local tail, ready_at = string.sub(text, -END), nil
+    for digits in string.gmatch(tail, '"ready_at":%s*(%d+)') do
+        ready_at = digits
+    end
+    return tonumber(ready_at or string.match(tail, '"message_timestamp":%s*(%d+)%s*}$')) or 0
+end
+
+-- The message with a reason in its options, by insertion: to decode and encode all of it would turn [] into {}.
+local function with_reason(text, id, reason)
+    local OPTIONS, start, found = '"options":{', nil, nil
+    start = string.find(text, OPTIONS, -END, true)
+    while start do
+        local options = decoded("{" .. string.sub(text, start)).options
+        if type(options) == "table" and options.redis_message_id == id then
+            found = {start + #OPTIONS, options}
+        end
+        start = string.find(text, OPTIONS, start + 1, true)
+    end
+    if not found then
+        return text
+    end
+    local added = '"crewcall_dead_reason":' .. cjson.encode(reason) .. ","
+    if found[2].traceback == nil then
+        added = added .. '"traceback":' .. cjson.encode(reason) .. ","
+    end
+    return string.sub(text, 1, found[1] - 1) .. added .. string.sub(text, found[1])
+end
+
+local function deaths(queue, id)
+    local before = tonumber(redis.call("HGET", crewcall .. "kills:" .. queue, id))
+    if before and redis.call("SISMEMBER", started, id) == 0 then
+        return before
+    end
+    redis.call("HINCRBY", crewcall .. "deliveries:" .. queue, id, 1)
+    return redis.call("HINCRBY", crewcall .. "kills:" .. queue, id, 1)
+end
+
+local function bury(queue, id, count)
+    local full_name = namespace .. ":" .. queue
+    local text = redis.call("HGET", full_name .. ".msgs", id)
+    if #text <= LARGEST then
+        local reason = string.format("Crewcall: %d workers were killed while they ran this job, so it is not run again. "
+            .. "The last was %s in %s.", count, worker, type(record.pod) == "string" and record.pod or "an unknown pod")
+        text = with_reason(text, id, reason)
+    end
+    redis.call("ZADD", full_name .. ".XQ", now, id)
+    redis.call("HSET", full_name .. ".XQ.msgs", id, text)
+    redis.call("HDEL", full_name .. ".msgs", id)
+    redis.call("HDEL", crewcall .. "kills:" .. queue, id)
+    redis.call("HDEL", crewcall .. "deliveries:" .. queue, id)
+end
+
+local answer = {0}
+
+local function give_back(queue, is_delayed)
+    local name = is_delayed and queue .. ".DQ" or queue
+    local full_name = namespace .. ":" .. name
+    local acks = namespace .. ":__acks__." .. worker .. "." .. name
+    local found = {}
+    for _, id in ipairs(redis.call("SMEMBERS", acks)) do
+        local size = redis.call("HSTRLEN", full_name .. ".msgs", id)
+        if size > 0 then
+            -- Delayed messages are put in order by their ETA, and kill nobody.
+            local count = is_delayed and 0 or deaths(queue, id)
+            if count >= limit then
+                bury(queue, id, count)
+                answer[#answer + 1] = queue .. " " .. id
+            else
+                local is_read = not is_delayed and size <= LARGEST
+                found[#found + 1] = {id, is_read and age_key(redis.call("HGET", full_name .. ".msgs", id)) or 0}
+            end
+        end
+    end
+    table.sort(found, function(a, b)
+        if a[2] ~= b[2] then
+            return a[2] > b[2]
+        end
+        return a[1] > b[1]
+    end)
+    for _, item in ipairs(found) do
+        redis.call("LPUSH", full_name, item[1]) -- the youngest first: the oldest ends at the head
+    end
+    redis.call("DEL", acks)
+    answer[1] = answer[1] + #found
+end
+
+local queues = {}
+for _, queue in ipairs(redis.call("SMEMBERS", crewcall .. "queues")) do
+    queues[queue] = true
+end
+for _, queue in ipairs(type(record.queues) == "table" and record.queues or {}) do
+    queues[queue] = true
+end
+for queue in pairs(queues) do
+    give_back(queue, false)
+    give_back(queue, true)
+end
+
+redis.call("DEL", started)
+redis.call("HDEL", workers, worker)
+redis.call("ZREM", namespace .. ":__heartbeats__", worker)
+redis.call("ZADD", fenced, "NX", now, worker)
+redis.call("ZREMRANGEBYSCORE", fenced, "-inf", now - FENCED_FOR_MS)
+return answer

@@ -1,0 +1,91 @@
+"""A thread in each worker that looks for dead colleagues, and has their jobs given back.
+
+At its start it sees to those that its own worker replaces, thereafter to those that have gone silent. All workers of a
+pool look, one of them at a time: there is no leader that could be missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+import redis
+
+from crewcall_worker import recovery, wire
+
+PERIODS_OF_A_LAPSE = 10
+SHORTEST_PERIOD_MS = 100
+PREDECESSORS_WITHIN = 10.0
+PREDECESSORS_EVERY = 0.25
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whom to look for. `lapse_ms` of silence are a death; `most_kills` deaths make a message a dead letter."""
+
+    namespace: str
+    pool: str
+    pod: str
+    started_ms: int
+    lapse_ms: int = wire.LAPSED_AFTER_MS
+    most_kills: int = recovery.MOST_KILLS
+
+    @property
+    def period_ms(self) -> int:
+        """Time between two looks: a death is told a tenth of the lapse late, at most."""
+        return max(SHORTEST_PERIOD_MS, self.lapse_ms // PERIODS_OF_A_LAPSE)
+
+
+class Reaper(threading.Thread):
+    """Runs until `stop`. While Redis is away it does nothing, and nobody is dead for that."""
+
+    def __init__(self, client: redis.Redis, watch: Watch) -> None:
+        super().__init__(name="crewcall-reaper", daemon=True)
+        self._client = client
+        self._watch = watch
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Look no more; comes back once a look that is under way is over, or a second later."""
+        self._stopped.set()
+        if self.is_alive():
+            self.join(1.0)
+
+    def run(self) -> None:
+        # The predecessor's last beat may be as young as this process: look until it has been silent for long enough.
+        looks = int(PREDECESSORS_WITHIN / PREDECESSORS_EVERY)
+        while looks and not self._stopped.wait(PREDECESSORS_EVERY):
+            looks = looks - 1 if self._replaces() else 0
+        while not self._stopped.wait(self._watch.period_ms / 1000):
+            self._look()
+
+    def _replaces(self) -> bool:
+        """Recover those that this worker replaces; whether there may be more of them in a moment."""
+        watch = self._watch
+        try:
+            older = recovery.predecessors(self._client, watch.namespace, watch.pool, watch.pod, watch.started_ms)
+            done = self._recover(older, recovery.PREDECESSOR_SILENT_MS)
+        except redis.RedisError as error:
+            log.debug("Cannot look for predecessors: %s", error)
+            return True
+        return done < len(older)
+
+    def _look(self) -> None:
+        watch = self._watch
+        try:
+            silent = recovery.lapsed(
+                self._client, watch.namespace, watch.pool, lapse_ms=watch.lapse_ms, period_ms=watch.period_ms
+            )
+            self._recover(silent, watch.lapse_ms)
+        except redis.RedisError as error:
+            log.debug("Cannot look for dead workers: %s", error)
+
+    def _recover(self, workers: list[str], silent_ms: int) -> int:
+        watch = self._watch
+        done = recovery.recover(
+            self._client, watch.namespace, watch.pool, workers, limit=watch.most_kills, silent_ms=silent_ms
+        )
+        return len(done)

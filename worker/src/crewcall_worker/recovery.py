@@ -1,0 +1,94 @@
+"""Give the jobs of dead workers back to their queues.
+
+What a worker held and who is to blame for its death is decided in `lua/recover.lua`, in one step and once. This
+module is its caller for workers: for those whose pod has a new worker by now, and for those that have gone silent.
+The operator and the local mode, which know of pods that are gone, send `wire.RECOVER` themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import redis
+
+from crewcall_worker import wire
+
+MOST_KILLS = 3
+DEAD_LETTERS_KEPT_MS = 7 * 86_400_000  # as Dramatiq's brokers do (dramatiq/brokers/redis.py)
+PREDECESSOR_SILENT_MS = 2_500
+"""Between two beats lies a second: a worker that is silent for so long, and replaced, is dead. Several workers may
+share a pod, and one of them that starts proves nothing about those that still beat."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of one dead worker's messages; `dead` are the ids of those that had killed too many."""
+
+    worker: str
+    returned: int
+    dead: tuple[str, ...] = ()
+
+
+def recover(
+    client: redis.Redis,
+    namespace: str,
+    pool: str,
+    workers: Iterable[str],
+    *,
+    limit: int = MOST_KILLS,
+    silent_ms: int = 0,
+) -> list[Recovered]:
+    """Take these workers for dead; a second time changes nothing.
+
+    With `silent_ms`, only those whose record has not changed for so long; the others are left out of the answer.
+    `limit` is how many workers a message may kill before it becomes a dead letter, at least 2: after one death nobody
+    knows which of the messages it was. Raises `redis.RedisError`; what is done by then stays done.
+    """
+    if limit < 2:
+        raise ValueError(f"limit is {limit}; it must be at least 2, since one death does not tell which job it was")
+    script = client.register_script(wire.RECOVER)
+    recovered = []
+    for worker in workers:
+        returned, *dead = script(args=[namespace, pool, worker, limit, silent_ms])
+        if returned >= 0:
+            recovered.append(Recovered(worker, returned, tuple(_text(item).partition(" ")[2] for item in dead)))
+    for gone in recovered:
+        log.warning("Worker %s of %s is dead; its %d jobs are back in their queues", gone.worker, pool, gone.returned)
+        if gone.dead:
+            log.error("Jobs that killed %d workers are dead letters now: %s", limit, ", ".join(gone.dead))
+    return recovered
+
+
+def predecessors(client: redis.Redis, namespace: str, pool: str, pod: str, started_ms: int) -> list[str]:
+    """The workers on record that began earlier than `started_ms` in this very pod. Raises `redis.RedisError`."""
+    return [
+        record.worker
+        for record in _records(client, namespace, pool)
+        if record.pod == pod and record.host_started_ms is not None and record.host_started_ms < started_ms
+    ]
+
+
+def lapsed(client: redis.Redis, namespace: str, pool: str, *, lapse_ms: int, period_ms: int) -> list[str]:
+    """The workers that have been silent for `lapse_ms`, as `lua/sweep.lua` judges it; none where another process
+    has looked within `period_ms`. Raises `redis.RedisError`."""
+    script = client.register_script(wire.SWEEP)
+    found = script(args=[namespace, pool, lapse_ms, period_ms, DEAD_LETTERS_KEPT_MS])
+    return [_text(worker) for worker in found]
+
+
+def _records(client: redis.Redis, namespace: str, pool: str) -> list[wire.WorkerRecord]:
+    records = []
+    for worker, text in client.hgetall(wire.Keys(namespace).workers(pool)).items():
+        try:
+            records.append(wire.read_worker(_text(worker), text))
+        except wire.UnknownRecord as error:
+            log.warning("Left alone: %s", error)
+    return records
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

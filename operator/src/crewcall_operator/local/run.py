@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,8 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
                 await scaler.close()
                 refreshing.cancel()
                 view.refresh("Drained; no worker is left.")
+                with suppress(OSError):  # not empty: what workers have said is kept
+                    logs.rmdir()
 
 
 async def _scale(

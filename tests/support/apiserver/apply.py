@@ -31,7 +31,8 @@ def apply(
         if not any(path in paths or _has_below(path, paths) for paths in kept.values()):
             _remove(merged, path, schema)
     result = {other: paths for other, paths in kept.items() if paths}
-    result[manager] = frozenset(mine)
+    if mine:
+        result[manager] = frozenset(mine)
     return merged, result
 
 

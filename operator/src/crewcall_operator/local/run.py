@@ -67,8 +67,7 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
     """
     pools = read_pools(options.files, check=lambda pool: launch_of(pool, os.environ, Path.cwd()))
     # Signals first: from here on none of them ends this process before all that it has started has ended.
-    with Stop() as stop, Lifeline() as lifeline, _redis(options.redis_url, lifeline) as redis:
-        logs = Path(tempfile.mkdtemp(prefix="crewcall-local-"))
+    with Stop() as stop, Lifeline() as lifeline, _redis(options.redis_url, lifeline) as redis, _logs() as logs:
         history = History(time.monotonic)
         scaler = ProcessScaler(os.environ, Path.cwd(), logs, lifeline, history.happened, time.monotonic)
         stop.again = scaler.kill
@@ -81,8 +80,6 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
                 await scaler.close()
                 refreshing.cancel()
                 view.refresh("Drained; no worker is left.")
-                with suppress(OSError):  # not empty: what workers have said is kept
-                    logs.rmdir()
 
 
 async def _scale(
@@ -117,6 +114,15 @@ def _redis(url: str | None, lifeline: Lifeline) -> Iterator[_Redis]:
     with EmbeddedRedis() as server:
         lifeline.hold(server.pid, REDIS_GRACE)
         yield _Redis(server.url, server.describe())
+
+
+@contextmanager
+def _logs() -> Iterator[Path]:
+    """A new directory, which stays where workers have written to it."""
+    directory = Path(tempfile.mkdtemp(prefix="crewcall-local-"))
+    yield directory
+    with suppress(OSError):  # not empty
+        directory.rmdir()
 
 
 def _view(

@@ -11,7 +11,9 @@ import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer, a_pool, emptied
+from tests.support.waiting import wait_until
 
+from crewcall_operator.adapters import redis_queues
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
@@ -207,34 +209,31 @@ def calls(server: RedisServer) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): told["calls"] for name, told in stats.items()}
 
 
-async def test_a_user_who_may_only_read_these_keys_is_enough(redis_server: RedisServer) -> None:
+async def test_a_user_who_may_only_read_these_keys_is_enough(reader: RedisQueues, redis_server: RedisServer) -> None:
     put(redis_server, "sms", message().encode())
     grant(redis_server, "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~dramatiq:*")
-    reader = RedisQueues(wall_clock=lambda: NOW)
 
     states = await look(reader, a_pool(as_user(redis_server), "sms"))
 
     assert states == (QueueState("sms", ready=1, oldest_ready_age=60.0),)
-    await reader.aclose()
 
 
 @pytest.mark.parametrize(
     "rights", ["~dramatiq:*", "+eval_ro ~dramatiq:*", "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~other:*"]
 )
-async def test_a_user_who_may_not_read_is_told_what_to_grant(redis_server: RedisServer, rights: str) -> None:
+async def test_a_user_who_may_not_read_is_told_what_to_grant(
+    reader: RedisQueues, redis_server: RedisServer, rights: str
+) -> None:
     grant(redis_server, rights)
-    reader = RedisQueues(wall_clock=lambda: NOW)
 
     failure = await fail(reader, a_pool(as_user(redis_server), "sms"))
 
     assert "Grant it: +eval_ro" in failure.why
     assert "secret" not in str(failure)
-    await reader.aclose()
 
 
-async def test_a_namespace_out_of_bounds_stops_no_other(redis_server: RedisServer) -> None:
+async def test_a_namespace_out_of_bounds_stops_no_other(reader: RedisQueues, redis_server: RedisServer) -> None:
     grant(redis_server, "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~dramatiq:*")
-    reader = RedisQueues(wall_clock=lambda: NOW)
     allowed = a_pool(as_user(redis_server), "sms", name="allowed")
     refused = a_pool(as_user(redis_server), "sms", name="refused", namespace="other")
 
@@ -242,7 +241,6 @@ async def test_a_namespace_out_of_bounds_stops_no_other(redis_server: RedisServe
 
     assert seen[allowed.key] == Observation((QueueState("sms", is_known=False),))
     assert isinstance(seen[refused.key], QueueUnavailable)
-    await reader.aclose()
 
 
 def grant(server: RedisServer, rights: str) -> None:
@@ -331,6 +329,18 @@ async def test_a_server_that_knows_no_read_only_scripts_is_read_all_the_same(rea
         for _ in range(2):
             states = await look(reader, a_pool(server.url, "sms"))
             assert states == (QueueState("sms", ready=1, oldest_ready_age=60.0),)
+
+
+async def test_a_redis_that_no_pool_names_any_more_is_let_go(
+    reader: RedisQueues, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_queues, "IDLE_LINK_KEPT", 0.0)
+    before = len(redis_server.client.client_list())
+
+    for database in (1, 2, 3):
+        await look(reader, a_pool(redis_server.url.removesuffix("/0") + f"/{database}", "sms"))
+
+    wait_until(lambda: len(redis_server.client.client_list()) == before + 1, "all links but the last to be closed")
 
 
 async def test_no_pools_need_no_redis(reader: RedisQueues) -> None:

@@ -34,7 +34,7 @@ def pool(*containers: dict[str, Any], template: dict[str, Any] | None = None, **
 def live(owner: Pool) -> dict[str, Any]:
     """The Deployment of `owner` as a cluster has it a while later."""
     made = deployment(owner)
-    made["metadata"] |= {"resourceVersion": "41", "generation": 3}
+    made["metadata"] |= {"uid": "d-1", "resourceVersion": "41", "generation": 3}
     made["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "1"
     made["spec"]["replicas"] = 7
     return made
@@ -212,15 +212,28 @@ def test_a_new_template_replaces_the_old_one_and_nothing_else() -> None:
     assert template_change(new, after) is None
 
 
-def test_a_change_is_refused_where_the_deployment_is_no_longer_the_one_that_was_read() -> None:
+def test_a_change_applies_whatever_became_of_the_deployment_since_it_was_read() -> None:
     old, new = pool({"name": "worker", "image": "a"}), pool({"name": "worker", "image": "b"})
     change = template_change(new, live(old))
     since = live(old)
     since["metadata"]["resourceVersion"] = "42"
+    since["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "2"
+
+    after = jsonpatch.apply_patch(since, change)
+
+    assert template_change(new, after) is None
+    assert after["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
+
+
+def test_a_change_is_refused_where_a_new_deployment_has_taken_the_name() -> None:
+    old, new = pool({"name": "worker", "image": "a"}), pool({"name": "worker", "image": "b"})
+    change = template_change(new, live(old))
+    another = live(old)
+    another["metadata"]["uid"] = "d-2"
 
     assert change is not None
     with pytest.raises(jsonpatch.JsonPatchTestFailed):
-        jsonpatch.apply_patch(since, change)
+        jsonpatch.apply_patch(another, change)
 
 
 def test_a_deployment_without_annotations_is_given_the_template() -> None:

@@ -227,22 +227,34 @@ def test_an_age_that_cannot_be_read_is_a_question_mark() -> None:
 
 
 def test_keeps_the_last_decision_while_none_can_be_taken() -> None:
-    before = status(report(), None, NOON)
+    before = status(report(decision=decided(7, Reason.BACKLOG_DRAIN)), None, NOON)
 
     after = status(report(failure=CONFLICT, fleet=None, decision=None), before, LATER)
 
-    assert after["desiredReplicas"] == 4
+    assert after["desiredReplicas"] == 7
+    assert after["lastDecision"] == before["lastDecision"]
+
+
+def test_keeps_the_last_change_while_the_replicas_stay() -> None:
+    before = status(report(decision=decided(7, Reason.BACKLOG_DRAIN)), None, NOON)
+
+    after = status(report(fleet=Fleet(7, 7), decision=decided(7, Reason.STEADY_LOAD)), before, LATER)
+
     assert after["lastDecision"] == before["lastDecision"]
 
 
 def test_a_decision_dates_from_when_it_was_first_taken() -> None:
-    before = status(report(), None, NOON)
+    before = status(report(decision=decided(5, Reason.BACKLOG_DRAIN)), None, NOON)
 
-    same = status(report(decision=decided(4, Reason.STEADY_LOAD, message="119 ready")), before, LATER)
-    other = status(report(decision=decided(5, Reason.BACKLOG_DRAIN)), before, LATER)
+    same = status(report(decision=decided(5, Reason.BACKLOG_DRAIN, message="119 ready")), before, LATER)
+    other = status(report(decision=decided(6, Reason.BACKLOG_DRAIN)), before, LATER)
 
     assert same["lastDecision"] == before["lastDecision"]
     assert other["lastDecision"]["time"] == "2026-01-02T12:00:30Z"
+
+
+def test_a_pool_that_never_changed_has_no_last_decision() -> None:
+    assert "lastDecision" not in status(report(), None, NOON)
 
 
 def test_a_condition_dates_from_when_its_status_changed() -> None:

@@ -24,7 +24,7 @@ VERSION = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["proj
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A namespace of its own; gone again afterwards, with all that is in it."""
+    """A namespace of its own, gone again afterwards; nothing runs in it that the restricted standard forbids."""
     if not os.environ.get("KUBECONFIG"):
         pytest.skip("KUBECONFIG names no cluster; `make kind-up` makes one where Docker is")
     try:
@@ -32,6 +32,7 @@ def cluster() -> Iterator[Cluster]:
     except ToolMissing as missing:
         pytest.skip(str(missing))
     found.kubectl("create", "namespace", found.namespace)
+    found.kubectl("label", "namespace", found.namespace, "pod-security.kubernetes.io/enforce=restricted")
     try:
         yield found
     finally:
@@ -40,7 +41,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster) -> Iterator[str]:
-    """The operator, with rights in the cluster's namespace only; the name of its Deployment."""
+    """The operator, with rights in the cluster's namespace only, which must be enough; the name of its Deployment."""
     cluster.helm(
         *("install", "crewcall", str(CHART), "--wait", "--timeout", "3m", "--take-ownership"),
         *("--set", f"watchNamespaces={{{cluster.namespace}}}"),
@@ -49,8 +50,10 @@ def operator(cluster: Cluster) -> Iterator[str]:
     try:
         yield "crewcall"
     finally:
-        sys.stdout.write(cluster.kubectl("logs", "deployment/crewcall", "--tail=200"))  # pytest shows it of a failure
+        log = cluster.kubectl("logs", "deployment/crewcall")
+        sys.stdout.write(log)  # pytest shows it of a failure
         cluster.helm("uninstall", "crewcall", "--wait")
+        assert " 403 " not in log
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +66,13 @@ def redis_address(cluster: Cluster) -> str:
         "command": ["redis-server", "--save", "", "--protected-mode", "no"],
         "ports": [{"containerPort": 6379}],
         "readinessProbe": {"tcpSocket": {"port": 6379}, "periodSeconds": 1},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
     }
     cluster.apply(
         {

@@ -91,6 +91,7 @@ def test_a_pool_goes_from_zero_to_many_and_back_and_no_job_is_lost(
     eventually(lambda: _deployments(cluster) == [0], "no replica", within=60)
     eventually(lambda: not cluster.list("pods", PODS), "no pod", within=60)
     assert jobs.outcome() == (120, 0, 0)
+    assert {"Activated", "Idle"} <= {event["reason"] for event in cluster.list("events")}
 
 
 def test_a_pod_that_is_deleted_finishes_its_jobs_first(

@@ -105,8 +105,8 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((failed.BusyLoadingError,), "it is still loading its data. Reading resumes by itself."),
     (
         (failed.NoPermissionError,),
-        "its user may not do what reading takes ({error}). Grant it: "
-        "+eval_ro +eval +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys ~<namespace>:*.",
+        "its user may not do what reading takes ({error}). Grant it: +eval_ro "
+        "(+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys ~<namespace>:*.",
     ),
     (
         (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),

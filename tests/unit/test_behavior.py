@@ -63,7 +63,7 @@ def decided(by: Policy, current: int, wanted: int, remembered: Memory) -> Decisi
         ([pods(4, 60), percent(100, 60)], 10, 50, {}, 20, UP_LIMITED),  # the most of 14 and 20
         ([pods(4, 60), percent(100, 60)], 2, 50, {}, 6, UP_LIMITED),  # the most of 6 and 4
         ([pods(4, 60), percent(50, 15)], 10, 50, {970.0: +4}, 15, UP_LIMITED),  # the most of 6 + 4 and 10 x 1.5
-        # From zero a percentage is nothing, yet one replica is admitted; the HPA never starts from zero.
+        # From zero a percentage is nothing, yet one replica is admitted (docs/adr/0003).
         ([percent(100, 15)], 0, 50, {}, 1, UP_LIMITED),
         ([pods(4, 15)], 0, 50, {}, 4, UP_LIMITED),
         ([pods(4, 60)], 0, 50, {970.0: +4, 980.0: -4}, 4, UP_LIMITED),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.pools import pool
+from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 
 from crewcall_operator.adapters.launch import launch_of
@@ -88,17 +89,6 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         await asyncio.sleep(0)
         yard.scaler.kill()
         await closing
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it runs. An orphan that has ended may stay as a zombie where process 1 does not wait for it."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:  # not Linux; or it has ended between the two lines, which the next look will tell
-        return True
 
 
 async def test_runs_as_many_as_asked_for_and_calls_them_ready_once_they_are_past_their_start(yard: Yard) -> None:

@@ -94,9 +94,9 @@ class Refused(Exception):
 
     @property
     def causes(self) -> list[tuple[str, str]]:
-        """Field and message of everything that was wrong, in order of the fields."""
+        """Field and message of everything that was wrong, each once, in order of the fields."""
         causes = self.body.get("details", {}).get("causes", ())
-        return sorted((cause.get("field", ""), cause["message"]) for cause in causes)
+        return sorted({(cause.get("field", ""), cause["message"]) for cause in causes})
 
 
 @dataclass(slots=True)
@@ -243,7 +243,7 @@ class ApiCluster:
 
         await self.until(is_served, f"{kind.plural} served")
 
-    async def until(self, look: Callable[[], Awaitable[Found]], what: str, within: float = DEADLINE) -> Found:
+    async def until(self, look: Callable[[], Awaitable[Found | None]], what: str, within: float = DEADLINE) -> Found:
         """The first thing found that is true. Fails after `within` seconds without one, saying what was waited for."""
         end = asyncio.get_running_loop().time() + within
         while not (found := await look()):

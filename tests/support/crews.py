@@ -51,14 +51,24 @@ spec:
                   type: string
                   maxLength: 20
                   x-kubernetes-validations: [{rule: self == oldSelf, message: namespace is immutable}]
-                ratio: {type: number, minimum: 0, exclusiveMinimum: true}
+                ratio:
+                  type: number
+                  minimum: 0
+                  exclusiveMinimum: true
+                  x-kubernetes-validations: [{rule: self < 100.0, message: ratio must be small}]
                 amount: {x-kubernetes-int-or-string: true}
                 wait:
                   type: string
                   format: duration
                   x-kubernetes-validations: [{rule: duration(self) >= duration('1s'), message: wait must be 1s or more}]
                 nested: {type: object, default: {}, properties: {deep: {type: string, default: x}}}
-                tags: {type: array, items: {type: string}, x-kubernetes-list-type: set, minItems: 1, maxItems: 3}
+                tags:
+                  type: array
+                  items: {type: string, maxLength: 10}
+                  x-kubernetes-list-type: set
+                  minItems: 1
+                  maxItems: 3
+                  x-kubernetes-validations: [{rule: "!self.exists(tag, tag == 'bad')", message: no tag may be bad}]
                 queues:
                   type: array
                   maxItems: 5

@@ -18,11 +18,14 @@ from pathlib import Path
 import pytest
 import redis
 import yaml
+from click.testing import CliRunner
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.processes import is_alive
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
+
+from crewcall_operator.local import command
 
 CREWCALL = str(Path(sys.executable).parent / "crewcall")
 ROOT = Path(__file__).parents[2]
@@ -289,3 +292,14 @@ spec:
   target: {backlogPerReplica: 20}
   template: {spec: {containers: [{name: worker, image: none, command: [nope]}]}}
 """
+
+
+def test_says_what_to_install_where_only_the_operator_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+
+    done = CliRunner().invoke(command.local, ["-f", "pool.yaml"])
+
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "Error: rich is not installed. Try: pip install 'crewcall[local]'\n",
+    )

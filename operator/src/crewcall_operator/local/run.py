@@ -130,7 +130,7 @@ def _view(
 ) -> View:
     shown_url = re.sub(r"//.*@", "//***@", redis.url)  # it may hold a password
     title = [f"Crewcall local · {redis.name}", f"REDIS_URL={shown_url}", f"The workers' output is in {logs}"]
-    if console.is_terminal and not options.is_plain:
+    if console.is_terminal and not console.is_dumb_terminal and not options.is_plain:
         return LiveView(console, Frame(title, history, scaler.workers, _wall), time.monotonic)
     view = PlainView(console, title, _wall)
     history.follow = view.follow

@@ -14,21 +14,22 @@ import json
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
-import dramatiq
-import redis
 import yaml
-from tests.support.apiserver.server import ApiServer
-from tests.support.operator import operating, until, write_kubeconfig
+from tests.support.api_cluster import ApiCluster, Capabilities
+from tests.support.apiserver import ApiServer
+from tests.support.operator import operating
+from tests.support.shop import arrive
+from tests.support.waiting import until
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 
 JOBS, REPLICAS, JOBS_EACH = 1000, 50, 20
 PROMISED_S = 1.2
 ROUNDS = 5
+NO_PODS = Capabilities(has_pods=False, runs_pods=False)
 DEFINITION = Path(__file__).parents[1] / "crds" / "workerpool.yaml"
 
 
@@ -51,11 +52,13 @@ async def one_round() -> dict[str, Any]:
     """Seconds from the jobs' arrival to the API server's accepting the first and the last change of replicas."""
     with EmbeddedRedis() as server, tempfile.TemporaryDirectory() as folder:
         async with ApiServer() as api:
+            kubeconfig = ApiCluster(api.url, api.token, NO_PODS).write_kubeconfig(Path(folder))
             api.create("customresourcedefinitions.apiextensions.k8s.io", yaml.safe_load(DEFINITION.read_text()))
             api.create("workerpools.crewcall.dev", _pool(server.url))
-            async with operating(write_kubeconfig(Path(folder), api.url, api.token)):
+            async with operating(kubeconfig):
                 await until(lambda: _status(api).get("backlog") == "0", "the operator looks after the idle pool")
-                arrival = arrive(server.url)
+                arrival = time.monotonic()
+                arrive(server.url, JOBS, "jobs")
                 await until(lambda: _asked(api)[-1:] == [REPLICAS], f"{REPLICAS} replicas are asked for")
                 await asyncio.sleep(2 * PROMISED_S)  # a change too many would come now
             changes = [entry for entry in api.journal.writes("deployments.apps") if entry.subresource == "scale"]
@@ -65,22 +68,6 @@ async def one_round() -> dict[str, Any]:
                 "replicas": _asked(api)[-1],
                 "patches": len(changes),
             }
-
-
-def arrive(url: str) -> float:
-    """Put all jobs into the queue in one transaction, as Dramatiq's enqueue puts each; the moment of it."""
-    messages = [_job() for _ in range(JOBS)]
-    with redis.Redis.from_url(url) as client, client.pipeline(transaction=True) as pipeline:
-        pipeline.hset("dramatiq:jobs.msgs", mapping={message.message_id: message.encode() for message in messages})
-        pipeline.rpush("dramatiq:jobs", *(message.message_id for message in messages))
-        moment = time.monotonic()
-        pipeline.execute()
-    return moment
-
-
-def _job() -> dramatiq.Message[None]:
-    identity = {"redis_message_id": str(uuid.uuid4())}
-    return dramatiq.Message(queue_name="jobs", actor_name="work", args=(), kwargs={}, options=identity)
 
 
 def _pool(url: str) -> dict[str, Any]:

@@ -6,32 +6,15 @@ import asyncio
 import os
 import re
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
+from tests.support.waiting import until as wait
 
 #: Seconds within which an operator must be watching, on a busy machine.
 START = 30.0
-
-
-def write_kubeconfig(folder: Path, url: str, token: str) -> Path:
-    """A kubeconfig for the API server at `url`, in `folder`."""
-    file = folder / "kubeconfig"
-    named = {"name": "test"}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "contexts": [{**named, "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{**named, "cluster": {"server": url}}],
-        "users": [{**named, "user": {"token": token}}],
-    }
-    file.write_text(yaml.safe_dump(config))
-    return file
 
 
 @dataclass(slots=True)
@@ -50,8 +33,10 @@ class RunningOperator:
 
 
 @asynccontextmanager
-async def operating(kubeconfig: Path, *options: str) -> AsyncIterator[RunningOperator]:
-    """An operator that watches the cluster while the block runs."""
+async def operating(
+    kubeconfig: Path, *options: str, until: str = "watching WorkerPools"
+) -> AsyncIterator[RunningOperator]:
+    """An operator that runs while the block does, which begins once the operator has logged `until`."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("crewcall")),
         "operator",
@@ -61,32 +46,20 @@ async def operating(kubeconfig: Path, *options: str) -> AsyncIterator[RunningOpe
         stderr=asyncio.subprocess.PIPE,
     )
     running = RunningOperator(process)
-    is_watching = asyncio.Event()
-    listening = asyncio.create_task(_listen(running, is_watching))
+    listening = asyncio.create_task(_listen(running))
     try:
-        await until(is_watching.is_set, "the operator is watching")
+        await wait(lambda: until in "\n".join(running.log) or listening.done(), f"{until!r} from the operator", START)
+        assert until in "\n".join(running.log), running.log
         yield running
     finally:
         await running.stop()
         await listening
 
 
-async def until(is_so: Callable[[], object], what: str, within: float = START) -> None:
-    """Wait until `is_so`. Raises TimeoutError, naming `what` was waited for, after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within:g} s: {what}")
-        await asyncio.sleep(0.01)
-
-
-async def _listen(running: RunningOperator, is_watching: asyncio.Event) -> None:
+async def _listen(running: RunningOperator) -> None:
     assert running.process.stderr is not None
     async for line in running.process.stderr:
         text = line.decode().rstrip()
         running.log.append(text)
         if found := re.search(r"on http://(\S+)", text):
             running.address = found[1]
-        if "watching WorkerPools" in text:
-            is_watching.set()
-    is_watching.set()

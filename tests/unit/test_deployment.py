@@ -219,6 +219,7 @@ def test_a_change_applies_whatever_became_of_the_deployment_since_it_was_read() 
     since["metadata"]["resourceVersion"] = "42"
     since["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "2"
 
+    assert change is not None
     after = jsonpatch.apply_patch(since, change)
 
     assert template_change(new, after) is None

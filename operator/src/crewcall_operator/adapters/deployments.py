@@ -60,11 +60,15 @@ class DeploymentScaler:
     async def scale(self, pool: Pool, replicas: int) -> None:
         target = _target(pool)
         request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
+        before = self._live[target]
         scale = await self._attempt(target, "FailedUpdateScale", request)
         live = self._live.get(target)
-        if live is not None:
-            metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
-            self.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
+        if live is None:
+            return
+        if _version(scale) < _version(before):
+            del self._live[target]  # a write is newer than what was there: the server's count has been set back
+        metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
+        self.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
 
     async def release(self, pool: Pool) -> None:
         """Only forget: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""

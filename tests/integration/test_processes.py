@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
-from crewcall_operator.adapters.worker_process import WorkerState
+from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.core.model import Fleet
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
@@ -136,8 +136,9 @@ async def test_starts_a_killed_worker_again_and_says_so(yard: Yard) -> None:
     assert fleet == Fleet(current=1, ready=0)
     assert yard.told == [f"notifications-1 was killed by SIGKILL; starts again in 1 s; see {log}"]
     assert dead == [("notifications-1", WorkerState.BACK_OFF)]
-    assert yard.states(willing) == [("notifications-1", WorkerState.STARTING)]
-    assert yard.pids(willing) != [pid]
+    (again,) = yard.scaler.workers(willing.key)
+    assert again.pid not in {pid, None}
+    assert again == WorkerStatus("notifications-1", WorkerState.STARTING, again.pid, 0.0, 1, log)
 
 
 async def test_waits_longer_each_time_for_one_that_keeps_failing(yard: Yard) -> None:

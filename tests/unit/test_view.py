@@ -26,9 +26,9 @@ def wall(at: float) -> float:
     return NOON + at
 
 
-def worker(number: int, state: WorkerState = WorkerState.RUNNING, note: str = "") -> WorkerStatus:
+def worker(number: int, state: WorkerState = WorkerState.RUNNING, note: str = "", restarts: int = 0) -> WorkerStatus:
     pid = None if state is WorkerState.BACK_OFF else 100 + number
-    return WorkerStatus(f"notifications-{number}", state, pid, 12.0, 0, LOG, note)
+    return WorkerStatus(f"notifications-{number}", state, pid, 12.0, restarts, LOG, note)
 
 
 def frame(*reports: Report, workers: Sequence[WorkerStatus] = (), told: Sequence[str] = ()) -> Frame:
@@ -50,7 +50,7 @@ def drawn(shown: Frame, width: int = 80, height: int = 40, now: float = 10.0) ->
 
 
 def test_shows_what_waits_who_works_and_what_was_decided() -> None:
-    workers = [worker(1), worker(2, WorkerState.BACK_OFF, "was killed by SIGKILL; starts again in 4 s")]
+    workers = [worker(1, restarts=3), worker(2, WorkerState.BACK_OFF, "was killed by SIGKILL; starts again in 4 s")]
 
     assert drawn(frame(scaled(), workers=workers, told=["notifications-2 was killed"]), width=100) == [
         "Crewcall local",
@@ -59,7 +59,7 @@ def test_shows_what_waits_who_works_and_what_was_decided() -> None:
         " POOL           BACKLOG                                READY  IN FLIGHT  DELAYED   REPLICAS  RUNNING",
         " notifications                                      █    120         32        3      4 → 7        1",
         "   BacklogDrain  120 ready, oldest 4.1 s, 32 in flight; 7 replicas at 20 each",
-        "   notifications-1  running            12 s   pid 101",
+        "   notifications-1  running            12 s   pid 101   restarts 3",
         "   notifications-2  CrashLoopBackOff   12 s   was killed by SIGKILL; starts again in 4 s",
         "",
         " 12:00:10  notifications  notifications-2 was killed",

@@ -144,6 +144,7 @@ def _workers(workers: Sequence[WorkerStatus], room: int) -> Iterator[Text]:
         since = f"{worker.for_seconds:.0f} s" if worker.for_seconds < 100 else f"{worker.for_seconds / 60:.0f} min"
         pid = "" if worker.pid is None else f"   pid {worker.pid}"
         line = Text.assemble(f"   {worker.name:<{names}}  ", (f"{worker.state.value:<{states}}", STYLES[worker.state]))
-        yield line.append(f"{since:>7}{pid}").append(f"   {worker.note}" if worker.note else "")
+        said = worker.note or (f"restarts {worker.restarts}" if worker.restarts else "")
+        yield line.append(f"{since:>7}{pid}").append(f"   {said}" if said else "")
     if len(shown) < len(workers):
         yield Text(f"   and {len(workers) - len(shown)} more", style="dim")

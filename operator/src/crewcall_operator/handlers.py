@@ -94,8 +94,8 @@ def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) ->
                 status.reject(key, body, invalid)
             else:
                 rejected.pop(key, None)
-                status.adopt(key, body)
                 engine.put(pool)
+                status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
 
     @kopf.on.event("apps", "v1", "deployments", registry=registry)
     async def deployment(event: kopf.RawEvent, **_: Any) -> None:

@@ -187,7 +187,8 @@ async def test_a_deleted_pool_takes_its_deployment_along(shop: Shop, operator: R
     async def is_gone() -> bool:
         return await shop.deployment() is None
 
-    await shop.cluster.until(is_gone, "the Deployment is collected")
+    # The garbage collector of a real cluster looks for kinds that were just defined every 30 s.
+    await shop.cluster.until(is_gone, "the Deployment is collected", within=60.0)
 
 
 async def test_goes_on_where_the_one_before_it_stopped(shop: Shop) -> None:

@@ -11,7 +11,9 @@ import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer, a_pool, emptied
+from tests.support.waiting import wait_until
 
+from crewcall_operator.adapters import redis_queues
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
@@ -182,7 +184,7 @@ async def test_many_queues_are_read_in_scripts_of_a_hundred_on_one_connection(
     assert isinstance(last, Observation)
     assert last.queues[9] == QueueState("q249", ready=1, oldest_ready_age=60.0)
     assert len(seen) == 25
-    assert calls(redis_server)["eval_ro"] == 9
+    assert calls(redis_server)[script_command(redis_server)] == 9
     assert redis_server.client.info("stats")["total_connections_received"] == before + 1
 
 
@@ -201,40 +203,43 @@ async def test_reading_changes_nothing_and_registers_nobody(reader: RedisQueues,
     assert {key: client.dump(key) for key in client.scan_iter()} == before
 
 
+def script_command(server: RedisServer) -> str:
+    """By which command scripts are run that may only read: Redis has one of its own from 7.0 on."""
+    version = str(server.client.info("server")["redis_version"])
+    return "eval_ro" if int(version.split(".")[0]) >= 7 else "eval"
+
+
 def calls(server: RedisServer) -> dict[str, int]:
     """How often each command ran on the server since the test began, scripts' own calls included."""
     stats = server.client.info("commandstats")
     return {name.removeprefix("cmdstat_"): told["calls"] for name, told in stats.items()}
 
 
-async def test_a_user_who_may_only_read_these_keys_is_enough(redis_server: RedisServer) -> None:
+async def test_a_user_who_may_only_read_these_keys_is_enough(reader: RedisQueues, redis_server: RedisServer) -> None:
     put(redis_server, "sms", message().encode())
-    grant(redis_server, "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~dramatiq:*")
-    reader = RedisQueues(wall_clock=lambda: NOW)
+    grant(redis_server, "+script +llen +lindex +hlen +hstrlen +hget +zcard ~dramatiq:*")
 
     states = await look(reader, a_pool(as_user(redis_server), "sms"))
 
     assert states == (QueueState("sms", ready=1, oldest_ready_age=60.0),)
-    await reader.aclose()
 
 
 @pytest.mark.parametrize(
-    "rights", ["~dramatiq:*", "+eval_ro ~dramatiq:*", "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~other:*"]
+    "rights", ["~dramatiq:*", "+script ~dramatiq:*", "+script +llen +lindex +hlen +hstrlen +hget +zcard ~other:*"]
 )
-async def test_a_user_who_may_not_read_is_told_what_to_grant(redis_server: RedisServer, rights: str) -> None:
+async def test_a_user_who_may_not_read_is_told_what_to_grant(
+    reader: RedisQueues, redis_server: RedisServer, rights: str
+) -> None:
     grant(redis_server, rights)
-    reader = RedisQueues(wall_clock=lambda: NOW)
 
     failure = await fail(reader, a_pool(as_user(redis_server), "sms"))
 
     assert "Grant it: +eval_ro" in failure.why
     assert "secret" not in str(failure)
-    await reader.aclose()
 
 
-async def test_a_namespace_out_of_bounds_stops_no_other(redis_server: RedisServer) -> None:
-    grant(redis_server, "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~dramatiq:*")
-    reader = RedisQueues(wall_clock=lambda: NOW)
+async def test_a_namespace_out_of_bounds_stops_no_other(reader: RedisQueues, redis_server: RedisServer) -> None:
+    grant(redis_server, "+script +llen +lindex +hlen +hstrlen +hget +zcard ~dramatiq:*")
     allowed = a_pool(as_user(redis_server), "sms", name="allowed")
     refused = a_pool(as_user(redis_server), "sms", name="refused", namespace="other")
 
@@ -242,11 +247,10 @@ async def test_a_namespace_out_of_bounds_stops_no_other(redis_server: RedisServe
 
     assert seen[allowed.key] == Observation((QueueState("sms", is_known=False),))
     assert isinstance(seen[refused.key], QueueUnavailable)
-    await reader.aclose()
 
 
 def grant(server: RedisServer, rights: str) -> None:
-    allowed = rights.split()
+    allowed = rights.replace("+script", f"+{script_command(server)}").split()
     server.client.acl_setuser(
         "reader",
         enabled=True,
@@ -324,13 +328,29 @@ async def test_nobody_listening_is_said_for_every_pool(reader: RedisQueues) -> N
         assert failure.why.startswith("no connection (")
 
 
-async def test_a_server_that_knows_no_read_only_scripts_is_read_all_the_same(reader: RedisQueues) -> None:
+async def test_a_server_that_knows_no_read_only_scripts_is_read_all_the_same(
+    reader: RedisQueues, redis_server: RedisServer
+) -> None:
+    if script_command(redis_server) == "eval":
+        pytest.skip("the server of all these tests is such a one")
     with EmbeddedRedis(options=("--rename-command", "EVAL_RO", "")) as server, emptied(server) as redis_6:
         put(redis_6, "sms", message().encode())
 
         for _ in range(2):
             states = await look(reader, a_pool(server.url, "sms"))
             assert states == (QueueState("sms", ready=1, oldest_ready_age=60.0),)
+
+
+async def test_a_redis_that_no_pool_names_any_more_is_let_go(
+    reader: RedisQueues, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_queues, "IDLE_LINK_KEPT", 0.0)
+    before = len(redis_server.client.client_list())
+
+    for database in (1, 2, 3):
+        await look(reader, a_pool(redis_server.url.removesuffix("/0") + f"/{database}", "sms"))
+
+    wait_until(lambda: len(redis_server.client.client_list()) == before + 1, "all links but the last to be closed")
 
 
 async def test_no_pools_need_no_redis(reader: RedisQueues) -> None:

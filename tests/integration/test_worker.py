@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 
 CREWCALL_WORKER = str(Path(sys.executable).parent / "crewcall-worker")
+NEW_CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc"]
 
 
 def send(server: RedisServer, held: int) -> None:
@@ -117,6 +119,29 @@ def test_drain_wait_comes_back_when_the_worker_has_finished(redis_server: RedisS
 
             assert hook.exit_status() == 0
             assert running.exit_status() == 0
+
+
+def test_as_process_1_of_a_container_it_gets_the_signals_and_drains_by_the_hook(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    if shutil.which("unshare") is None or subprocess.run([*NEW_CONTAINER, "true"], check=False).returncode:
+        pytest.skip("processes of its own, as a container has them, take unshare (util-linux) and the right to use it")
+    send(redis_server, held=1)
+    environment = {wire.ENV_REDIS_URL: redis_server.url}
+    run_it = [*NEW_CONTAINER, CREWCALL_WORKER, "run", "tests.support.jobs"]
+    with started(run_it, environment, tmp_path / "worker.log") as container:
+        wait_for_begun(redis_server, 1)
+        process_1 = Path(f"/proc/{container.process.pid}/task/{container.process.pid}/children").read_text().strip()
+        enter = ["nsenter", "--target", process_1, "--pid", "--mount"]
+        with started([*enter, CREWCALL_WORKER, "drain", "--wait"], {}, tmp_path / "hook.log") as hook:
+            container.wait_for("SIGTERM: finishing the running jobs")
+            assert hook.process.poll() is None
+
+            jobs.let_go(redis_server.client, 1)
+
+            assert container.exit_status() == 0
+            # The kernel ends whatever else runs in a container with its process 1.
+            assert hook.exit_status() in {0, -signal.SIGKILL}
 
 
 def test_drain_gives_up_waiting_but_not_the_worker(redis_server: RedisServer, tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ class Redises:
         (url,) = {pool.redis.url for pool in pools}
         self.asked.append(tuple(pool.key.name for pool in pools))
         if url in self.hanging:
-            await self.hanging[url].wait()
+            try:
+                await self.hanging[url].wait()
+            finally:
+                await settled()  # as one that closes its connection
         return {pool.key: self.answers.get(pool.key.name, seen()) for pool in pools}
 
 

@@ -41,6 +41,7 @@ def decided(by: Policy, current: int, wanted: int, remembered: Memory) -> Decisi
         # Pods: the replicas when the period began, plus the value.
         ([pods(4, 60)], 10, 20, {}, 14, UP_LIMITED),  # 10 + 4
         ([pods(4, 60)], 10, 14, {}, 14, Reason.BACKLOG_DRAIN),  # as many as allowed: nothing was held back
+        ([pods(4, 60)], 10, 12, {}, 12, Reason.BACKLOG_DRAIN),
         ([pods(4, 60)], 10, 20, {970.0: +3}, 11, UP_LIMITED),  # it began at 7: 7 + 4
         ([pods(4, 60)], 10, 20, {970.0: +4}, 10, UP_LIMITED),  # 6 + 4: used up
         ([pods(4, 60)], 10, 20, {970.0: +6}, 10, UP_LIMITED),  # 4 + 4 = 8, but an up never goes down
@@ -63,7 +64,7 @@ def decided(by: Policy, current: int, wanted: int, remembered: Memory) -> Decisi
         ([pods(4, 60), percent(100, 60)], 10, 50, {}, 20, UP_LIMITED),  # the most of 14 and 20
         ([pods(4, 60), percent(100, 60)], 2, 50, {}, 6, UP_LIMITED),  # the most of 6 and 4
         ([pods(4, 60), percent(50, 15)], 10, 50, {970.0: +4}, 15, UP_LIMITED),  # the most of 6 + 4 and 10 x 1.5
-        # From zero a percentage is nothing, yet one replica is admitted; the HPA never starts from zero.
+        # From zero a percentage is nothing, yet one replica is admitted (docs/adr/0003).
         ([percent(100, 15)], 0, 50, {}, 1, UP_LIMITED),
         ([pods(4, 15)], 0, 50, {}, 4, UP_LIMITED),
         ([pods(4, 60)], 0, 50, {970.0: +4, 980.0: -4}, 4, UP_LIMITED),
@@ -86,6 +87,7 @@ def test_scales_up_no_faster_than_the_policies_admit(
     [
         ([pods(2, 60)], 10, 0, {}, 8, DOWN_LIMITED),  # 10 - 2
         ([pods(2, 60)], 10, 8, {}, 8, Reason.BACKLOG_FELL),
+        ([pods(2, 60)], 10, 9, {}, 9, Reason.BACKLOG_FELL),
         ([pods(2, 60)], 10, 0, {970.0: -1}, 9, DOWN_LIMITED),  # it began at 11: 11 - 2
         ([pods(2, 60)], 10, 0, {970.0: -2}, 10, DOWN_LIMITED),  # used up
         ([pods(2, 60)], 10, 0, {970.0: -5}, 10, DOWN_LIMITED),  # 15 - 2 = 13, but a down never goes up

@@ -268,6 +268,13 @@ def test_goes_down_no_earlier_than_a_window_after_the_pin_is_gone() -> None:
     assert decide(free, seen(10), 6, remembered, 560.0) == Decision(1, Reason.BACKLOG_FELL)
 
 
+@pytest.mark.parametrize("current", [0, 9])
+def test_leaves_a_pool_that_it_cannot_size_alone_even_outside_the_bounds(current: int) -> None:
+    by = policy(min=2, max=5, target=QueueLatency(30))
+
+    assert decide(by, seen(50), current, memory(), now=1000.0) == Decision(current, Reason.TARGET_NOT_AVAILABLE)
+
+
 def test_decides_for_a_pool_that_is_only_advised_what_it_would_do() -> None:
     assert decide(policy(mode=Mode.RECOMMEND), seen(50), 2, memory(), now=1000.0) == Decision(5, Reason.BACKLOG_DRAIN)
 

@@ -31,9 +31,7 @@ RULES = st.builds(
     ScalingRules,
     stabilization=st.integers(0, 90).map(float),
     policies=st.lists(
-        st.builds(
-            ScalingPolicy, type=st.sampled_from(PolicyType), value=st.integers(1, 200), period=st.integers(1, 90)
-        ),
+        st.builds(ScalingPolicy, type=st.sampled_from(PolicyType), value=st.integers(1, 60), period=st.integers(1, 90)),
         max_size=2,
     ).map(tuple),
     select=st.sampled_from(SelectPolicy),

@@ -42,7 +42,8 @@ async def test_keeps_a_pool_made_anew_when_it_hears_late_that_the_old_one_is_gon
     await stage.engine.remove(old.key, old.uid)
 
     assert stage.engine.pools == (new,)
-    assert (stage.workers.released, stage.board.forgotten) == ([], [])
+    assert stage.workers.released == []
+    assert stage.board.forgotten == [old.key]  # when the new one came, and not again
 
 
 async def test_leaves_the_workers_of_a_suspended_pool_alone(stage: Stage) -> None:

@@ -100,3 +100,30 @@ async def test_drops_the_memory_with_the_pool(stage: Stage, how: str) -> None:
 
     assert stage.workers.scaled == []
     assert stage.board.reasons == {"sms": Reason.SCALE_DOWN_STABILIZED}
+
+
+async def test_begins_anew_with_a_pool_that_comes_back_after_another_had_its_name(stage: Stage) -> None:
+    sms = pool("sms", down=rules(window=60), cooldown=0)
+    stage.engine.put(sms)
+    stage.workers.replicas["sms"] = 4
+    await stage.tick()
+    stage.engine.put(replace(sms, uid="uid-of-another"))
+    stage.engine.put(sms)
+
+    await stage.tick(passed=60.0)
+
+    assert stage.workers.scaled == []
+
+
+async def test_remembers_nothing_of_a_pool_that_was_suspended_while_its_target_was_asked(stage: Stage) -> None:
+    sms = pool("sms", down=rules(window=60), cooldown=0)
+    stage.engine.put(sms)
+    stage.workers.replicas["sms"] = 4
+    stage.workers.hanging["ensure", "sms"] = asyncio.Event()
+    async with stage.during_a_tick(stage.workers.hanging["ensure", "sms"]):
+        stage.engine.suspend(sms.key)
+    stage.engine.put(sms)
+
+    await stage.tick(passed=60.0)
+
+    assert stage.workers.scaled == []

@@ -70,6 +70,18 @@ async def test_ends_every_look_when_it_is_stopped(stage: Stage) -> None:
     assert asyncio.all_tasks() == others
 
 
+async def test_runs_again_after_it_was_stopped(stage: Stage) -> None:
+    stage.engine.put(pool("sms"))
+    stage.redis.hanging["redis://redis:6379/0"] = asyncio.Event()
+    async with running(stage, interval=60.0):
+        await settled()
+    stage.redis.hanging.clear()
+
+    await stage.tick()
+
+    assert [report.pool.key.name for report in stage.board.reports] == ["sms"]
+
+
 async def test_does_not_hide_a_defect(stage: Stage) -> None:
     stage.engine.put(pool("sms"))
     stage.redis.answers["sms"] = seen(name="a queue that the pool does not have")

@@ -14,12 +14,11 @@ from crewcall_operator.core.model import PolicyType, Reason, ScalingPolicy, Scal
 #: Whole seconds, few of them: samples and events then often lie exactly on the edge of a window.
 SECONDS = st.sampled_from([0.0, 15.0, 30.0, 60.0])
 
+PERIODS = st.sampled_from([15.0, 30.0, 60.0])
+
 POLICIES = st.builds(
-    ScalingPolicy,
-    type=st.sampled_from(PolicyType),
-    value=st.integers(1, 150),
-    period=st.sampled_from([15.0, 30.0, 60.0]),
-) | st.builds(ScalingPolicy, type=st.just(PolicyType.PODS), value=st.integers(1, 4), period=st.just(60.0))
+    ScalingPolicy, type=st.just(PolicyType.PODS), value=st.integers(1, 12), period=PERIODS
+) | st.builds(ScalingPolicy, type=st.just(PolicyType.PERCENT), value=st.integers(1, 150), period=PERIODS)
 
 RULES = st.builds(
     ScalingRules,
@@ -47,10 +46,10 @@ FREE = {
 @given(
     up=RULES,
     down=RULES,
-    bounds=st.tuples(st.integers(0, 5), st.integers(5, 20)),
-    each=st.integers(1, 8),
+    bounds=st.tuples(st.integers(0, 5), st.integers(5, 60)),
+    each=st.integers(1, 4),
     ticks=TICKS,
-    begin=st.integers(0, 20),
+    begin=st.integers(0, 60),
 )
 def test_agrees_with_the_hpa(
     up: ScalingRules,

@@ -99,6 +99,11 @@ def test_stays_where_it_is_within_a_tenth_of_the_target(jobs: int, step: Step) -
     assert recommend(policy(each=10, up=TENTH, down=TENTH), seen(jobs), current=10) == step
 
 
+def test_tolerates_a_tenth_more_for_a_single_replica_as_well() -> None:
+    assert recommend(policy(each=10, up=TENTH, down=TENTH), seen(11), current=1) == Step(1, Reason.WITHIN_TOLERANCE)
+    assert recommend(policy(each=10, up=TENTH, down=TENTH), seen(12), current=1) == Step(2, Reason.BACKLOG_DRAIN)
+
+
 @pytest.mark.parametrize(
     ("jobs", "step"),
     [

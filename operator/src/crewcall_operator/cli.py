@@ -1,14 +1,13 @@
-"""The command line: `crewcall` and what it offers. What a command does is written elsewhere."""
+"""The command line: `crewcall` and what it offers. What a command does is imported only when it is run."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 
 import click
-import kubernetes.config
 
-from crewcall_operator import main as composition
-from crewcall_operator.adapters import log
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
 
@@ -64,10 +63,17 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:
         raise click.BadParameter(f"{listen!r} is not HOST:PORT, such as 0.0.0.0:8080", param_hint="--listen")
+    # The imports below take a second, and process 1 of a container ignores a signal that it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    import kubernetes.config
+
+    from crewcall_operator.adapters import log
+    from crewcall_operator.main import run
+
     log.configure(log_format, log_level)
     settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port))
     try:
-        asyncio.run(composition.run(settings))
+        asyncio.run(run(settings))
     except kubernetes.config.ConfigException as error:
         raise click.ClickException(f"no cluster to work in: {error}\nSet KUBECONFIG, or run it in a pod.") from error
 

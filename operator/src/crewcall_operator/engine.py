@@ -49,10 +49,12 @@ class Engine:
         self._pools[pool.key] = pool
 
     def suspend(self, key: PoolKey) -> None:
-        """Scale this pool no more; what runs its workers stays as it is."""
+        """Scale this pool no more and forget what was seen of it; what runs its workers stays as it is."""
         pool = self._pools.pop(key, None)
         if pool is not None:
             self._memories.pop(pool.uid, None)
+        for reporter in self.reporters:
+            reporter.forget(key)
 
     async def remove(self, key: PoolKey, uid: str) -> None:
         """The pool is gone: let go of what ran it and of all that was kept, unless it was made anew meanwhile."""
@@ -60,8 +62,6 @@ class Engine:
         if pool is not None and pool.uid != uid:
             return
         self.suspend(key)
-        for reporter in self.reporters:
-            reporter.forget(key)
         if pool is not None:
             await self.scaler.release(pool)
 

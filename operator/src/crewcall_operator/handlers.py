@@ -73,19 +73,29 @@ def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) ->
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
 
+    rejected: dict[PoolKey, tuple[str, int]] = {}
+
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
         body: Mapping[str, Any] = event["object"]
-        key = PoolKey(body["metadata"]["namespace"], body["metadata"]["name"])
-        if event["type"] == "DELETED" or "deletionTimestamp" in body["metadata"]:
-            await engine.remove(key, body["metadata"]["uid"])
-        elif not engine.knows(key, body["metadata"]["uid"], body["metadata"]["generation"]):
-            status.adopt(key, body)
+        metadata = body["metadata"]
+        key = PoolKey(metadata["namespace"], metadata["name"])
+        identity = (metadata["uid"], metadata["generation"])
+        if event["type"] == "DELETED" or "deletionTimestamp" in metadata:
+            rejected.pop(key, None)
+            await engine.remove(key, metadata["uid"])
+        elif not engine.knows(key, *identity) and rejected.get(key) != identity:
             try:
-                engine.put(read_pool(body))
+                pool = read_pool(body)
             except InvalidSpec as invalid:
+                rejected[key] = identity
                 engine.suspend(key)
+                status.adopt(key, body)
                 status.reject(key, body, invalid)
+            else:
+                rejected.pop(key, None)
+                engine.put(pool)
+                status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
 
     @kopf.on.event("apps", "v1", "deployments", registry=registry)
     async def deployment(event: kopf.RawEvent, **_: Any) -> None:

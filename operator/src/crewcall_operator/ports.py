@@ -72,5 +72,5 @@ class Reporter(Protocol):
     def report(self, report: Report) -> None: ...
 
     def forget(self, key: PoolKey) -> None:
-        """The pool is gone: drop what is kept of it."""
+        """The pool is gone, or scaled no more: drop what is kept of it."""
         ...

@@ -34,31 +34,36 @@ _WORKLOADS = ("deployments.apps", "replicasets.apps")
 
 def complete(resource: Resource, body: Object, *, is_new: bool) -> Object:
     """The object with what the server fills in by code rather than by schema."""
-    spec = body.get("spec", {})
     if resource.key in _WORKLOADS:
+        spec = body["spec"]
         spec["template"] = drop_empty(spec.get("template") or {})
         complete_pod_spec(spec["template"].get("spec", {}))
         body["status"] = {name: value for name, value in body.get("status", {}).items() if value or name[0] == "t"}
-    if resource.key == "deployments.apps" and spec["strategy"]["type"] == "RollingUpdate":
+    if resource.key == "deployments.apps" and body["spec"]["strategy"]["type"] == "RollingUpdate":
+        spec = body["spec"]
         spec["strategy"]["rollingUpdate"] = {
             "maxUnavailable": "25%",
             "maxSurge": "25%",
             **spec["strategy"].get("rollingUpdate", {}),
         }
     if resource.key == "pods":
-        body["spec"] = drop_empty(spec)
+        body["spec"] = drop_empty(body.get("spec") or {})
         complete_pod_spec(body["spec"])
         body.setdefault("status", {}).setdefault("phase", "Pending")
     if resource.key == "secrets":
         text = body.pop("stringData", {})
         body["data"] = {**body.get("data", {}), **{k: base64.b64encode(v.encode()).decode() for k, v in text.items()}}
         body.setdefault("type", "Opaque")
+    if resource.key == "events":
+        body |= {name: body.get(name) for name in ("eventTime", "firstTimestamp", "lastTimestamp")}
+        body |= {"source": body.get("source") or {}}
+        body |= {name: body.get(name, "") for name in ("reportingComponent", "reportingInstance")}
     if resource.key == "namespaces" and is_new:
         body["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = body["metadata"]["name"]
         body["spec"] = {"finalizers": ["kubernetes"]}
         body["status"] = {"phase": "Active"}
     if resource.key == "customresourcedefinitions.apiextensions.k8s.io":
-        names = spec["names"]
+        names = body["spec"]["names"]
         names.setdefault("singular", names["kind"].lower())
         names.setdefault("listKind", f"{names['kind']}List")
     return body

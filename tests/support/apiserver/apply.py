@@ -27,11 +27,12 @@ def apply(
     kept = {other: paths - contested.get(other, frozenset()) for other, paths in owners.items() if other != manager}
     merged = _merge(live, wanted, schema)
     dropped = owners.get(manager, frozenset()) - mine.keys()
-    for path in sorted(dropped, key=len, reverse=True):
+    for path in sorted(dropped, key=len):
         if not any(path in paths or _has_below(path, paths) for paths in kept.values()):
             _remove(merged, path, schema)
     result = {other: paths for other, paths in kept.items() if paths}
-    result[manager] = frozenset(mine)
+    if mine:
+        result[manager] = frozenset(mine)
     return merged, result
 
 
@@ -70,9 +71,10 @@ def _remove(body: Any, path: Path, schema: Schema) -> None:
     elif isinstance(body, list):
         for item in body:
             if element(item, schema) == head:
-                if rest:
+                # An item that stays keeps its keys, whoever owned them.
+                if rest and rest[0][2:] not in schema.get("x-kubernetes-list-map-keys", ()):
                     _remove(item, rest, schema.get("items", {}))
-                else:
+                elif not rest:
                     body.remove(item)
                 return
 

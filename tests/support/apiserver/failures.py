@@ -42,7 +42,7 @@ class Failure(Exception):
             "reason": self.reason,
             "code": self.code,
         }
-        if self.details:
+        if self.details is not None:
             status["details"] = dict(self.details)
         return status
 
@@ -113,10 +113,10 @@ def conflict(resource: Resource, name: str, why: str = MODIFIED) -> Failure:
 
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> Failure:
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    parts = [f"{cause.field}: {cause.message}" for cause in causes]
+    parts = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
     what = parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
     details = {
-        "name": name,
+        **({"name": name} if name else {}),
         **({"group": resource.group} if resource.group else {}),
         "kind": resource.kind,
         "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes],
@@ -145,7 +145,12 @@ def expired(message: str, continuing: str = "") -> Failure:
 
 
 def unknown_path() -> Failure:
+    """Answered in plain text, as the real server does where not even the group is known."""
     return Failure(404, "NotFound", "404 page not found")
+
+
+def unknown_resource() -> Failure:
+    return Failure(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def method_not_allowed() -> Failure:
@@ -153,6 +158,6 @@ def method_not_allowed() -> Failure:
     return Failure(405, "MethodNotAllowed", message, {})
 
 
-def unsupported_media_type(offered: str, allowed: Sequence[str]) -> Failure:
+def unsupported_media_type(allowed: Sequence[str]) -> Failure:
     what = f"the body of the request was in an unknown format - accepted media types include: {', '.join(allowed)}"
-    return Failure(415, "UnsupportedMediaType", what, {"offered": offered} if offered else None)
+    return Failure(415, "UnsupportedMediaType", what)

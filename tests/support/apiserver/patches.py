@@ -47,7 +47,7 @@ def _json(live: Object, change: Any) -> Object:
     try:
         result: Object = jsonpatch.JsonPatch(change).apply(live)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise Failure(422, "Invalid", "the server rejected our request due to an error in our request") from error
+        raise Failure(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
     return result
 
 

@@ -6,6 +6,7 @@ only about a part that can be told to be the same one: a field, or an item of a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,7 +49,9 @@ class Rule:
                 message = str(self._worded.evaluate(value, old))
             except RuleFailed:
                 message = self._message
-        return Cause(self._reason, (path + self._path).lstrip(".") or "<nil>", _SAYS[self._reason] + message)
+        shows = self._reason == "FieldValueInvalid" and not isinstance(value, dict | list)
+        says = _SAYS[self._reason] + (f"{json.dumps(value)}: " if shows else "")
+        return Cause(self._reason, (path + self._path).lstrip(".") or "<nil>", says + message)
 
 
 class Rulebook:

@@ -16,6 +16,7 @@ import yaml
 from aiohttp import web
 from tests.support.apiserver import discovery, failures, routes, selectors, watching
 from tests.support.apiserver.access import ADMIN, Access, Attributes
+from tests.support.apiserver.builtins import BUILTINS
 from tests.support.apiserver.catalog import Catalog
 from tests.support.apiserver.collector import Collector
 from tests.support.apiserver.deployments import DeploymentController
@@ -199,12 +200,13 @@ class ApiServer:
             test = _selected(target, query)
             wanted = watching.Watch.read(target.resource, target.namespace, test, query, self.options.bookmark_interval)
             return await watching.stream(self.store, wanted, request, lambda: self.journal.answer(entry, 200))
-        entry.media_type, entry.body = request.content_type, _parsed(raw)
+        body = _parsed(raw, target.resource.kind)
+        entry.media_type, entry.body = request.content_type, body
         answer = self._verbs.answer(
             Request(
                 target,
                 query,
-                _parsed(raw),
+                body,
                 request.content_type,
                 request.headers.get("Accept", ""),
                 entry.agent,
@@ -217,10 +219,15 @@ class ApiServer:
     def _discovered(self, path: str) -> web.Response:
         found = discovery.answer(path, self.catalog)
         if found is None:
-            raise failures.unknown_path()
+            raise failures.unknown_resource() if _is_built_in(path) else failures.unknown_path()
         if isinstance(found, str):
             return web.Response(text=found)
         return web.Response(body=encode(found), content_type="application/json")
+
+
+def _is_built_in(path: str) -> bool:
+    parts = path.strip("/").split("/")
+    return parts[0] == "api" or (len(parts) > 3 and any(it.group == parts[1] for it in BUILTINS))
 
 
 def _selected(target: routes.Target, query: Any) -> selectors.Test | None:
@@ -230,7 +237,7 @@ def _selected(target: routes.Target, query: Any) -> selectors.Test | None:
     return selectors.select(target.resource, query.get("labelSelector", ""), fields)
 
 
-def _parsed(raw: bytes) -> Any:
+def _parsed(raw: bytes, kind: str) -> Any:
     """A body's JSON or YAML. Raises a 400 `Failure`."""
     if not raw:
         return None
@@ -239,4 +246,5 @@ def _parsed(raw: bytes) -> Any:
     try:
         return yaml.safe_load(raw)
     except yaml.YAMLError as error:
-        raise failures.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+        what = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind"
+        raise failures.bad_request(f"{what}; json parse error: {str(error).splitlines()[0]}") from error

@@ -81,6 +81,9 @@ def _judge(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
 
 
 def _number(value: float, schema: Schema, path: str) -> Iterator[Cause]:
+    if schema.get("format") == "int32" and abs(value) >= 2**31:
+        said = f'Invalid value: "": Checked value must be of type integer with format int32 in {path}'
+        yield Cause("FieldValueInvalid", "<nil>", said)
     low, high, step = (schema.get(name) for name in ("minimum", "maximum", "multipleOf"))
     if step and (value / step) % 1:
         yield invalid_value(path, value, f"{path} in body should be a multiple of {step}")

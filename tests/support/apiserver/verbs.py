@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.apiserver import apply, events, failures, patches, scale, selectors
@@ -86,7 +86,7 @@ class Verbs:
         found = self._store.all(resource.key, target.namespace)
         if test is not None:
             found = [(name, record) for name, record in found if test(record.object)]
-        metadata: Object = {"resourceVersion": str(revision)}
+        metadata: Object = {"resourceVersion": str(revision), **({"continue": ""} if resource.is_custom else {})}
         if query.get("continue"):
             revision, start = self._resume(resource.key, query["continue"])
             metadata["resourceVersion"] = str(revision)
@@ -164,6 +164,9 @@ class Verbs:
                 f"the API version in the data ({version}) does not match the expected API version "
                 f"({resource.api_version})"
             )
+        if kind != resource.kind and resource.is_custom:
+            cause = failures.invalid_value("kind", kind, f"must be {resource.kind}")
+            raise failures.invalid(replace(resource, kind=kind), (body.get("metadata") or {}).get("name", ""), [cause])
         if kind != resource.kind:
             raise failures.bad_request(
                 f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: no kind "{kind}" is '
@@ -174,14 +177,16 @@ class Verbs:
 
     def _update(self, request: Request) -> Answer:
         target, writing = request.target, self._writing(request)
-        record = self._record(target)
         if target.subresource == "scale":
-            return self._scaled(request, record, request.body, writing)
+            return self._scaled(request, self._record(target), request.body, writing)
         body = self._decoded(request)
+        self._writer.check_name(body.get("metadata") or {}, target.name)
+        record = self._record(target)
         must = target.resource.is_custom or target.resource.key == "leases.coordination.k8s.io"
-        if must and not (body.get("metadata") or {}).get("resourceVersion"):
+        metadata = body.get("metadata") or {}
+        if must and metadata.get("name") == target.name and not metadata.get("resourceVersion"):
             cause = failures.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise failures.invalid(target.resource, target.name, [cause])
+            raise failures.invalid(replace(target.resource, kind=target.resource.plural), target.name, [cause])
         return self._shown(200, request, self._writer.replace(target.resource, record, body, writing), writing)
 
     def _scaled(self, request: Request, record: Record, wanted: Object, writing: Writing) -> Answer:
@@ -193,7 +198,7 @@ class Verbs:
         target, resource = request.target, request.target.resource
         allowed = [patches.JSON, patches.MERGE, *([] if resource.is_custom else [patches.STRATEGIC]), patches.APPLY]
         if request.media_type not in allowed:
-            raise failures.unsupported_media_type(request.media_type, allowed)
+            raise failures.unsupported_media_type(allowed)
         if request.media_type == patches.APPLY:
             return self._apply(request)
         writing, record = self._writing(request), self._record(target)

@@ -69,6 +69,8 @@ class Writer:
         self, resource: Resource, namespace: str, body: Object, writing: Writing, owners: Owners | None = None
     ) -> Record:
         """Store a new object. Raises the `Failure` that the real server would answer with."""
+        if (body.get("metadata") or {}).get("resourceVersion"):
+            raise failures.Failure(500, "", "resourceVersion should not be set on objects to be created")
         metadata = _clean(body.get("metadata") or {}, {})
         if metadata.get("namespace", namespace) != namespace:
             raise failures.bad_request(
@@ -111,7 +113,9 @@ class Writer:
         if _same(body, old) and owned == record.owners:
             return record
         if kept.get("deletionTimestamp") and not kept.get("finalizers") and not kept.get("deletionGracePeriodSeconds"):
-            return record if writing.dry_run else self.store.remove(resource.key, name)
+            # As on the real server, the last update is seen by the watches before the deletion is.
+            last = self._store(resource, name, body, owned, record.owners, writing, old)
+            return last if writing.dry_run else self.store.remove(resource.key, name)
         return self._store(resource, name, body, owned, record.owners, writing, old)
 
     def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
@@ -125,11 +129,17 @@ class Writer:
             cause = Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
             raise failures.forbidden(resource, name, why, [cause])
 
-    def _check_identity(self, resource: Resource, metadata: Object, old: Object) -> None:
-        name, found = old["metadata"]["name"], metadata.get("name") or ""
+    @staticmethod
+    def check_name(metadata: Object, name: str) -> None:
+        """Raises a 400 `Failure` where an object is not of the name that the URL has."""
+        found = metadata.get("name") or ""
         if found != name:
             why = f"the name of the object ({found}) does not match the name on the URL ({name})"
             raise failures.bad_request(why if found else "name must be provided")
+
+    def _check_identity(self, resource: Resource, metadata: Object, old: Object) -> None:
+        name = old["metadata"]["name"]
+        self.check_name(metadata, name)
         if metadata.get("namespace", old["metadata"].get("namespace")) != old["metadata"].get("namespace"):
             raise failures.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
@@ -178,6 +188,8 @@ class Writer:
         writing.unknown += unknown
         if resource.is_custom:
             drop_nulls(body, resource.schema)
+        if "spec" in resource.schema.get("properties", {}) and not resource.is_custom:
+            body["spec"] = body.get("spec") or {}
         fill(body, resource.schema)
         causes = list(admission.judge_metadata(body["metadata"]))
         if resource.is_custom:

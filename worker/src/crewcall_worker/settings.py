@@ -26,8 +26,6 @@ class Settings:
     queues: tuple[str, ...] = ()
     threads: int = DEFAULT_THREADS
     shutdown_timeout: float = DEFAULT_SHUTDOWN_TIMEOUT
-    pool: str = ""
-    pod: str = ""
 
     @property
     def redis_endpoint(self) -> str:
@@ -45,8 +43,6 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         queues=_queues(environment),
         threads=_threads(environment),
         shutdown_timeout=_shutdown_timeout(environment),
-        pool=environment.get(wire.ENV_POOL, ""),
-        pod=environment.get(wire.ENV_POD, ""),
     )
 
 

@@ -28,6 +28,7 @@ class DeploymentScaler:
         self._api = api
         self._clock = clock
         self._live: dict[PoolKey, Mapping[str, Any]] = {}
+        self._described: dict[PoolKey, tuple[Pool, Mapping[str, Any]]] = {}
         self._failures: dict[PoolKey, tuple[float, TargetUnavailable]] = {}
 
     def saw(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -59,14 +60,19 @@ class DeploymentScaler:
     async def scale(self, pool: Pool, replicas: int) -> None:
         target = _target(pool)
         request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
+        before = self._live[target]
         scale = await self._attempt(target, "FailedUpdateScale", request)
         live = self._live.get(target)
-        if live is not None:
-            metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
-            self.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
+        if live is None:
+            return
+        if _version(scale) < _version(before):
+            del self._live[target]  # a write is newer than what was there: the server's count has been set back
+        metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
+        self.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
 
     async def release(self, pool: Pool) -> None:
-        """Nothing to do: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""
+        """Only forget: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""
+        self._described.pop(pool.key, None)
 
     async def _found_or_made(self, pool: Pool) -> dict[str, Any]:
         target = _target(pool)
@@ -79,6 +85,9 @@ class DeploymentScaler:
         return await self._api.get(_path(target))
 
     async def _as_described(self, pool: Pool, live: Mapping[str, Any]) -> Mapping[str, Any]:
+        known_pool, known_live = self._described.get(pool.key, (None, None))
+        if known_pool is pool and known_live is live:
+            return live  # compared before: rendering a template is the dear part of a tick
         if not is_owned_by(pool, live):
             raise TargetUnavailable(
                 "DeploymentNotOwned",
@@ -87,6 +96,7 @@ class DeploymentScaler:
             )
         change = template_change(pool, live)
         if change is None or pool.policy.mode is not Mode.AUTO:
+            self._described[pool.key] = (pool, live)
             return live
         request = self._api.patch(_path(pool.key), change, JSON_PATCH)
         return self.saw(await self._attempt(pool.key, "FailedUpdateTemplate", request))

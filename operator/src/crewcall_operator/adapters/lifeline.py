@@ -31,7 +31,10 @@ class Lifeline:
         read_end, self._pipe = os.pipe()  # neither end goes to any other child: Python's descriptors are not inherited
         # A session of its own, as the workers have: the terminal's Ctrl-C must not reach the keeper.
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__))], stdin=read_end, start_new_session=True
+            [sys.executable, "-I", "-S", str(Path(__file__))],
+            stdin=read_end,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(read_end)
 

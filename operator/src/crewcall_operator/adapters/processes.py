@@ -129,12 +129,13 @@ class ProcessScaler:
         name = self._free_name(crew)
         worker = WorkerProcess(
             name,
+            crew.launch,
             self._logs / f"{crew.pool.key.namespace}.{name}.log",
             self._lifeline,
             partial(self._tell, crew.pool.key),
         )
         try:
-            worker.start(crew.launch, self._clock())
+            worker.start(self._clock())
         except OSError as error:
             program = crew.launch.arguments[0]
             raise TargetUnavailable("FailedUpdateScale", f"{program} cannot be started: {error.strerror}") from error

@@ -60,7 +60,7 @@ class RedisLink:
         """What Redis said when a script asked for `key`, put in words like every other error."""
         if "WRONGTYPE" in said:
             return QueueUnavailable(self.endpoint, _WRONG_TYPE.format(key=key))
-        if "permission" in said:
+        if any(words in said.lower() for words in _NO_PERMISSION):
             return self._unavailable(failed.NoPermissionError(said))
         return QueueUnavailable(self.endpoint, f'asked for "{key}", it answered: {said}')
 
@@ -93,6 +93,8 @@ _URLS = (
     "in a password, percent-encode signs such as / # ? and @."
 )
 _WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
+# How scripts are told so by Valkey and Redis from 7.2 on, by Redis 7.0, and by Redis 6.
+_NO_PERMISSION = ("no permission", "user executing the script", "noperm")
 
 # The first that fits explains; {error} is what Redis or the system said.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -103,8 +105,8 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((failed.BusyLoadingError,), "it is still loading its data. Reading resumes by itself."),
     (
         (failed.NoPermissionError,),
-        "its user may not do what reading takes ({error}). Grant it: "
-        "+eval_ro +eval +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys ~<namespace>:*.",
+        "its user may not do what reading takes ({error}). Grant it: +eval_ro "
+        "(+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys ~<namespace>:*.",
     ),
     (
         (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),

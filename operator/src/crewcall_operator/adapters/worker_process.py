@@ -53,40 +53,40 @@ class WorkerStatus:
 class WorkerProcess:
     """One replica. `tell` gets a sentence whenever something happens that nobody asked for."""
 
-    def __init__(self, name: str, log: Path, lifeline: Lifeline, tell: Callable[[str], None]) -> None:
+    def __init__(self, name: str, launch: Launch, log: Path, lifeline: Lifeline, tell: Callable[[str], None]) -> None:
         self.name = name
+        self._launch = launch
         self._log = log
         self._lifeline = lifeline
         self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
-        self._launch: Launch | None = None
         self._since = 0.0
         self._restarts = 0
         self._back_off = 0.0
         self._note = ""
         self._kill_at: float | None = None
 
-    def start(self, launch: Launch, now: float) -> None:
+    def start(self, now: float) -> None:
         """Run the program. Raises `OSError` where it cannot be run."""
-        self._launch, self._since = launch, now
+        self._since, self._note = now, ""
         with self._log.open("ab") as output:
             # A session of its own: the terminal's Ctrl-C is for `crewcall local`, which then drains its workers.
             self._process = subprocess.Popen(
-                launch.arguments,
-                env=launch.environment_of(self.name),
-                cwd=launch.directory,
+                self._launch.arguments,
+                env=self._launch.environment_of(self.name),
+                cwd=self._launch.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._lifeline.hold(self._process.pid, launch.grace_period)
+        self._lifeline.hold(self._process.pid, self._launch.grace_period)
 
     def drain(self, now: float) -> None:
         """Ask it to finish; it is killed once its grace period is over. One that backs off simply stays away."""
         if self._kill_at is not None:
             return
-        self._kill_at = now + (self._launch.grace_period if self._launch else 0.0)
+        self._kill_at = now + self._launch.grace_period
         self._since, self._note = now, ""
         if self._process is not None:
             self._process.terminate()
@@ -120,10 +120,10 @@ class WorkerProcess:
         return WorkerStatus(self.name, self.state(now), pid, now - self._since, self._restarts, self._log, self._note)
 
     def _start_again(self, now: float) -> None:
-        if self._kill_at is None and self._launch is not None and now - self._since >= self._back_off:
+        if self._kill_at is None and now - self._since >= self._back_off:
             self._restarts += 1
             try:
-                self.start(self._launch, now)
+                self.start(now)
             except OSError as error:
                 self._note = f"cannot be started: {error.strerror}; {self._wait_longer(ran=0.0)}"
 
@@ -152,4 +152,5 @@ def _how(status: int) -> str:
     """How a process ended, in words: an exit status, or less than zero a signal's number."""
     if status >= 0:
         return f"ended with status {status}"
-    return f"was killed by {signal.Signals(-status).name}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was killed by {names.get(-status, f'signal {-status}')}"

@@ -107,23 +107,22 @@ def template_hash(template: Mapping[str, Any]) -> str:
 def template_change(pool: Pool, live: Mapping[str, Any]) -> list[Json] | None:
     """The JSON patch that gives the `live` Deployment the pool's template; None where it was last given this one.
 
-    A JSON patch, since a merge patch cannot take away what the user has taken out; it never touches the replicas,
-    and the server refuses it where the Deployment has changed since it was read.
+    A JSON patch, since a merge patch cannot take away what the user has taken out. It never touches the replicas,
+    and applies to any state of this very Deployment: its status changes all the time while pods come and go.
     """
     template = pod_template(pool)
-    metadata = live["metadata"]
-    annotations = metadata.get("annotations") or {}
     wanted = template_hash(template)
-    if annotations.get(names.ANNOTATION_TEMPLATE_HASH) == wanted:
+    annotations = live["metadata"].get("annotations")
+    if (annotations or {}).get(names.ANNOTATION_TEMPLATE_HASH) == wanted:
         return None
+    hash_path = "/metadata/annotations/" + names.ANNOTATION_TEMPLATE_HASH.replace("/", "~1")
+    hashed: Json = {"op": "add", "path": hash_path, "value": wanted}
+    if annotations is None:
+        hashed = {"op": "add", "path": "/metadata/annotations", "value": {names.ANNOTATION_TEMPLATE_HASH: wanted}}
     return [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        {"op": "test", "path": "/metadata/uid", "value": live["metadata"]["uid"]},
         {"op": "replace", "path": "/spec/template", "value": template},
-        {
-            "op": "add",
-            "path": "/metadata/annotations",
-            "value": {**annotations, names.ANNOTATION_TEMPLATE_HASH: wanted},
-        },
+        hashed,
     ]
 
 

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from crewcall_operator.api.duration import MAX_LENGTH, PATTERN, read_duration
-from crewcall_operator.api.names import API_VERSION, KIND
+from crewcall_operator.api.names import API_VERSION, KIND, NAME_LENGTH
 from crewcall_operator.core.model import FallbackPolicy, Mode, PolicyType, SelectPolicy
 
 #: dramatiq.actor demands the same of a queue's name.
@@ -212,7 +212,7 @@ class Spec(Part):
 
 
 class Metadata(Loose):
-    name: Annotated[str, Field(pattern=OBJECT_NAME, max_length=63)]
+    name: Annotated[str, Field(pattern=OBJECT_NAME, max_length=NAME_LENGTH)]
     namespace: str = "default"
     uid: str = ""
     generation: int = 1

@@ -122,11 +122,13 @@ def _backlog(observation: Observation | None) -> Json:
 def _decided(report: Report, previous: Mapping[str, Any], now: datetime) -> Json:
     if report.decision is None or report.fleet is None:
         return {name: previous[name] for name in ("desiredReplicas", "lastDecision") if name in previous}
-    new = {"from": report.fleet.current, "to": report.decision.replicas, "reason": report.decision.reason.value}
-    last = previous.get("lastDecision") or {}
-    if {name: last.get(name) for name in new} != new:
+    current, replicas = report.fleet.current, report.decision.replicas
+    new = {"from": current, "to": replicas, "reason": report.decision.reason.value}
+    last = previous.get("lastDecision")
+    is_same = last is not None and {name: last[name] for name in new} == new
+    if current != replicas and not is_same:
         last = {"time": _stamp(now), **new, "message": report.decision.message}
-    return {"desiredReplicas": report.decision.replicas, "lastDecision": last}
+    return {"desiredReplicas": replicas} | ({} if last is None else {"lastDecision": last})
 
 
 def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[str, Any], now: datetime) -> Json:

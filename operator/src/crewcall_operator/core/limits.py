@@ -4,7 +4,7 @@ Pure. Each limit takes the replicas so far and answers with the replicas it allo
 nothing to object answers with the same number. `stabilize` and `limit_rate` mean what the HPA's `behavior` means
 (kubernetes/pkg/controller/podautoscaler/horizontal.go, stabilizeRecommendationWithBehaviors and
 convertDesiredReplicasWithBehaviorRate), with two differences: a direction without policies is not limited, and
-leaving zero always admits one replica, since a percentage of nothing is nothing (the HPA never starts from zero).
+leaving zero always admits one replica, since a percentage of nothing is nothing (docs/adr/0003).
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_pl
         from crewcall_operator.local.files import BadFiles
         from crewcall_operator.local.run import Options, run
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is not installed. Try: pip install 'crewcall[local]'") from error
+        missing = (error.name or "").partition(".")[0]
+        raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
     try:
         asyncio.run(run(Options(files, redis_url, interval, is_plain), Console()))
     except BadFiles as error:

@@ -139,10 +139,12 @@ def _workers(workers: Sequence[WorkerStatus], room: int) -> Iterator[Text]:
     shown = sorted(workers, key=lambda worker: worker.state is WorkerState.RUNNING) if len(workers) > room else workers
     shown = shown if len(shown) <= room else shown[: room - 1]
     names = max((len(worker.name) for worker in shown), default=0)
+    states = max([len(WorkerState.STARTING), *(len(worker.state) for worker in shown)])
     for worker in shown:
         since = f"{worker.for_seconds:.0f} s" if worker.for_seconds < 100 else f"{worker.for_seconds / 60:.0f} min"
         pid = "" if worker.pid is None else f"   pid {worker.pid}"
-        line = Text.assemble(f"   {worker.name:<{names}}  ", (f"{worker.state.value:<9}", STYLES[worker.state]))
-        yield line.append(f"{since:>7}{pid}").append(f"   {worker.note}" if worker.note else "")
+        line = Text.assemble(f"   {worker.name:<{names}}  ", (f"{worker.state.value:<{states}}", STYLES[worker.state]))
+        said = worker.note or (f"restarts {worker.restarts}" if worker.restarts else "")
+        yield line.append(f"{since:>7}{pid}").append(f"   {said}" if said else "")
     if len(shown) < len(workers):
         yield Text(f"   and {len(workers) - len(shown)} more", style="dim")

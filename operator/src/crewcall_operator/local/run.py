@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,7 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
     """
     pools = read_pools(options.files, check=lambda pool: launch_of(pool, os.environ, Path.cwd()))
     # Signals first: from here on none of them ends this process before all that it has started has ended.
-    with Stop() as stop, Lifeline() as lifeline, _redis(options.redis_url, lifeline) as redis:
-        logs = Path(tempfile.mkdtemp(prefix="crewcall-local-"))
+    with Stop() as stop, Lifeline() as lifeline, _redis(options.redis_url, lifeline) as redis, _logs() as logs:
         history = History(time.monotonic)
         scaler = ProcessScaler(os.environ, Path.cwd(), logs, lifeline, history.happened, time.monotonic)
         stop.again = scaler.kill
@@ -117,12 +116,21 @@ def _redis(url: str | None, lifeline: Lifeline) -> Iterator[_Redis]:
         yield _Redis(server.url, server.describe())
 
 
+@contextmanager
+def _logs() -> Iterator[Path]:
+    """A new directory, which stays where workers have written to it."""
+    directory = Path(tempfile.mkdtemp(prefix="crewcall-local-"))
+    yield directory
+    with suppress(OSError):  # not empty
+        directory.rmdir()
+
+
 def _view(
     options: Options, console: Console, redis: _Redis, logs: Path, history: History, scaler: ProcessScaler
 ) -> View:
     shown_url = re.sub(r"//.*@", "//***@", redis.url)  # it may hold a password
     title = [f"Crewcall local · {redis.name}", f"REDIS_URL={shown_url}", f"The workers' output is in {logs}"]
-    if console.is_terminal and not options.is_plain:
+    if console.is_terminal and not console.is_dumb_terminal and not options.is_plain:
         return LiveView(console, Frame(title, history, scaler.workers, _wall), time.monotonic)
     view = PlainView(console, title, _wall)
     history.follow = view.follow

@@ -1,0 +1,238 @@
+"""What the operator does when something it needs is away or wrong: it keeps what runs, says why, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.api_cluster import ApiCluster, Refused
+from tests.support.operator import RunningOperator, operating
+from tests.support.shop import Shop
+from tests.support.workerpools import CRD_FILE, crd
+
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+
+#: A field each, and wrong in its own way; the status must name them all.
+TEN_WRONGS: dict[str, Any] = {
+    "queues": [{"name": "1st", "weight": 0}],
+    "minReplicas": -1,
+    "maxReplicas": "many",
+    "target": {"queueLatency": "1s", "backlogPerReplica": 1},
+    "concurrency": 0,
+    "behavior": {"scaleDown": {"selectPolicy": "Median"}},
+    "cooldown": "120",
+    "mode": "auto",
+    "drain": {"gracePeriod": "500ms"},
+    "template": {"spec": {"containers": []}},
+}
+TEN_PATHS = {
+    "spec.queues[0].name",
+    "spec.queues[0].weight",
+    "spec.minReplicas",
+    "spec.maxReplicas",
+    "spec.target",
+    "spec.concurrency",
+    "spec.behavior.scaleDown.selectPolicy",
+    "spec.cooldown",
+    "spec.mode",
+    "spec.drain.gracePeriod",
+    "spec.template.spec.containers",
+}
+
+
+@pytest.fixture
+def own_redis() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(keeps_data=True) as server:
+        yield server
+
+
+@pytest.fixture
+async def shop(cluster: ApiCluster, namespace: str, own_redis: EmbeddedRedis, tmp_path: Path) -> Shop:
+    await cluster.install_crd(CRD_FILE)
+    return Shop(cluster, namespace, own_redis.url, cluster.write_kubeconfig(tmp_path))
+
+
+@pytest.fixture
+async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
+    async with operating(shop.kubeconfig, "--namespace", shop.namespace) as running:
+        yield running
+
+
+@pytest.mark.parametrize("outage_s", [5.0, pytest.param(60.0, marks=pytest.mark.slow)])
+async def test_holds_the_replicas_while_redis_is_away_and_resumes_within_three_seconds(
+    shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis, outage_s: float
+) -> None:
+    await shop.open_pool()
+    shop.arrive(60)
+    await shop.until_replicas(3)
+
+    await asyncio.to_thread(own_redis.stop)
+    status, reason, message = await shop.until_condition("ScalingActive", lambda status, *_: status == "False")
+    assert (status, reason) == ("False", "RedisUnavailable")
+    assert f"127.0.0.1:{own_redis.port}/0" in message
+    outage_ends = time.monotonic() + outage_s
+    while time.monotonic() < outage_ends:
+        assert await shop.replicas() == 3
+        await asyncio.sleep(0.2)
+    assert (await shop.status())["backlog"] == "?"
+
+    await asyncio.to_thread(own_redis.start)
+    shop.arrive(60)
+    await shop.until_replicas(6, within=3.0)
+
+    await shop.until_condition("ScalingActive", lambda status, *_: status == "True")
+    assert [reason for reason, _ in await shop.events()][:2] == ["Activated", "RedisUnavailable"]
+
+
+async def test_an_outage_does_not_count_as_idleness(
+    shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis
+) -> None:
+    """After it a full window passes before the pool goes down, though Redis has nothing to do any more."""
+    await shop.open_pool(behavior={"scaleDown": {"stabilizationWindowSeconds": 3}}, cooldown="0s")
+    shop.arrive(60)
+    await shop.until_replicas(3)
+    shop.finish()
+    await asyncio.to_thread(own_redis.stop)
+    await shop.until_condition("ScalingActive", lambda status, *_: status == "False")
+
+    await asyncio.to_thread(own_redis.start)
+    back = time.monotonic()
+    await shop.until_replicas(0)
+
+    assert time.monotonic() - back > 2.0
+
+
+async def test_a_silent_redis_delays_nobody_elses_pools(
+    shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis
+) -> None:
+    await shop.open_pool("blind", redis={"url": "redis://192.0.2.1:6379/0"})  # TEST-NET-1: nobody is there
+    await shop.open_pool()
+    await shop.until_replicas(0)
+    await shop.until_condition("ScalingActive", lambda status, *_: status == "False", "blind")
+
+    arrival = time.monotonic()
+    shop.arrive(60)
+    await shop.until_replicas(3)
+
+    assert time.monotonic() - arrival < 1.5
+    assert await shop.replicas("blind") == 0
+
+
+async def test_tells_everything_that_is_wrong_with_a_spec_at_once_and_scales_nothing_of_it(
+    shop: Shop, operator: RunningOperator
+) -> None:
+    lax = _lax_definition()
+    await _replace_definition(shop.cluster, lax)
+    try:
+        await shop.open_pool("wrong", **TEN_WRONGS)
+        await shop.open_pool("right")
+        shop.arrive(60)
+
+        _, reason, message = await shop.until_condition("Ready", lambda status, *_: status == "False", "wrong")
+        await shop.until_replicas(3, "right")
+        events = await shop.cluster.until(lambda: _all_told(shop), "an Event for each wrong")
+    finally:
+        await shop.cluster.delete("WorkerPool", shop.namespace, "wrong")
+        await _replace_definition(shop.cluster, crd())
+
+    assert reason == "InvalidSpec"
+    assert {path for path in TEN_PATHS if f"{path}: " in message} == TEN_PATHS
+    assert {text.split(": ")[0] for _, text in events} == TEN_PATHS
+    assert len({text for _, text in events}) == len(TEN_PATHS)
+    assert await shop.deployment("wrong") is None
+
+
+async def test_a_spec_that_becomes_wrong_stops_the_scaling_and_one_that_is_mended_resumes_it(
+    shop: Shop, operator: RunningOperator
+) -> None:
+    await _replace_definition(shop.cluster, _lax_definition())
+    try:
+        await shop.open_pool()
+        shop.arrive(60)
+        await shop.until_replicas(3)
+
+        await shop.change_pool({"mode": "auto"})
+        await shop.until_condition("Ready", lambda _, reason, __: reason == "InvalidSpec")
+        shop.arrive(60)
+        await asyncio.sleep(0.4)
+        assert await shop.replicas() == 3
+
+        await shop.change_pool({"mode": "Auto"})
+        await shop.until_replicas(6)
+        await shop.until_condition("Ready", lambda status, *_: status == "True")
+    finally:
+        await _replace_definition(shop.cluster, crd())
+
+
+async def _all_told(shop: Shop) -> list[tuple[str, str]] | None:
+    events = await shop.events("wrong")
+    return events if len(events) >= len(TEN_PATHS) else None
+
+
+def _lax_definition() -> dict[str, Any]:
+    """The definition as an older version may have had it: every spec is let in, and judged by the operator alone."""
+    lax = deepcopy(crd())
+    (version,) = lax["spec"]["versions"]
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version["schema"]["openAPIV3Schema"] = {"type": "object", "properties": {"spec": anything, "status": anything}}
+    return lax
+
+
+async def _replace_definition(cluster: ApiCluster, wanted: dict[str, Any]) -> None:
+    """Put another schema in place of the definition's own, and wait until it holds."""
+    kind, name = "CustomResourceDefinition", wanted["metadata"]["name"]
+    change = [{"op": "replace", "path": "/spec/versions", "value": wanted["spec"]["versions"]}]
+    await cluster.patch(kind, "", name, change, media_type="application/json-patch+json")
+    is_lax = "spec" not in wanted["spec"]["versions"][0]["schema"]["openAPIV3Schema"].get("required", ())
+
+    async def holds() -> bool:
+        probe = {
+            "apiVersion": "crewcall.dev/v1alpha1",
+            "kind": "WorkerPool",
+            "metadata": {"name": "probe", "namespace": "default"},
+            "spec": {},
+        }
+        try:
+            await cluster.create(probe, dryRun="All")
+        except Refused:
+            return not is_lax
+        return is_lax
+
+    await cluster.until(holds, "the definition's new schema")
+
+
+class TestWhenTheApiServer:
+    """Only our own server can be told to fail."""
+
+    @pytest.fixture
+    async def shop(self, memory: ApiCluster, own_redis: EmbeddedRedis, tmp_path: Path) -> Shop:
+        await memory.install_crd(CRD_FILE)
+        return Shop(memory, "default", own_redis.url, memory.write_kubeconfig(tmp_path))
+
+    async def test_is_away_the_operator_waits_and_goes_on(self, shop: Shop, operator: RunningOperator) -> None:
+        assert shop.cluster.server is not None
+        await shop.open_pool()
+        await shop.until_replicas(0)
+
+        await shop.cluster.server.go_down()
+        shop.arrive(60)
+        await asyncio.sleep(0.4)
+        await shop.cluster.server.come_back()
+
+        await shop.until_replicas(3, within=10.0)
+
+    async def test_forgets_its_history_the_operator_lists_again(self, shop: Shop, operator: RunningOperator) -> None:
+        assert shop.cluster.server is not None
+        await shop.open_pool()
+        await shop.until_replicas(0)
+
+        shop.cluster.server.expire(tells_watches=True)
+        await shop.open_pool("second", queues=[{"name": "email"}])
+        shop.arrive(60, "email")
+
+        await shop.until_replicas(3, "second")

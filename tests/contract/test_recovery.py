@@ -223,7 +223,13 @@ def test_predecessors_are_the_older_ones_of_the_same_pod(redis_server: RedisServ
     present(redis_server, "self", pod="pod-1", started_ms=2_000)
     redis_server.client.hset(KEYS.workers(POOL), "newer version", '{"v": 99, "pod": "pod-1", "host_started_ms": 1}')
 
-    assert predecessors(redis_server.client, "dramatiq", POOL, "pod-1", 2_000) == ["older"]
+    assert predecessors(redis_server.client, "dramatiq", POOL, "self") == ["older"]
+
+
+def test_who_is_not_on_record_has_no_predecessors_yet(redis_server: RedisServer) -> None:
+    present(redis_server, "older", pod="pod-1", started_ms=1_000)
+
+    assert predecessors(redis_server.client, "dramatiq", POOL, "self") is None
 
 
 def look(server: RedisServer, lapse_ms: int = 1_000, period_ms: int = 1) -> list[str]:

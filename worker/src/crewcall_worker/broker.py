@@ -1,11 +1,13 @@
-"""Dramatiq's Redis broker with the pool's settings, and the wait until its Redis is there."""
+"""Crewcall's broker for producers and workers, the pool's settings in it, and the wait until its Redis is there."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import redis
+from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthenticationWrongNumberOfArgsError, NoPermissionError
@@ -13,6 +15,7 @@ from redis.retry import Retry
 
 from crewcall_worker import wire
 from crewcall_worker.errors import BadSetting, RedisRefused
+from crewcall_worker.outbox import Outbox
 from crewcall_worker.settings import URL_ALLOWED, Settings
 
 ATTEMPT_EVERY = 1.0
@@ -22,13 +25,37 @@ TELL_EVERY = 30  # attempts
 log = logging.getLogger(__name__)
 
 
-def make_broker(settings: Settings) -> RedisBroker:
+class CrewcallBroker(RedisBroker):
+    """Dramatiq's `RedisBroker`, for producers that want their pool to be scaled by all that Crewcall can know.
+
+    It takes what `RedisBroker` takes. Jobs sent through it carry when they became ready; delayed ones are in the index
+    by which a sleeping pool is woken in time; and the first job in an empty queue is hinted at, so that nobody has to
+    look for it. Jobs of a plain `RedisBroker` are run as well.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        # Dramatiq's maintenance takes every worker for dead after an outage of Redis; `recovery` does it instead.
+        RedisBroker.__init__(self, **{"maintenance_chance": 0, **options})
+        self.outbox = Outbox(self)
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Send a message, `delay` ms from now."""
+        return self.outbox.enqueue(message, delay=delay)
+
+    def flush(self, queue_name: str) -> None:
+        """Drop all messages of a queue, and what is noted of them."""
+        super().flush(queue_name)
+        keys = wire.Keys(self.namespace)
+        self.client.delete(keys.eta(queue_name), keys.kills(queue_name), keys.deliveries(queue_name))
+
+
+def make_broker(settings: Settings) -> CrewcallBroker:
     """The broker that the job modules' actors join; it connects when it is first used.
 
     Raises `BadSetting` where the URL is none of a Redis, or has an option that is unknown.
     """
     try:
-        broker = RedisBroker(url=settings.redis_url, namespace=settings.redis_namespace)
+        broker = CrewcallBroker(url=settings.redis_url, namespace=settings.redis_namespace)
         pool = broker.client.connection_pool
         pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -28,8 +29,6 @@ class Watch:
 
     namespace: str
     pool: str
-    pod: str
-    started_ms: int
     lapse_ms: int = wire.LAPSED_AFTER_MS
     most_kills: int = recovery.MOST_KILLS
 
@@ -42,10 +41,12 @@ class Watch:
 class Reaper(threading.Thread):
     """Runs until `stop`. While Redis is away it does nothing, and nobody is dead for that."""
 
-    def __init__(self, client: redis.Redis, watch: Watch) -> None:
+    def __init__(self, client: redis.Redis, watch: Watch, own_id: Callable[[], str]) -> None:
+        """`own_id` tells the id of the worker that this thread is part of; it may change."""
         super().__init__(name="crewcall-reaper", daemon=True)
         self._client = client
         self._watch = watch
+        self._own_id = own_id
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -66,7 +67,9 @@ class Reaper(threading.Thread):
         """Recover those that this worker replaces; whether there may be more of them in a moment."""
         watch = self._watch
         try:
-            older = recovery.predecessors(self._client, watch.namespace, watch.pool, watch.pod, watch.started_ms)
+            older = recovery.predecessors(self._client, watch.namespace, watch.pool, self._own_id())
+            if older is None:
+                return True
             done = self._recover(older, recovery.PREDECESSOR_SILENT_MS)
         except redis.RedisError as error:
             log.debug("Cannot look for predecessors: %s", error)

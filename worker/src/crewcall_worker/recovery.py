@@ -63,12 +63,19 @@ def recover(
     return recovered
 
 
-def predecessors(client: redis.Redis, namespace: str, pool: str, pod: str, started_ms: int) -> list[str]:
-    """The workers on record that began earlier than `started_ms` in this very pod. Raises `redis.RedisError`."""
+def predecessors(client: redis.Redis, namespace: str, pool: str, worker: str) -> list[str] | None:
+    """The workers on record that began earlier than `worker` in its very pod; None while it is not on record itself.
+
+    Raises `redis.RedisError`.
+    """
+    records = _records(client, namespace, pool)
+    own = records.get(worker)
+    if own is None or own.pod is None or own.host_started_ms is None:
+        return None
     return [
         record.worker
-        for record in _records(client, namespace, pool)
-        if record.pod == pod and record.host_started_ms is not None and record.host_started_ms < started_ms
+        for record in records.values()
+        if record.pod == own.pod and record.host_started_ms is not None and record.host_started_ms < own.host_started_ms
     ]
 
 
@@ -80,11 +87,12 @@ def lapsed(client: redis.Redis, namespace: str, pool: str, *, lapse_ms: int, per
     return [_text(worker) for worker in found]
 
 
-def _records(client: redis.Redis, namespace: str, pool: str) -> list[wire.WorkerRecord]:
-    records = []
-    for worker, text in client.hgetall(wire.Keys(namespace).workers(pool)).items():
+def _records(client: redis.Redis, namespace: str, pool: str) -> dict[str, wire.WorkerRecord]:
+    records = {}
+    for field, text in client.hgetall(wire.Keys(namespace).workers(pool)).items():
+        worker = _text(field)
         try:
-            records.append(wire.read_worker(_text(worker), text))
+            records[worker] = wire.read_worker(worker, text)
         except wire.UnknownRecord as error:
             log.warning("Left alone: %s", error)
     return records

@@ -1,0 +1,130 @@
+"""How messages get into their queues: as Dramatiq's broker does it, with what Crewcall knows of them in the same step.
+
+That is: when the job becomes ready (`ready_at`), the index of delayed messages, the count of arrivals, the registry of
+queues, and the hint that wakes who waits for work. One script, one round trip, as Dramatiq's own; see
+`lua/enqueue.lua`. A delayed message that is due is promoted in one step as well: no crash can double it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import redis
+from dramatiq import Broker, Message
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import current_millis, dq_name, q_name
+from dramatiq.middleware import Middleware
+
+from crewcall_worker import wire
+from crewcall_worker.hints import Pacer
+from crewcall_worker.redis_clock import RedisClock
+
+PROMOTION = "crewcall_promotion"
+"""The option of a delayed message in a worker's memory: the worker and the id that it was fetched under."""
+REGISTER_EVERY = 60.0
+ASK_AGAIN_AFTER = 0.5
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Outbox:
+    """The enqueue side of one broker. It starts no thread, so it outlives a fork."""
+
+    def __init__(self, broker: RedisBroker, steady: Callable[[], float] = time.monotonic) -> None:
+        self.clock = RedisClock(broker.client, steady)
+        self._broker = broker
+        self._script = broker.client.register_script(wire.script("enqueue"))
+        self._steady = steady
+        self._pacer = Pacer(steady)
+        self._registered: dict[str, float] = {}
+        self._thread = threading.local()
+
+    def take_part(self) -> None:
+        """Send all that this broker's worker has to send. To be called once all other middleware is in its place."""
+        vars(self._broker)["enqueue"] = self.enqueue
+        self._broker.add_middleware(_WorkerHooks(self._thread))
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Enqueue a message, `delay` ms from now; the message as it was sent.
+
+        Raises `redis.RedisError`, but for a retry, a promotion, and what else follows from a job that is over: these
+        wait until Redis is there. Dramatiq would swallow the error, and acknowledge the job that it was lost with.
+        """
+        is_bound_to_arrive = PROMOTION in message.options or getattr(self._thread, "is_job_over", False)
+        queue = q_name(message.queue_name)
+        message = message.copy(options={"redis_message_id": str(uuid4())})
+        worker, promoted = message.options.pop(PROMOTION, ("", ""))
+        eta: int | str = ""
+        if delay is not None:
+            eta = current_millis() + delay
+            message = message.copy(queue_name=dq_name(queue), options={"eta": eta, wire.READY_AT: eta})
+        elif not promoted:
+            message.options[wire.READY_AT] = self._insist(self.clock.now_ms, forever=is_bound_to_arrive)
+
+        self._broker.emit_before("enqueue", message, delay)
+        arguments = [
+            self._broker.namespace,
+            queue,
+            message.options["redis_message_id"],
+            message.encode(),
+            eta,
+            worker,
+            promoted,
+            int(self._registered.get(queue, 0.0) <= self._steady()),
+            int(self._pacer.may_hint(message.queue_name)),
+        ]
+        now_ms, outcome = self._insist(lambda: self._script(args=arguments), forever=is_bound_to_arrive)
+        self._note(queue, message.queue_name, now_ms, has_hinted=outcome == 1)
+        if outcome == -1:
+            log.debug("Delayed message %s was promoted by another worker", message.message_id)
+            return message
+        self._broker.emit_after("enqueue", message, delay)
+        return message
+
+    def _note(self, queue: str, queue_name: str, now_ms: int, *, has_hinted: bool) -> None:
+        self.clock.set(now_ms)
+        if self._registered.get(queue, 0.0) <= self._steady():
+            self._registered[queue] = self._steady() + REGISTER_EVERY
+        if has_hinted:
+            self._pacer.has_hinted(queue_name)
+
+    def _insist(self, call: Callable[[], T], *, forever: bool) -> T:
+        while True:
+            try:
+                return call()
+            except redis.RedisError as error:
+                if not forever:
+                    raise
+                log.warning("A job waits for Redis to be queued again: %s", error)
+                threading.Event().wait(ASK_AGAIN_AFTER)
+
+
+class _WorkerHooks(Middleware):
+    """Marks delayed messages that come into a worker's memory, so that a promotion is told from a new message; and
+    threads whose job is over. For that it is the last middleware: hooks after a job are called in reverse."""
+
+    def __init__(self, thread: threading.local) -> None:
+        self._thread = thread
+
+    def before_delay_message(self, broker: Broker, message: MessageProxy) -> None:
+        if isinstance(broker, RedisBroker):
+            message.options[PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
+            message.options[wire.READY_AT] = message.options["eta"]
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        del broker, message
+        self._thread.is_job_over = False
+
+    def after_process_message(
+        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        del broker, message, result, exception
+        self._thread.is_job_over = True

@@ -94,8 +94,14 @@ async def test_after_sigterm_what_was_begun_is_done_and_the_rest_is_ready_again(
         wait_until(lambda: begun(redis_server) == 2, "two jobs to begin")
         wait_until(lambda: redis_server.client.llen("dramatiq:sms.DQ") == 0, "the delayed jobs to be fetched")
         running.terminate()
-        running.wait_for("finishing the running jobs" if program == "crewcall-worker" else "Shutting down...")
-        assert await look(reader, redis_server) == QueueState("sms", in_flight=3, delayed=2)
+        if program == "crewcall-worker":
+            wait_until(lambda: redis_server.client.llen("dramatiq:sms") == 1, "the prefetched job to come back")
+            assert await look(reader, redis_server) == QueueState(
+                "sms", ready=1, in_flight=2, delayed=2, oldest_ready_age=2.125
+            )
+        else:
+            running.wait_for("Shutting down...")
+            assert await look(reader, redis_server) == QueueState("sms", in_flight=3, delayed=2)
 
         jobs.let_go(redis_server.client, 2)
         assert running.exit_status() == 0

@@ -15,6 +15,8 @@ def test_a_url_alone_is_enough() -> None:
         queues=(),
         threads=8,
         shutdown_timeout=600.0,
+        pool="",
+        pod="",
     )
 
 
@@ -25,6 +27,9 @@ def test_every_variable_is_taken_over() -> None:
         "CREWCALL_QUEUES": "sms, email,sms",
         "CREWCALL_THREADS": "4",
         "CREWCALL_SHUTDOWN_TIMEOUT": "28.5",
+        "CREWCALL_NAMESPACE": "shop",
+        "CREWCALL_POOL": "notifications",
+        "CREWCALL_POD": "notifications-7d9f-x2k4p",
     }
 
     assert from_environment(environment) == Settings(
@@ -33,6 +38,8 @@ def test_every_variable_is_taken_over() -> None:
         queues=("sms", "email"),
         threads=4,
         shutdown_timeout=28.5,
+        pool="shop/notifications",
+        pod="notifications-7d9f-x2k4p",
     )
 
 

@@ -1,8 +1,9 @@
 """One worker, in this very process: started, then drained when asked, and the exit status says how that went.
 
-As process 1 of a container it gets the container's signals itself. The first SIGTERM or SIGINT drains: running jobs
-finish within the shutdown timeout, prefetched ones go back to their queues. A second one ends at once. What this
-module leaves to Dramatiq: fetching, heartbeats, acknowledging, and running the jobs.
+As process 1 of a container it gets the container's signals itself. The first SIGTERM or SIGINT drains: prefetched
+jobs go back to their queues at once, running ones finish within the shutdown timeout. When it is over, or a second
+signal comes, those that still run are put back as well and the process ends. Running jobs is left to Dramatiq; what
+is fetched, to `intake`; what an event means, to `steward`.
 """
 
 from __future__ import annotations
@@ -11,23 +12,31 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from queue import SimpleQueue
 from types import FrameType
 
 import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from crewcall_worker.broker import make_broker, wait_for_redis
 from crewcall_worker.errors import JobsUnavailable
+from crewcall_worker.intake import Intake
+from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.settings import Settings
+from crewcall_worker.states import Event, State
+from crewcall_worker.steward import Steward
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS_IN_ORDER = 2
 FINISHED, CUT_OFF = 0, 1
-# Consumers look up from Redis at least every second, every three while it is away.
-CONSUMERS_STOP_WITHIN_MS = 4000
+# Threads look up at least each second.
+THREADS_STOP_WITHIN = 2.0
+LEAVING = frozenset({State.STOPPING, State.STOPPED})
+OVER = frozenset({State.STOPPED})
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +49,24 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     _on_stop(_leave_before_the_start)
     dramatiq.set_broker(make_broker(settings))
     _import(modules)
-    broker = dramatiq.get_broker()  # a module may have brought its own
+    broker = _broker(modules)
     queues = _queues(settings, broker, modules)
     wait_for_redis(settings, time.sleep)
 
-    # A plain queue, for its `put` may be called from a signal handler; Event.set() may not: it can lock up.
-    asked: SimpleQueue[int] = SimpleQueue()
-    _on_stop(lambda number, _frame: asked.put(number))
+    intake = Intake(broker, settings.pool)
+    steward = Steward(intake, settings.shutdown_timeout)
+    intake.on_idle = lambda: steward.hear(Event.IDLE)
+    identity = Identity(pod=settings.pod or _own_name(), threads=settings.threads, queues=tuple(queues))
+    presence = Presence(intake, identity, lambda: steward.told, steward.hear)
+    steward.on_change = presence.tell
+    intake.take_part()
+    broker.add_middleware(_Farewell(steward))
+    _on_stop(_Signals(steward))
+
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=settings.threads)
     broker.emit_after("process_boot")
+    presence.start()
+    intake.open()
     worker.start()
     log.info(
         "Working on %s of Redis %s (namespace %s), %d jobs at once",
@@ -57,52 +75,85 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
         settings.redis_namespace,
         settings.threads,
     )
-    number = asked.get()
-    _on_stop(_leave_at_once)
-    return _drain(worker, settings.shutdown_timeout, signal.Signals(number).name)
+    steward.attend(until=LEAVING)
+    worker.stop(timeout=round(THREADS_STOP_WITHIN * 1000))
+    return _go_home(steward, intake, presence)
 
 
-def _drain(worker: dramatiq.Worker, timeout: float, signal_name: str) -> int:
-    log.info("%s: finishing the running jobs within %g s; a second signal ends at once", signal_name, timeout)
-    patience = _Patience(timeout)
-    worker.broker.add_middleware(patience)
-    worker.stop(timeout=CONSUMERS_STOP_WITHIN_MS)
-    if patience.cut_off:
+def _go_home(steward: Steward, intake: Intake, presence: Presence) -> int:
+    running = len(intake.running)
+    try:
+        put_back = intake.put_back() if steward.is_cut_off else 0
+        presence.leave()
+    except redis.RedisError as error:
+        put_back = 0
+        log.warning("Redis did not hear that this worker leaves: %s", error)
+    if running:
         log.error(
-            "%d jobs were still running after %g s. They are not acknowledged: another worker runs them again. "
-            "Where jobs take longer, give the pool a longer drain.gracePeriod.",
-            patience.cut_off,
-            timeout,
+            "%d jobs were cut off, %d of them put back: another worker runs them again. "
+            "Where jobs take longer than %g s, give the pool a longer drain.gracePeriod.",
+            running,
+            put_back,
+            steward.timeout,
         )
         # A plain exit would wait for whatever threads the jobs themselves have started.
         _exit(CUT_OFF)
-    worker.broker.close()
+    intake.broker.close()
     log.info("Drained: all jobs that were begun are finished")
     return FINISHED
 
 
-@dataclass(eq=False, slots=True)
-class _Patience(Middleware):
-    """Waits `timeout` seconds for the running jobs, all of it for each of them; then `cut_off` of them still run.
+class _Farewell(Middleware):
+    """Waits for the running jobs before Dramatiq stops its threads.
 
     Dramatiq's own stop() joins its threads one after the other and at each takes the time since the first join off
     the timeout: jobs that end one by one leave less and less to the others (dramatiq/common.py, join_all).
     Being the last middleware, this one comes after jobs that want to know of the shutdown have been told.
     """
 
-    timeout: float
-    cut_off: int = 0
+    def __init__(self, steward: Steward) -> None:
+        self._steward = steward
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        deadline = time.monotonic() + self.timeout
         for thread in worker.workers:
             thread.stop()
+        self._steward.attend(until=OVER)
+        deadline = time.monotonic() + (0.0 if self._steward.is_cut_off else THREADS_STOP_WITHIN)
         for thread in worker.workers:
             thread.join(max(0.0, deadline - time.monotonic()))
-        running = [thread for thread in worker.workers if thread.is_alive()]
-        self.cut_off = len(running)
-        # stop() shall not wait for them once more: what is left of the grace period is for handing back the others.
-        worker.workers = [thread for thread in worker.workers if thread not in running]
+        # stop() shall not wait for those that still run: what is left of the grace period is for their messages.
+        worker.workers = [thread for thread in worker.workers if not thread.is_alive()]
+
+
+class _Signals:
+    """The first one drains, the second one ends the process in order, any further one at once."""
+
+    def __init__(self, steward: Steward) -> None:
+        self._steward = steward
+        self._count = 0
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        name = signal.Signals(number).name
+        if self._count > SIGNALS_IN_ORDER:
+            _exit(CUT_OFF)
+        self._steward.hear(Event.SIGTERM, name if self._count == 1 else f"Second {name}")
+
+
+def _broker(modules: Sequence[str]) -> RedisBroker:
+    broker = dramatiq.get_broker()  # a module may have brought its own
+    if not isinstance(broker, RedisBroker):
+        raise JobsUnavailable(
+            f"The broker of {', '.join(modules)} is a {type(broker).__name__}; Crewcall works with Dramatiq's "
+            "RedisBroker. Set one, or none: then the worker makes it."
+        )
+    return broker
+
+
+def _own_name() -> str:
+    """What this worker is called where nobody has named it: a pod's host is named after the pod."""
+    host, process = socket.gethostname(), os.getpid()
+    return host if process == 1 else f"{host}-{process}"
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -139,11 +190,6 @@ def _on_stop(handler: Callable[[int, FrameType | None], object]) -> None:
 def _leave_before_the_start(number: int, _frame: FrameType | None) -> None:
     log.info("%s before any job was begun", signal.Signals(number).name)
     _exit(FINISHED)
-
-
-def _leave_at_once(number: int, _frame: FrameType | None) -> None:
-    log.error("Second %s: ending at once; jobs that were running will be run again", signal.Signals(number).name)
-    _exit(CUT_OFF)
 
 
 def _exit(status: int) -> None:

@@ -19,13 +19,18 @@ MOST_THREADS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One worker's settings. No `queues` means all that the actors work on; `shutdown_timeout` is in seconds."""
+    """One worker's settings. No `queues` means all that the actors work on; `shutdown_timeout` is in seconds.
+
+    `pool` is as `wire.pool_name` has it. It and `pod` are empty where nobody has named them.
+    """
 
     redis_url: str = field(repr=False)
     redis_namespace: str = "dramatiq"
     queues: tuple[str, ...] = ()
     threads: int = DEFAULT_THREADS
     shutdown_timeout: float = DEFAULT_SHUTDOWN_TIMEOUT
+    pool: str = ""
+    pod: str = ""
 
     @property
     def redis_endpoint(self) -> str:
@@ -43,6 +48,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         queues=_queues(environment),
         threads=_threads(environment),
         shutdown_timeout=_shutdown_timeout(environment),
+        pool=_pool(environment),
+        pod=environment.get(wire.ENV_POD, ""),
     )
 
 
@@ -50,6 +57,11 @@ def _redis_url(environment: Mapping[str, str]) -> str:
     if url := environment.get(wire.ENV_REDIS_URL):
         return url
     raise BadSetting(wire.ENV_REDIS_URL, None, URL_ALLOWED)
+
+
+def _pool(environment: Mapping[str, str]) -> str:
+    name = environment.get(wire.ENV_POOL, "")
+    return wire.pool_name(environment.get(wire.ENV_NAMESPACE, ""), name) if name else ""
 
 
 def _queues(environment: Mapping[str, str]) -> tuple[str, ...]:

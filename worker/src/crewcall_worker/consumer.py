@@ -1,0 +1,260 @@
+"""One queue's messages, from Redis into the worker and, if it is not to run them, back again.
+
+In place of Dramatiq's own consumer (dramatiq/brokers/redis.py), and as that one is, called by a `ConsumerThread` of
+`dramatiq.Worker`, while its worker threads acknowledge. What differs: nothing is fetched while the intake is closed,
+and what was prefetched goes back to the head of the queue in its order; waiting ends at once when there is room, work
+or something to do; a fetch whose reply was lost, and a failing Redis, lose nothing.
+
+What is *held* is what Redis has noted as fetched by this worker and not acknowledged: prefetched or running.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from queue import PriorityQueue
+from threading import Event
+from typing import TYPE_CHECKING, Any, Protocol
+
+import redis
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.common import compute_backoff, current_millis
+from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.message import Message
+
+from crewcall_worker.scripts import Fetched, Refused
+
+if TYPE_CHECKING:
+    from crewcall_worker.intake import Intake
+
+LOOK_UP_EVERY = 1.0  # seconds; what else there is to do wakes the consumer
+LOOK_UP_WHILE_CLOSED = 0.25
+RETRY_AFTER = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Queued(Protocol):
+    """An item of the worker's queues; for delayed messages its priority is their ETA in ms."""
+
+    priority: int
+    message: MessageProxy
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message held: under which worker id it was fetched, and what is known of its past."""
+
+    owner: str
+    kills: int
+    marked: bool
+
+
+class QueueConsumer(Consumer):
+    """The consumer of one queue (`.DQ`: its delayed messages), for as long as the worker lives.
+
+    `held` is in the order of fetching. Worker threads remove from it; only the consumer's own thread adds.
+    """
+
+    def __init__(self, intake: Intake, queue_name: str, prefetch: int, timeout: int) -> None:
+        """`prefetch` is how many messages it may hold; `timeout` the longest wait between two fetches, in ms."""
+        self.intake = intake
+        self.queue_name = queue_name
+        self.prefetch = prefetch
+        self.timeout = timeout
+        self.held: dict[str, Held] = {}
+        self.is_settled = False  # closed, and nothing is held but what runs
+        self._owner = ""
+        self._cache: deque[Fetched] = deque()
+        self._returning: deque[str] = deque()  # taken out of the worker's queues, not yet back in Redis
+        self._refill_at = prefetch - max(1, prefetch // 4)
+        self._wants_room = False
+        self._misses = 0
+        self._wake = Event()
+        self._is_cut_off = False
+
+    # Called by Dramatiq
+
+    def __next__(self) -> MessageProxy | None:
+        try:
+            message = self._take()
+        except redis.RedisError as error:
+            if not self._is_cut_off:
+                log.warning("Queue %s: Redis fails: %s. Trying again each %g s", self.queue_name, error, RETRY_AFTER)
+            self._is_cut_off = True
+            self._wait(RETRY_AFTER)
+            return None
+        if self._is_cut_off:
+            log.info("Queue %s: Redis answers again", self.queue_name)
+            self._is_cut_off = False
+        return message
+
+    def ack(self, message: MessageProxy) -> None:
+        self._settle(message, dead=False)
+
+    def nack(self, message: MessageProxy) -> None:
+        self._settle(message, dead=True)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give these back; the worker calls this once its threads have ended."""
+        self._returning.extend(_id(message) for message in messages)
+        try:
+            self._hand_back()
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None
+
+    # Called by the intake, from any thread
+
+    def wake(self) -> None:
+        """There may be work, or something else to do."""
+        self._misses = 0
+        self._wake.set()
+
+    def close_off(self) -> None:
+        """The intake was closed: hand back, now."""
+        self.is_settled = False
+        # Promoting those that are due can take long where there are many; without them it is over at once.
+        if delayed := self.intake.delayed(self.queue_name):
+            self._returning.extend(_withdraw(delayed, lambda _: True))
+        self._wake.set()
+
+    def restart(self) -> None:
+        """Its thread has begun anew. Dramatiq's then has lost the delayed messages it had: they become strays."""
+        if self.queue_name.endswith(".DQ"):
+            self._cache.clear()
+            self.held.clear()
+
+    # The consumer's own thread
+
+    def _take(self) -> MessageProxy | None:
+        if self._returning or self._owner != self.intake.worker_id:
+            self._hand_back()
+            self._owner = self.intake.worker_id
+        while self.intake.is_open:
+            while self._cache:
+                if message := self._decode(self._cache.popleft()):
+                    return message
+            if not self._fetch():
+                self._wait_for_work()
+                return None
+        self._hand_back()
+        self.is_settled = True
+        self.intake.tell_if_idle()
+        self._wait(LOOK_UP_WHILE_CLOSED)
+        return None
+
+    def _fetch(self) -> bool:
+        """Fill the cache; false where there is no room or no message."""
+        self._wants_room = True  # before looking: who makes room after the look wakes us
+        if len(self.held) > self._refill_at:
+            return False
+        self._wants_room = False
+        wanted = self.prefetch - len(self.held)
+        fetched = self.intake.scripts.fetch(self._owner, self.queue_name, wanted, len(self.held))
+        if fetched is Refused.STRAYS:
+            count = self.intake.scripts.give_back_strays(self._owner, self.queue_name, list(self.held))
+            log.warning("Queue %s: put back %d messages that had been lost on their way here", self.queue_name, count)
+            return self._fetch()
+        if isinstance(fetched, Refused):
+            return False
+        for message in fetched:
+            if message.id not in self.held:  # else it is in the list twice
+                self.held[message.id] = Held(self._owner, message.kills, message.marked)
+                self._cache.append(message)
+        return bool(fetched)
+
+    def _decode(self, fetched: Fetched) -> MessageProxy | None:
+        try:
+            message: Message[Any] = Message.decode(fetched.data)
+        except DecodeError:
+            log.exception("Queue %s: message %s is none; it becomes a dead letter", self.queue_name, fetched.id)
+            self.intake.scripts.settle(self._owner, self.queue_name, fetched.id, dead=True, marked=True)
+            self._release(fetched.id)
+            return None
+        self._misses = 0
+        message.options["redis_message_id"] = fetched.id
+        return MessageProxy(message)
+
+    def _wait_for_work(self) -> None:
+        if self._wants_room:
+            self._wait(LOOK_UP_EVERY)
+        else:
+            self._misses, backoff_ms = compute_backoff(self._misses, max_backoff=self.timeout)
+            self._wait(backoff_ms / 1000)
+
+    def _wait(self, seconds: float) -> None:
+        self._wake.wait(min(seconds, self._until_the_next_is_due()))
+        self._wake.clear()  # what it was set for was done before, so the look that follows sees it
+
+    def _until_the_next_is_due(self) -> float:
+        delayed = self.intake.delayed(self.queue_name)
+        if delayed is None or not self.intake.is_open:
+            return LOOK_UP_EVERY
+        with delayed.mutex:
+            due_ms = delayed.queue[0].priority if delayed.queue else None
+        return LOOK_UP_EVERY if due_ms is None else max(0.0, (due_ms - current_millis()) / 1000)
+
+    def _hand_back(self) -> None:
+        """Give all that was not begun back to the head of the queue, as if it had never been fetched."""
+        held = self.held
+        while self._cache:
+            self._returning.append(self._cache.popleft().id)
+        for waiting in (self.intake.prefetched(), self.intake.delayed(self.queue_name)):
+            if waiting is not None:
+                self._returning.extend(_withdraw(waiting, held.__contains__))
+        count = len(self._returning)
+        if not count:
+            return
+        place = {id_: number for number, id_ in enumerate(list(held))}
+        ids = sorted((id_ for id_ in list(self._returning)[:count] if id_ in held), key=place.__getitem__)
+        for owner, group in groupby(ids, key=lambda id_: held[id_].owner):
+            self.intake.scripts.give_back(owner, self.queue_name, list(group))
+        for _ in range(count):
+            self._returning.popleft()
+        for id_ in ids:
+            self._release(id_)
+        log.info("Queue %s: gave %d prefetched messages back", self.queue_name, len(ids))
+
+    # Worker threads
+
+    def _settle(self, message: MessageProxy, *, dead: bool) -> None:
+        id_ = _id(message)
+        held = self.held.get(id_)
+        owner = held.owner if held else self.intake.worker_id
+        marked = dead or (held is not None and held.marked)
+        try:
+            self.intake.scripts.settle(owner, self.queue_name, id_, dead=dead, marked=marked)
+        except redis.RedisError as error:
+            # Whatever it is: the job is done, so it is tried until Redis takes it. Dramatiq does so for this error.
+            raise ConnectionClosed(error) from None
+        self._release(id_)
+
+    def _release(self, id_: str) -> None:
+        self.held.pop(id_, None)
+        self.intake.running.pop(id_, None)
+        if self._wants_room and len(self.held) <= self._refill_at:
+            self._wake.set()
+        if not self.intake.is_open:
+            self.intake.tell_if_idle()
+
+
+def _withdraw(waiting: PriorityQueue[Any], is_ours: Callable[[str], bool]) -> list[str]:
+    """Take messages out of a queue between threads; whoever else takes from it gets each or does not."""
+    with waiting.mutex:
+        taken = [_id(item.message) for item in waiting.queue if is_ours(_id(item.message))]
+        if taken:
+            gone = set(taken)
+            waiting.queue[:] = [item for item in waiting.queue if _id(item.message) not in gone]
+            heapq.heapify(waiting.queue)
+    for _ in taken:
+        waiting.task_done()
+    return taken
+
+
+def _id(message: MessageProxy) -> str:
+    id_: str = message.options["redis_message_id"]
+    return id_

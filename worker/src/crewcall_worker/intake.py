@@ -1,0 +1,170 @@
+"""What a worker takes in: whether it takes anything, which messages it holds, and which of them it runs.
+
+One for a process, shared by its consumers, the presence and the steward. As a Dramatiq middleware it sees each job
+begin, and stops one that is no longer this worker's: a worker that was cut off may have been declared dead, and its
+messages given to others.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import PriorityQueue
+from typing import Any
+
+import redis
+from dramatiq import Broker, Worker
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware, SkipMessage
+
+from crewcall_worker.consumer import QueueConsumer
+from crewcall_worker.scripts import Scripts
+from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, Keys
+
+SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
+"""Seconds since the last contact for which nobody takes this worker for dead, with ample room."""
+ASK_AGAIN_AFTER = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A job that runs; `at` is by time.monotonic()."""
+
+    actor: str
+    queue: str
+    at: float
+
+
+class Intake(Middleware):
+    """Closed when made; `open` lets messages in."""
+
+    def __init__(self, broker: RedisBroker, pool: str, on_idle: Callable[[], object] = lambda: None) -> None:
+        """`on_idle` is called, by any thread, whenever nothing is held while it is closed."""
+        self.broker = broker
+        self.keys = Keys(broker.namespace)
+        self.scripts = Scripts(broker.client, self.keys, pool)
+        self.on_idle = on_idle
+        self.is_open = False
+        self.consumers: dict[str, QueueConsumer] = {}
+        self.running: dict[str, Begun] = {}
+        """By redis_message_id."""
+        self.seen_at = time.monotonic()
+        """When Redis last took this worker's record, by time.monotonic()."""
+        self._worker: Worker | None = None
+
+    @property
+    def worker_id(self) -> str:
+        """The id under which messages are fetched now: Dramatiq's for this broker."""
+        id_: str = self.broker.broker_id
+        return id_
+
+    def open(self) -> None:
+        """Let messages in."""
+        self.is_open = True
+        self.wake()
+
+    def close(self) -> None:
+        """Fetch nothing more; the consumers give back what was not begun, each in its own thread, at once."""
+        self.is_open = False
+        for consumer in list(self.consumers.values()):
+            consumer.close_off()
+
+    def renew(self, worker_id: str) -> None:
+        """Go on under another id. What was prefetched is forgotten, what runs stays with the old id."""
+        self.broker.broker_id = worker_id
+        self.wake()
+
+    def wake(self, queue: str | None = None) -> None:
+        """There may be messages in this queue, or in any."""
+        for name, consumer in list(self.consumers.items()):
+            if queue is None or name == queue:
+                consumer.wake()
+
+    def is_idle(self) -> bool:
+        """Whether it is closed, and every message that was held is acknowledged or given back."""
+        return not self.is_open and all(
+            consumer.is_settled and not consumer.held for consumer in list(self.consumers.values())
+        )
+
+    def tell_if_idle(self) -> None:
+        """Call `on_idle` if it is so."""
+        if self.is_idle():
+            self.on_idle()
+
+    def put_back(self) -> int:
+        """Give back all that is held though it runs: for a process that ends now. Raises `redis.RedisError`."""
+        count = 0
+        for consumer in self.consumers.values():
+            owners = {held.owner for held in list(consumer.held.values())}
+            for owner in owners:
+                ids = [id_ for id_, held in list(consumer.held.items()) if held.owner == owner]
+                count += self.scripts.give_back(owner, consumer.queue_name, ids, begun=True)
+        return count
+
+    def take_part(self) -> None:
+        """Become the one by whom the broker consumes: its actors are bound to it, whoever has made it."""
+        vars(self.broker)["consume"] = self.consume
+        self.broker.add_middleware(self)
+
+    # For the consumers
+
+    def consume(self, queue_name: str, prefetch: int, timeout: int) -> QueueConsumer:
+        """The queue's consumer: always the same one, for what it holds outlives a failure of its thread."""
+        consumer = self.consumers.get(queue_name)
+        if consumer is None:
+            consumer = self.consumers[queue_name] = QueueConsumer(self, queue_name, prefetch, timeout)
+        else:
+            consumer.restart()
+        return consumer
+
+    def prefetched(self) -> PriorityQueue[Any] | None:
+        """Where messages wait for a thread, of all queues; None without a worker."""
+        return self._worker.work_queue if self._worker else None
+
+    def delayed(self, queue_name: str) -> PriorityQueue[Any] | None:
+        """Where this queue's delayed messages wait until they are due; None where it has none."""
+        if self._worker is None or queue_name not in self._worker.consumers or not queue_name.endswith(".DQ"):
+            return None
+        return self._worker.consumers[queue_name].delay_queue
+
+    # Hooks of Dramatiq
+
+    def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
+        self._worker = worker
+
+    def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
+        id_: str = message.options["redis_message_id"]
+        consumer = self.consumers.get(message.queue_name)
+        held = consumer.held.get(id_) if consumer else None
+        if held is not None:
+            self._make_sure(id_, message.queue_name, held.owner, is_suspect=held.kills > 0)
+        self.running[id_] = Begun(message.actor_name, message.queue_name, time.monotonic())
+
+    def _make_sure(self, id_: str, queue: str, owner: str, *, is_suspect: bool) -> None:
+        """Come back when the message is this worker's to run. Raises `SkipMessage` where it is no longer.
+
+        A suspect is noted as begun first: if the worker dies now, it was with this one.
+        """
+        while True:
+            if owner != self.worker_id:
+                raise SkipMessage(f"Message {id_} was given to another worker")
+            is_sure = time.monotonic() - self.seen_at < SURE_FOR
+            if is_sure and not is_suspect:
+                return
+            try:
+                if not self.broker.client.sismember(self.keys.acks(owner, queue), id_):
+                    raise SkipMessage(f"Message {id_} was given to another worker")
+                if is_suspect:
+                    started = self.keys.started(owner)
+                    self.broker.client.sadd(started, id_)
+                    self.broker.client.pexpire(started, FENCED_FOR_MS)
+            except redis.RedisError as error:
+                log.warning("Message %s waits: Redis cannot tell whether it is still ours: %s", id_, error)
+                time.sleep(ASK_AGAIN_AFTER)
+            else:
+                return

@@ -1,0 +1,136 @@
+"""What a worker does in Redis, each as one script, so that nobody sees it half done: the .lua files in `lua`.
+
+Each says at its head what it does and takes. Every call may raise `redis.RedisError`; all may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from importlib import resources
+
+import redis
+
+from crewcall_worker.wire import DEAD, DELAYED, Keys, Order, plain_queue, read_order
+
+MOST_FETCHED = 1000
+"""Messages by one fetch: more would keep Redis from others for long (and Lua's stack has an end)."""
+
+
+class Refused(Enum):
+    """Why a fetch brought nothing, though there may be messages."""
+
+    UNKNOWN = -1
+    """The worker has no record: it has yet to register, or was declared dead."""
+    STRAYS = -2
+    """More is noted as the worker's than it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A message off a queue. `marked` where one of its workers died or ran out of time, `kills` where it died."""
+
+    id: str
+    data: bytes
+    kills: int = 0
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a worker hears when it tells of itself; the time is Redis's, in ms."""
+
+    now_ms: int
+    order: Order
+    is_fenced: bool
+
+
+class Scripts:
+    """The scripts of one pool's workers, by what they do."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, pool: str) -> None:
+        self._keys = keys
+        self._pool = pool
+        folder = resources.files(__package__) / "lua"
+        names = ("fetch", "settle", "give_back", "give_back_strays", "beat", "leave")
+        scripts = (client.register_script((folder / f"{name}.lua").read_text()) for name in names)
+        self._fetch, self._settle, self._give_back, self._give_back_strays, self._beat, self._leave = scripts
+
+    def fetch(self, worker: str, queue: str, wanted: int, held: int) -> list[Fetched] | Refused:
+        """Up to `wanted` messages, by a worker that holds `held` of this queue."""
+        keys = self._keys
+        reply = self._fetch(
+            keys=[
+                keys.ready(queue),
+                keys.messages(queue),
+                keys.acks(worker, queue),
+                keys.workers(self._pool),
+                keys.kills(queue),
+                keys.deliveries(queue),
+            ],
+            args=[worker, min(wanted, MOST_FETCHED), held],
+        )
+        if isinstance(reply, int):
+            return Refused(reply)
+        ids, messages, kills, deliveries = reply
+        if not kills:
+            return [Fetched(_text(id_), data) for id_, data in zip(ids, messages, strict=True) if data is not None]
+        return [
+            Fetched(_text(id_), data, int(killed or 0), marked=killed is not None or delivered is not None)
+            for id_, data, killed, delivered in zip(ids, messages, kills, deliveries, strict=True)
+            if data is not None
+        ]
+
+    def settle(self, worker: str, queue: str, id_: str, *, dead: bool, marked: bool) -> bool:
+        """A message is done with, or dead; whether it was still this worker's."""
+        keys = self._keys
+        is_delayed = queue.endswith(DELAYED)
+        return bool(
+            self._settle(
+                keys=[
+                    keys.acks(worker, queue),
+                    keys.messages(queue),
+                    keys.kills(queue),
+                    keys.deliveries(queue),
+                    keys.eta(queue),
+                    keys.dead(queue),
+                    keys.messages(plain_queue(queue) + DEAD),
+                ],
+                args=[id_, "nack" if dead else "ack", int(marked), int(is_delayed)],
+            )
+        )
+
+    def give_back(self, worker: str, queue: str, ids: Sequence[str], *, begun: bool = False) -> int:
+        """Messages back to the head of their queue, in this order; `begun` ones count as deliveries."""
+        keys = self._keys
+        names = [keys.acks(worker, queue), keys.ready(queue), keys.messages(queue)]
+        count: int = self._give_back(keys=[*names, keys.deliveries(queue)] if begun else names, args=ids)
+        return count
+
+    def give_back_strays(self, worker: str, queue: str, held: Iterable[str]) -> int:
+        """Back to the queue goes what this worker has fetched but does not hold."""
+        keys = self._keys
+        count: int = self._give_back_strays(
+            keys=[keys.acks(worker, queue), keys.ready(queue), keys.messages(queue)], args=list(held)
+        )
+        return count
+
+    def beat(self, worker: str, pod: str, record: str) -> Heard:
+        """Tell of a worker and hear its orders."""
+        keys = self._keys
+        now_ms, order, is_fenced = self._beat(
+            keys=[keys.workers(self._pool), keys.orders(self._pool), keys.fenced(self._pool), keys.heartbeats],
+            args=[worker, pod, record],
+        )
+        return Heard(now_ms, read_order(order), bool(is_fenced))
+
+    def leave(self, worker: str, queues: Iterable[str]) -> bool:
+        """A worker goes home; false where it still has unacknowledged messages, by which it is to be found."""
+        keys = self._keys
+        acks = [keys.acks(worker, queue + suffix) for queue in queues for suffix in ("", DELAYED)]
+        return bool(self._leave(keys=[keys.workers(self._pool), keys.heartbeats, *acks], args=[worker]))
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()

@@ -1,0 +1,109 @@
+"""Who keeps a worker's state: hears of events, looks up in `states` what they mean, and does it.
+
+Events come from signal handlers, from the presence and from the intake, in whatever thread; they wait in a line, and
+one thread, the process's first, takes them one by one. So nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from uuid import uuid4
+
+from crewcall_worker.intake import Intake
+from crewcall_worker.states import TABLE, TOLD, Action, Event, State
+from crewcall_worker.wire import WorkerState
+
+TELL_EVERY = 10.0
+"""Seconds between two reports of what still runs while the process waits to end."""
+JOBS_TOLD = 5
+
+log = logging.getLogger(__name__)
+
+
+class Steward:
+    """A worker's state. Begins RUNNING, but lets messages in only with `attend`."""
+
+    def __init__(self, intake: Intake, timeout: float, steady: Callable[[], float] = time.monotonic) -> None:
+        """`timeout` is the seconds that running jobs are given once the process is to end."""
+        self.state = State.RUNNING
+        self.is_cut_off = False
+        """Whether running jobs' messages are to be put back, for the process ends before they do."""
+        self.timeout = timeout
+        self._intake = intake
+        self._steady = steady
+        # A plain queue, for its `put` may be called from a signal handler; Event.set() may not: it can lock up.
+        self._heard: SimpleQueue[tuple[Event, str]] = SimpleQueue()
+        self._deadline: float | None = None
+        self.on_change: Callable[[], object] = lambda: None
+
+    @property
+    def told(self) -> WorkerState:
+        """The state as the worker's record has it."""
+        return TOLD[self.state]
+
+    def hear(self, event: Event, source: str = "") -> None:
+        """Note an event, and where it is from if that is told; any thread may call this, and a signal handler."""
+        self._heard.put((event, source or event.name))
+
+    def attend(self, until: frozenset[State]) -> None:
+        """Take event by event until the state is one of these."""
+        while self.state not in until:
+            try:
+                event, source = self._heard.get(timeout=self._patience())
+            except Empty:
+                if self._deadline is None or self._steady() < self._deadline:
+                    self._tell_what_runs()
+                    continue
+                event, source = Event.TIMEOUT, f"{self.timeout:g} s are over"
+            if event is Event.IDLE and not self._intake.is_idle():
+                continue  # it was, when that was told
+            self.take(event, source)
+
+    def take(self, event: Event, source: str) -> None:
+        """Do what the event means now."""
+        before = self.state
+        self.state, actions = TABLE[before, event]
+        for action in actions:
+            self._do(action, source)
+        if self.state is not before:
+            log.info("%s: from %s to %s", source, before.name.lower(), self.state.name.lower())
+            self.on_change()
+            self._intake.tell_if_idle()
+
+    def _do(self, action: Action, source: str) -> None:
+        match action:
+            case Action.CLOSE:
+                self._intake.close()
+            case Action.OPEN:
+                self._intake.open()
+            case Action.START_CLOCK:
+                log.info(
+                    "%s: finishing the running jobs within %g s; a second signal ends at once", source, self.timeout
+                )
+                self._deadline = self._steady() + self.timeout
+            case Action.RENEW:
+                self._renew()
+            case Action.CUT_OFF:
+                log.error("%s: ending at once; the jobs that run are put back, to be run again", source)
+                self.is_cut_off = True
+
+    def _renew(self) -> None:
+        """Messages fetched under the old id were given to others; what runs of them ends, and counts for nothing."""
+        old = self._intake.worker_id
+        self._intake.renew(str(uuid4()))
+        log.warning("This worker was declared dead as %s; it goes on as %s", old, self._intake.worker_id)
+        self.on_change()
+
+    def _patience(self) -> float | None:
+        if self._deadline is None:
+            return None
+        return max(0.0, min(TELL_EVERY, self._deadline - self._steady()))
+
+    def _tell_what_runs(self) -> None:
+        begun = sorted(self._intake.running.values(), key=lambda job: job.at)
+        now = time.monotonic()
+        oldest = ", ".join(f"{job.actor} of {job.queue} for {now - job.at:.0f} s" for job in begun[:JOBS_TOLD])
+        log.info("Waiting for %d running jobs; the oldest: %s", len(begun), oldest or "none")

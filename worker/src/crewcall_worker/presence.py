@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import redis
 
 from crewcall_worker.intake import Intake
+from crewcall_worker.redis_clock import RedisClock
 from crewcall_worker.states import Event
 from crewcall_worker.wire import BEAT_EVERY, DELAYED, Order, WorkerRecord, WorkerState, write_worker
 
@@ -24,9 +25,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What does not change about a worker. `threads` is how many jobs it runs at once."""
+    """What does not change about a worker: when it began by Redis's clock, how many jobs it runs at once."""
 
     pod: str
+    started_ms: int
     threads: int
     queues: tuple[str, ...]
 
@@ -38,6 +40,7 @@ class Presence(threading.Thread):
         self,
         intake: Intake,
         identity: Identity,
+        clock: RedisClock,
         state: Callable[[], WorkerState],
         on_event: Callable[[Event], object],
     ) -> None:
@@ -47,8 +50,7 @@ class Presence(threading.Thread):
         self._identity = identity
         self._state = state
         self._on_event = on_event
-        self._began = time.monotonic()
-        self._offset_ms: float | None = None  # Redis's clock minus this process's
+        self._clock = clock
         self._order = Order.RUN
         self._told: str | None = None  # the id last told of: a new one lets consumers fetch
         self._fenced: str | None = None  # the id last found to be so
@@ -77,12 +79,10 @@ class Presence(threading.Thread):
 
     def beat(self) -> None:
         """Tell and ask once. Raises `redis.RedisError`."""
-        if self._offset_ms is None:
-            seconds, microseconds = self._intake.broker.client.time()
-            self._offset_ms = seconds * 1000 + microseconds / 1000 - time.monotonic() * 1000
         worker_id = self._intake.worker_id
         begun = time.monotonic()
         heard = self._intake.scripts.beat(worker_id, self._identity.pod, self._record(worker_id))
+        self._clock.set(heard.now_ms)
         if heard.order is not self._order:
             self._order = heard.order
             self._on_event(Event.ORDER if heard.order is Order.DRAIN else Event.WITHDRAW)
@@ -110,7 +110,7 @@ class Presence(threading.Thread):
             worker=worker_id,
             state=self._state(),
             pod=self._identity.pod,
-            host_started_ms=self._at(self._began),
+            host_started_ms=self._identity.started_ms,
             threads=self._identity.threads,
             busy=len(begun),
             prefetched=max(0, held - len(begun)),
@@ -121,4 +121,5 @@ class Presence(threading.Thread):
 
     def _at(self, moment: float) -> int | None:
         """When that was by Redis's clock, in ms."""
-        return None if self._offset_ms is None else round(moment * 1000 + self._offset_ms)
+        now_ms = self._clock.known_ms()
+        return None if now_ms is None else round(now_ms - (time.monotonic() - moment) * 1000)

@@ -18,14 +18,12 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import dramatiq
-import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from crewcall_worker.broker import make_broker, wait_for_redis
 from crewcall_worker.errors import JobsUnavailable
-from crewcall_worker.intake import Intake
-from crewcall_worker.presence import Identity, Presence
+from crewcall_worker.runtime import Runtime
 from crewcall_worker.settings import Settings
 from crewcall_worker.states import Event, State
 from crewcall_worker.steward import Steward
@@ -53,20 +51,12 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     queues = _queues(settings, broker, modules)
     wait_for_redis(settings, time.sleep)
 
-    intake = Intake(broker, settings.pool)
-    steward = Steward(intake, settings.shutdown_timeout)
-    intake.on_idle = lambda: steward.hear(Event.IDLE)
-    identity = Identity(pod=settings.pod or _own_name(), threads=settings.threads, queues=tuple(queues))
-    presence = Presence(intake, identity, lambda: steward.told, steward.hear)
-    steward.on_change = presence.tell
-    intake.take_part()
-    broker.add_middleware(_Farewell(steward))
-    _on_stop(_Signals(steward))
-
+    runtime = Runtime(broker, settings, settings.pod or _own_name(), queues)
+    broker.add_middleware(_Farewell(runtime.steward))
+    _on_stop(_Signals(runtime.steward))
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=settings.threads)
     broker.emit_after("process_boot")
-    presence.start()
-    intake.open()
+    runtime.start()
     worker.start()
     log.info(
         "Working on %s of Redis %s (namespace %s), %d jobs at once",
@@ -75,30 +65,21 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
         settings.redis_namespace,
         settings.threads,
     )
-    steward.attend(until=LEAVING)
+    runtime.steward.attend(until=LEAVING)
     worker.stop(timeout=round(THREADS_STOP_WITHIN * 1000))
-    return _go_home(steward, intake, presence)
-
-
-def _go_home(steward: Steward, intake: Intake, presence: Presence) -> int:
-    running = len(intake.running)
-    try:
-        put_back = intake.put_back() if steward.is_cut_off else 0
-        presence.leave()
-    except redis.RedisError as error:
-        put_back = 0
-        log.warning("Redis did not hear that this worker leaves: %s", error)
-    if running:
+    cut_off = len(runtime.intake.running)
+    put_back = runtime.leave()
+    if cut_off:
         log.error(
             "%d jobs were cut off, %d of them put back: another worker runs them again. "
             "Where jobs take longer than %g s, give the pool a longer drain.gracePeriod.",
-            running,
+            cut_off,
             put_back,
-            steward.timeout,
+            settings.shutdown_timeout,
         )
         # A plain exit would wait for whatever threads the jobs themselves have started.
         _exit(CUT_OFF)
-    intake.broker.close()
+    broker.close()
     log.info("Drained: all jobs that were begun are finished")
     return FINISHED
 

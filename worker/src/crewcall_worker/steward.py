@@ -26,18 +26,24 @@ log = logging.getLogger(__name__)
 class Steward:
     """A worker's state. Begins RUNNING, but lets messages in only with `attend`."""
 
-    def __init__(self, intake: Intake, timeout: float, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        timeout: float,
+        on_change: Callable[[], object] = lambda: None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`timeout` is the seconds that running jobs are given once the process is to end."""
         self.state = State.RUNNING
         self.is_cut_off = False
         """Whether running jobs' messages are to be put back, for the process ends before they do."""
         self.timeout = timeout
         self._intake = intake
+        self._on_change = on_change
         self._steady = steady
         # A plain queue, for its `put` may be called from a signal handler; Event.set() may not: it can lock up.
         self._heard: SimpleQueue[tuple[Event, str]] = SimpleQueue()
         self._deadline: float | None = None
-        self.on_change: Callable[[], object] = lambda: None
 
     @property
     def told(self) -> WorkerState:
@@ -70,7 +76,7 @@ class Steward:
             self._do(action, source)
         if self.state is not before:
             log.info("%s: from %s to %s", source, before.name.lower(), self.state.name.lower())
-            self.on_change()
+            self._on_change()
             self._intake.tell_if_idle()
 
     def _do(self, action: Action, source: str) -> None:
@@ -95,7 +101,7 @@ class Steward:
         old = self._intake.worker_id
         self._intake.renew(str(uuid4()))
         log.warning("This worker was declared dead as %s; it goes on as %s", old, self._intake.worker_id)
-        self.on_change()
+        self._on_change()
 
     def _patience(self) -> float | None:
         if self._deadline is None:

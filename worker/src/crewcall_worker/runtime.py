@@ -1,0 +1,63 @@
+"""All that makes a Dramatiq worker a member of its pool, put together: made, started and sent home as one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import redis
+from dramatiq.brokers.redis import RedisBroker
+
+from crewcall_worker.hints import Listener
+from crewcall_worker.intake import Intake
+from crewcall_worker.presence import Identity, Presence
+from crewcall_worker.reaper import Reaper, Watch
+from crewcall_worker.redis_clock import RedisClock
+from crewcall_worker.settings import Settings
+from crewcall_worker.states import Event
+from crewcall_worker.steward import Steward
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """One process's. `steward` has its state, `intake` what it holds and runs."""
+
+    def __init__(self, broker: RedisBroker, settings: Settings, pod: str, queues: Sequence[str]) -> None:
+        """Take part in the broker. Raises `redis.RedisError` where Redis cannot tell the time."""
+        clock = RedisClock(broker.client)
+        started_ms = clock.now_ms()
+        self.intake = Intake(broker, settings.pool, on_idle=lambda: self.steward.hear(Event.IDLE))
+        self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
+        identity = Identity(pod, started_ms, settings.threads, tuple(queues))
+        self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
+        watch = Watch(broker.namespace, settings.pool)
+        self._reaper = Reaper(broker.client, watch, lambda: self.intake.worker_id)
+        keys = self.intake.keys
+        self._listener = Listener(
+            broker.client,
+            {
+                keys.hints: lambda queue: self.intake.wake(queue or None),
+                keys.orders_changed: lambda name: self._presence.tell() if name in {"", pod} else None,
+            },
+        )
+        self.intake.take_part()
+
+    def start(self) -> None:
+        """Let messages in, once the pool knows of this worker."""
+        self._presence.start()
+        self._listener.start()
+        self._reaper.start()
+        self.intake.open()
+
+    def leave(self) -> int:
+        """Put back what still runs if it was cut off, and leave the pool; how many messages were put back."""
+        self._reaper.stop()
+        self._listener.stop()
+        try:
+            put_back = self.intake.put_back() if self.steward.is_cut_off else 0
+            self._presence.leave()
+        except redis.RedisError as error:
+            log.warning("Redis did not hear that this worker leaves: %s", error)
+            return 0
+        return put_back

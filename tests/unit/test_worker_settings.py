@@ -17,6 +17,9 @@ def test_a_url_alone_is_enough() -> None:
         shutdown_timeout=600.0,
         pool="",
         pod="",
+        lapsed_after=30.0,
+        most_kills=3,
+        metrics_port=None,
     )
 
 
@@ -30,6 +33,9 @@ def test_every_variable_is_taken_over() -> None:
         "CREWCALL_NAMESPACE": "shop",
         "CREWCALL_POOL": "notifications",
         "CREWCALL_POD": "notifications-7d9f-x2k4p",
+        "CREWCALL_LAPSED_AFTER": "12.5",
+        "CREWCALL_MOST_KILLS": "5",
+        "CREWCALL_METRICS_PORT": "9100",
     }
 
     assert from_environment(environment) == Settings(
@@ -40,6 +46,9 @@ def test_every_variable_is_taken_over() -> None:
         shutdown_timeout=28.5,
         pool="shop/notifications",
         pod="notifications-7d9f-x2k4p",
+        lapsed_after=12.5,
+        most_kills=5,
+        metrics_port=9100,
     )
 
 
@@ -58,6 +67,11 @@ def test_an_empty_variable_is_as_one_that_is_not_set() -> None:
         ("CREWCALL_QUEUES", ","),
         ("CREWCALL_THREADS", "0"),
         ("CREWCALL_THREADS", "1001"),
+        ("CREWCALL_LAPSED_AFTER", "2.9"),
+        ("CREWCALL_LAPSED_AFTER", "inf"),
+        ("CREWCALL_MOST_KILLS", "1"),
+        ("CREWCALL_METRICS_PORT", "0"),
+        ("CREWCALL_METRICS_PORT", "65536"),
         ("CREWCALL_THREADS", "1.5"),
         ("CREWCALL_THREADS", "²"),
         ("CREWCALL_SHUTDOWN_TIMEOUT", "-1"),

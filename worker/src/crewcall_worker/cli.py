@@ -39,6 +39,9 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
       CREWCALL_THREADS            jobs to run at once. [8]
       CREWCALL_SHUTDOWN_TIMEOUT   seconds for running jobs after SIGTERM; keep it below the pod's
                                   terminationGracePeriodSeconds. [600]
+      CREWCALL_LAPSED_AFTER       seconds of silence after which a worker is taken for dead. [30]
+      CREWCALL_MOST_KILLS         workers that a job may kill before it becomes a dead letter. [3]
+      CREWCALL_METRICS_PORT       where to serve /metrics, /healthz and /readyz. [nowhere]
 
     \b
     SIGTERM or Ctrl-C drains: running jobs finish, prefetched ones go back to their queues.

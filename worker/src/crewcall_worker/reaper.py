@@ -30,7 +30,7 @@ class Watch:
     namespace: str
     pool: str
     lapse_ms: int = wire.LAPSED_AFTER_MS
-    most_kills: int = recovery.MOST_KILLS
+    most_kills: int = wire.MOST_KILLS
 
     @property
     def period_ms(self) -> int:

@@ -15,7 +15,6 @@ import redis
 
 from crewcall_worker import wire
 
-MOST_KILLS = 3
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000  # as Dramatiq's brokers do (dramatiq/brokers/redis.py)
 PREDECESSOR_SILENT_MS = 2_500
 """Between two beats lies a second: a worker that is silent for so long, and replaced, is dead. Several workers may
@@ -39,7 +38,7 @@ def recover(
     pool: str,
     workers: Iterable[str],
     *,
-    limit: int = MOST_KILLS,
+    limit: int = wire.MOST_KILLS,
     silent_ms: int = 0,
 ) -> list[Recovered]:
     """Take these workers for dead; a second time changes nothing.

@@ -15,13 +15,15 @@ URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or
 DEFAULT_THREADS = 8
 DEFAULT_SHUTDOWN_TIMEOUT = 600.0
 MOST_THREADS = 1000
+# A worker tells of itself each second: after less than three of them, nothing is certain.
+SHORTEST_LAPSE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One worker's settings. No `queues` means all that the actors work on; `shutdown_timeout` is in seconds.
+    """One worker's settings. No `queues` means all that the actors work on; times are in seconds.
 
-    `pool` is as `wire.pool_name` has it. It and `pod` are empty where nobody has named them.
+    No `metrics_port` means that nothing is served. `pool` is as `wire.pool_name` has it. It and `pod` are empty where nobody has named them.
     """
 
     redis_url: str = field(repr=False)
@@ -31,6 +33,9 @@ class Settings:
     shutdown_timeout: float = DEFAULT_SHUTDOWN_TIMEOUT
     pool: str = ""
     pod: str = ""
+    lapsed_after: float = wire.LAPSED_AFTER_MS / 1000
+    most_kills: int = wire.MOST_KILLS
+    metrics_port: int | None = None
 
     @property
     def redis_endpoint(self) -> str:
@@ -50,6 +55,12 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         shutdown_timeout=_shutdown_timeout(environment),
         pool=_pool(environment),
         pod=environment.get(wire.ENV_POD, ""),
+        lapsed_after=_seconds(
+            environment, wire.ENV_LAPSED_AFTER, wire.LAPSED_AFTER_MS / 1000, "such as 30", at_least=SHORTEST_LAPSE
+        ),
+        # After one death nobody knows which of the worker's jobs it was.
+        most_kills=_whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
+        metrics_port=_metrics_port(environment),
     )
 
 
@@ -73,18 +84,33 @@ def _queues(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _threads(environment: Mapping[str, str]) -> int:
-    text = environment.get(wire.ENV_THREADS) or str(DEFAULT_THREADS)
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST_THREADS:
-        raise BadSetting(wire.ENV_THREADS, text, f"write a whole number from 1 to {MOST_THREADS}")
-    return int(text)
+    return _whole(environment, wire.ENV_THREADS, DEFAULT_THREADS, 1, MOST_THREADS)
+
+
+def _metrics_port(environment: Mapping[str, str]) -> int | None:
+    return _whole(environment, wire.ENV_METRICS_PORT, 0, 1, 65535) if environment.get(wire.ENV_METRICS_PORT) else None
 
 
 def _shutdown_timeout(environment: Mapping[str, str]) -> float:
-    text = environment.get(wire.ENV_SHUTDOWN_TIMEOUT) or str(DEFAULT_SHUTDOWN_TIMEOUT)
+    return _seconds(environment, wire.ENV_SHUTDOWN_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, "such as 570")
+
+
+def _whole(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:
+    text = environment.get(variable) or str(default)
+    if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
+        raise BadSetting(variable, text, f"write a whole number from {least} to {most}")
+    return int(text)
+
+
+def _seconds(
+    environment: Mapping[str, str], variable: str, default: float, example: str, *, at_least: float = 0.0
+) -> float:
+    text = environment.get(variable) or str(default)
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise BadSetting(wire.ENV_SHUTDOWN_TIMEOUT, text, "write seconds, such as 570")
+    if not at_least <= seconds < math.inf:
+        least = f"{at_least:g} or more, " if at_least else ""
+        raise BadSetting(variable, text, f"write seconds, {least}{example}")
     return seconds

@@ -91,7 +91,7 @@ class Stats:
                 self._totals[queue, wait_field(wait_bucket(wait_ms))] += 1
 
     def end(self, message: MessageProxy, outcome: Counter | None) -> None:
-        """A job is over, though it may never have begun; `outcome` is DONE, FAILED, RETRIED, or None: it was skipped."""
+        """A job is over, though it may never have begun; `outcome` is DONE, FAILED, RETRIED, or None where skipped."""
         with self._lock:
             if job := self._running.pop(message.message_id, None):
                 self._count(job, self._steady())

@@ -78,11 +78,23 @@ ENV_THREADS: Final = "CREWCALL_THREADS"
 ENV_SHUTDOWN_TIMEOUT: Final = "CREWCALL_SHUTDOWN_TIMEOUT"
 """Seconds that running jobs are given after SIGTERM, a decimal number; below the pod's grace period."""
 
+ENV_LAPSED_AFTER: Final = "CREWCALL_LAPSED_AFTER"
+"""Seconds of silence after which a worker is taken for dead, a decimal number; the same for all of a pool."""
+
+ENV_MOST_KILLS: Final = "CREWCALL_MOST_KILLS"
+"""How many workers a job may kill before it becomes a dead letter, a whole number."""
+
+ENV_METRICS_PORT: Final = "CREWCALL_METRICS_PORT"
+"""Where the worker serves /metrics, /healthz and /readyz. Absent: nowhere."""
+
 BEAT_EVERY: Final = 1.0
 """Seconds between two records of a worker, if nothing changes."""
 
 LAPSED_AFTER_MS: Final = 30_000
-"""A worker whose record is older than this is taken for dead, unless nobody could write for that long."""
+"""A worker whose record is older than this is taken for dead, unless nobody could write for that long. A default."""
+
+MOST_KILLS: Final = 3
+"""How many workers a message may kill before it becomes a dead letter. A default."""
 
 FENCED_FOR_MS: Final = 86_400_000
 """How long a worker that was declared dead can find that out."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -76,10 +77,13 @@ class QueueConsumer(Consumer):
         self._misses = 0
         self._wake = Event()
         self._is_cut_off = False
+        self.looked_at = time.monotonic()
+        """When its thread last came by."""
 
     # Called by Dramatiq
 
     def __next__(self) -> MessageProxy | None:
+        self.looked_at = time.monotonic()
         try:
             message = self._take()
         except redis.RedisError as error:

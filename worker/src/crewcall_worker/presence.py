@@ -57,9 +57,17 @@ class Presence(threading.Thread):
         self._is_cut_off = False
         self._changed = threading.Event()
         self._is_over = False
+        self.looked_at = time.monotonic()
+        """When it last began to tell of the worker, whether Redis took it or not."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether Redis has taken a record of this worker."""
+        return self._told is not None
 
     def run(self) -> None:
         while not self._is_over:
+            self.looked_at = time.monotonic()
             try:
                 self.beat()
             except (redis.RedisError, OSError) as error:

@@ -25,10 +25,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whom to look for. `lapse_ms` of silence are a death; `most_kills` deaths make a message a dead letter."""
+    """Whom to look for, and the queues that this worker works on.
+
+    `lapse_ms` of silence are a death; `most_kills` deaths make a message a dead letter.
+    """
 
     namespace: str
     pool: str
+    queues: tuple[str, ...] = ()
     lapse_ms: int = wire.LAPSED_AFTER_MS
     most_kills: int = wire.MOST_KILLS
 
@@ -80,7 +84,12 @@ class Reaper(threading.Thread):
         watch = self._watch
         try:
             silent = recovery.lapsed(
-                self._client, watch.namespace, watch.pool, lapse_ms=watch.lapse_ms, period_ms=watch.period_ms
+                self._client,
+                watch.namespace,
+                watch.pool,
+                lapse_ms=watch.lapse_ms,
+                period_ms=watch.period_ms,
+                queues=watch.queues,
             )
             self._recover(silent, watch.lapse_ms)
         except redis.RedisError as error:

@@ -78,11 +78,13 @@ def predecessors(client: redis.Redis, namespace: str, pool: str, worker: str) ->
     ]
 
 
-def lapsed(client: redis.Redis, namespace: str, pool: str, *, lapse_ms: int, period_ms: int) -> list[str]:
-    """The workers that have been silent for `lapse_ms`, as `lua/sweep.lua` judges it; none where another process
-    has looked within `period_ms`. Raises `redis.RedisError`."""
+def lapsed(
+    client: redis.Redis, namespace: str, pool: str, *, lapse_ms: int, period_ms: int, queues: Iterable[str] = ()
+) -> list[str]:
+    """The workers that have been silent for `lapse_ms`, as `lua/sweep.lua` judges it; none where another process has
+    looked within `period_ms`. Enters `queues` in the registry. Raises `redis.RedisError`."""
     script = client.register_script(wire.SWEEP)
-    found = script(args=[namespace, pool, lapse_ms, period_ms, DEAD_LETTERS_KEPT_MS])
+    found = script(args=[namespace, pool, lapse_ms, period_ms, DEAD_LETTERS_KEPT_MS, *queues])
     return [_text(worker) for worker in found]
 
 

@@ -23,6 +23,8 @@ from dramatiq.middleware import Middleware
 
 from crewcall_worker.broker import make_broker, wait_for_redis
 from crewcall_worker.errors import JobsUnavailable
+from crewcall_worker.metrics import WorkerMetrics
+from crewcall_worker.probes import Probes
 from crewcall_worker.runtime import Runtime
 from crewcall_worker.settings import Settings
 from crewcall_worker.states import Event, State
@@ -45,6 +47,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     Raises `JobsUnavailable` and `RedisRefused`.
     """
     _on_stop(_leave_before_the_start)
+    probes = None if settings.metrics_port is None else Probes(settings.metrics_port)
     dramatiq.set_broker(make_broker(settings))
     _import(modules)
     broker = _broker(modules)
@@ -52,6 +55,8 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     wait_for_redis(settings, time.sleep)
 
     runtime = Runtime(broker, settings, settings.pod or _own_name(), queues)
+    if probes:
+        probes.show(runtime.health, WorkerMetrics(runtime.stats))
     broker.add_middleware(_Farewell(runtime.steward))
     _on_stop(_Signals(runtime.steward))
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=settings.threads)

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 import redis
 from dramatiq.brokers.redis import RedisBroker
 
+from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.health import Health
 from crewcall_worker.hints import Listener
 from crewcall_worker.intake import Intake
+from crewcall_worker.outbox import Outbox
 from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.reaper import Reaper, Watch
-from crewcall_worker.redis_clock import RedisClock
 from crewcall_worker.settings import Settings
 from crewcall_worker.states import Event
+from crewcall_worker.stats import Stats
 from crewcall_worker.steward import Steward
 
 log = logging.getLogger(__name__)
@@ -25,13 +28,18 @@ class Runtime:
 
     def __init__(self, broker: RedisBroker, settings: Settings, pod: str, queues: Sequence[str]) -> None:
         """Take part in the broker. Raises `redis.RedisError` where Redis cannot tell the time."""
-        clock = RedisClock(broker.client)
+        outbox = broker.outbox if isinstance(broker, CrewcallBroker) else Outbox(broker)
+        clock = outbox.clock
         started_ms = clock.now_ms()
         self.intake = Intake(broker, settings.pool, on_idle=lambda: self.steward.hear(Event.IDLE))
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
         identity = Identity(pod, started_ms, settings.threads, tuple(queues))
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
-        watch = Watch(broker.namespace, settings.pool)
+        self.health = Health(self.intake, self._presence)
+        self.stats = Stats(broker, clock)
+        watch = Watch(
+            broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills
+        )
         self._reaper = Reaper(broker.client, watch, lambda: self.intake.worker_id)
         keys = self.intake.keys
         self._listener = Listener(
@@ -42,18 +50,22 @@ class Runtime:
             },
         )
         self.intake.take_part()
+        self.stats.take_part()
+        outbox.take_part()
 
     def start(self) -> None:
         """Let messages in, once the pool knows of this worker."""
         self._presence.start()
         self._listener.start()
         self._reaper.start()
+        self.stats.start()
         self.intake.open()
 
     def leave(self) -> int:
         """Put back what still runs if it was cut off, and leave the pool; how many messages were put back."""
         self._reaper.stop()
         self._listener.stop()
+        self.stats.stop()
         try:
             put_back = self.intake.put_back() if self.steward.is_cut_off else 0
             self._presence.leave()

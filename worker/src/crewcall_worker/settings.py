@@ -23,7 +23,8 @@ SHORTEST_LAPSE = 3.0
 class Settings:
     """One worker's settings. No `queues` means all that the actors work on; times are in seconds.
 
-    No `metrics_port` means that nothing is served. `pool` is as `wire.pool_name` has it. It and `pod` are empty where nobody has named them.
+    No `metrics_port` means that nothing is served. `pool` is as `wire.pool_name` has it. It and `pod` are empty where
+    nobody has named them.
     """
 
     redis_url: str = field(repr=False)

@@ -45,6 +45,7 @@ missing. A higher `v` than its own means that it cannot understand the record: s
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -274,6 +275,25 @@ class WorkerRecord:
     at_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """What `READ_DELAYED` tells of one queue: ETAs in ms, "due" until the horizon that was asked for.
+
+    `unindexed` messages are those of plain producers. `read` of them were looked at this time, from the cursor that
+    was sent to before `cursor`; `read_first_ms` and `read_due` tell of these only. Where `cursor` is "0" the scan has
+    come to the end of them.
+    """
+
+    indexed: int
+    first_ms: int | None
+    due: int
+    unindexed: int
+    read_first_ms: int | None
+    read_due: int
+    read: int
+    cursor: str
+
+
 class UnknownRecord(ValueError):
     """A record that this version cannot read; treat its worker as one without the runtime. The text says why."""
 
@@ -308,6 +328,22 @@ def read_worker(worker: str, text: str | bytes) -> WorkerRecord:
         oldest_ms=_of(int, fields.get("oldest_ms")),
         queues=tuple(name for name in queues if isinstance(name, str)) if isinstance(queues, list) else None,
         at_ms=_of(int, fields.get("at_ms")),
+    )
+
+
+def read_delayed(answer: Sequence[int | str | bytes]) -> Delayed:
+    """One queue's part of the answer to `READ_DELAYED`."""
+    indexed, first_ms, due, unindexed, read_first_ms, read_due, read = (int(number) for number in answer[:7])
+    cursor = answer[7]
+    return Delayed(
+        indexed,
+        first_ms if first_ms >= 0 else None,
+        due,
+        unindexed,
+        read_first_ms if read_first_ms >= 0 else None,
+        read_due,
+        read,
+        cursor.decode() if isinstance(cursor, bytes) else str(cursor),
     )
 
 

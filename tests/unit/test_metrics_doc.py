@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dramatiq import Message
+from dramatiq.broker import MessageProxy
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.pools import pool, seen
@@ -12,6 +14,9 @@ from tests.support.pools import pool, seen
 from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.core.model import Decision, Fleet, Reason
 from crewcall_operator.ports import Report
+from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.metrics import WorkerMetrics
+from crewcall_worker.stats import Stats
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -19,7 +24,11 @@ Families = dict[str, tuple[str, set[str]]]
 
 
 def test_the_table_has_every_family_with_its_type_and_labels_and_no_other() -> None:
-    assert described() == served()
+    assert described(PAGE.partition("## Workers")[0]) == served()
+
+
+def test_the_table_of_workers_has_every_family_with_its_type_and_labels_and_no_other() -> None:
+    assert described(PAGE.partition("## Workers")[2]) == served_by_a_worker()
 
 
 def test_the_table_of_reasons_has_every_reason_and_no_other() -> None:
@@ -28,9 +37,9 @@ def test_the_table_of_reasons_has_every_reason_and_no_other() -> None:
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [reason.value for reason in Reason]
 
 
-def described() -> Families:
+def described(section: str) -> Families:
     """The table's rows, by name."""
-    rows = re.findall(r"^\| `(crewcall_\w+)` \| (\w+) \| ([\w, ]+) \|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `(crewcall_\w+)` \| (\w+) \| ([\w, ]+) \|", section, re.MULTILINE)
     return {name: (kind, set(labels.split(", "))) for name, kind, labels in rows}
 
 
@@ -50,3 +59,17 @@ def served() -> Families:
     )
     scraped = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name: (family.type, set(sample.labels)) for family in scraped for sample in family.samples}
+
+
+def served_by_a_worker() -> Families:
+    """What is scraped from a worker that has begun a job; the parts of the histogram go by its own name."""
+    broker, registry = CrewcallBroker(url="redis://127.0.0.1:1/0"), CollectorRegistry()
+    stats = Stats(broker, broker.outbox.clock)
+    registry.register(WorkerMetrics(stats))
+    stats.begin(MessageProxy(Message("sms", "send", (), {}, {})))
+    scraped = text_string_to_metric_families(generate_latest(registry).decode())
+    return {
+        family.name if family.type == "histogram" else sample.name: (family.type, set(sample.labels) - {"le"})
+        for family in scraped
+        for sample in family.samples
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from uuid import RFC_4122, UUID
 
 import pytest
 import redis
@@ -18,6 +19,7 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.hints import Listener
+from crewcall_worker.outbox import ordered_id
 
 KEYS = wire.Keys("dramatiq")
 
@@ -85,6 +87,14 @@ def test_ready_at_is_redis_time_whatever_the_producers_clock_says(
     sent = broker.enqueue(job())
 
     assert sent.options["ready_at"] == pytest.approx(now_ms(redis_server), abs=1_000)
+
+
+def test_ids_sort_as_they_were_made_and_are_uuids() -> None:
+    quarter_us = 250
+    ids = [ordered_id(1_800_000_000_000_000_000 + number * quarter_us, noise=2**62 - 1 - number) for number in range(9)]
+
+    assert sorted(ids) == ids
+    assert {(UUID(id_).version, UUID(id_).variant) for id_ in ids} == {(7, RFC_4122)}
 
 
 def test_a_job_costs_one_round_trip(broker: CrewcallBroker, redis_server: RedisServer) -> None:

@@ -13,6 +13,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 
 from crewcall_worker import wire
+from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.recovery import Recovered, lapsed, predecessors, recover
 
 KEYS = wire.Keys("dramatiq")
@@ -97,6 +98,17 @@ def test_orders_by_when_a_job_became_ready_rather_than_by_when_it_was_first_sent
     die(redis_server, "w1")
 
     assert ready(redis_server) == [fresh, retried]
+
+
+def test_jobs_that_became_ready_in_one_millisecond_keep_their_order(redis_server: RedisServer) -> None:
+    broker = CrewcallBroker(url=redis_server.url)
+    sent = [broker.enqueue(Message("sms", "send", (), {}, {})) for _ in range(50)]
+    broker.close()
+    present(redis_server, "w1")
+    fetch(redis_server, "w1", count=50)
+    recover(redis_server.client, "dramatiq", POOL, ["w1"])
+
+    assert ready(redis_server) == [message.options["redis_message_id"] for message in sent]
 
 
 def test_a_second_time_changes_nothing(redis_server: RedisServer) -> None:

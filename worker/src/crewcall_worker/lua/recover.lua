@@ -110,7 +110,7 @@ local function give_back(queue, is_delayed)
             end
         end
     end
-    table.sort(found, function(a, b)
+    table.sort(found, function(a, b) -- within a millisecond by the id: producers with the runtime make ordered ones
         if a[2] ~= b[2] then
             return a[2] > b[2]
         end

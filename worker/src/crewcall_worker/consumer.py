@@ -166,9 +166,11 @@ class QueueConsumer(Consumer):
         if isinstance(fetched, Refused):
             return False
         for message in fetched:
-            if message.id not in self.held:  # else it is in the list twice
-                self.held[message.id] = Held(self._owner, message.kills, message.marked)
+            # Held already: it is in the list twice, or it was taken from this worker, declared dead, and has come back
+            # to it. It shall not run twice at once; ending it counts for the owner that it has now.
+            if message.id not in self.held:
                 self._cache.append(message)
+            self.held[message.id] = Held(self._owner, message.kills, message.marked)
         return bool(fetched)
 
     def _decode(self, fetched: Fetched) -> MessageProxy | None:

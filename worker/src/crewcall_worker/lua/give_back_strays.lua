@@ -1,7 +1,16 @@
 -- Give back what is noted as this worker's though it does not hold it: the reply to its fetch was lost on the way.
--- Their order is lost as well; what came into the queue first goes first. Returns how many went back.
+-- Their order is lost as well; what was ready first goes first. Returns how many went back.
 --
 -- KEYS: acks, list, messages    ARGV: the ids that the worker holds
+local function ready_at(message)
+  local is_json, fields = pcall(cjson.decode, message)
+  if not is_json or type(fields) ~= 'table' then
+    return 0
+  end
+  local options = type(fields['options']) == 'table' and fields['options'] or {}
+  return tonumber(options['ready_at']) or tonumber(fields['message_timestamp']) or 0
+end
+
 local held = {}
 for i = 1, #ARGV do
   held[ARGV[i]] = true
@@ -12,14 +21,12 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     redis.call('SREM', KEYS[1], id)
     local message = redis.call('HGET', KEYS[3], id)
     if message then
-      local is_json, fields = pcall(cjson.decode, message)
-      local sent = is_json and type(fields) == 'table' and tonumber(fields['message_timestamp']) or 0
-      strays[#strays + 1] = { id = id, sent = sent }
+      strays[#strays + 1] = { id = id, ready = ready_at(message) }
     end
   end
 end
 table.sort(strays, function(one, other)
-  return one.sent > other.sent
+  return one.ready > other.ready
 end)
 for _, stray in ipairs(strays) do
   redis.call('LPUSH', KEYS[2], stray.id)

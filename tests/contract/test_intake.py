@@ -284,6 +284,19 @@ def given_away(hands: Hands) -> None:
     hands.client.delete(KEYS.acks(hands.intake.worker_id, "sms"))
 
 
+def test_delayed_messages_that_a_failed_thread_has_forgotten_are_fetched_again(redis_server: RedisServer) -> None:
+    hands = Hands(redis_server)
+    message = hands.broker.get_actor("job0").message()
+    ids = [hands.broker.enqueue(message, delay=60_000).options["redis_message_id"] for _ in range(2)]
+    consumer = hands.intake.consume("sms.DQ", 8, 1)
+    assert [id_of(fetched) for _ in ids if (fetched := next(consumer))] == ids
+
+    consumer = hands.intake.consume("sms.DQ", 8, 1)
+
+    assert {id_of(fetched) for _ in ids if (fetched := next(consumer))} == set(ids)
+    assert set(consumer.held) == set(ids)
+
+
 def test_it_is_always_the_same_consumer_for_what_it_holds_outlives_its_thread(redis_server: RedisServer) -> None:
     hands = Hands(redis_server)
     hands.send(1)

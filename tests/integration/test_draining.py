@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, emptied
 from tests.support.waiting import wait_until
-from tests.support.workers import WorkerProcess, worker
+from tests.support.workers import WorkerProcess, started, worker
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
@@ -224,6 +225,22 @@ def test_a_fenced_worker_registers_anew_and_begins_nothing_twice(
     assert redis_server.client.lrange(jobs.DONE, 0, -1) == ["0", "1", "2", "3"]
     assert redis_server.client.hlen(KEYS.messages("sms.DQ")) == len(delayed)
     assert running.says(f"This worker was declared dead as {old.worker}")
+
+
+def test_a_module_that_brings_its_own_plain_broker_gets_all_of_it_too(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    named = {wire.ENV_REDIS_URL: redis_server.url, wire.ENV_POOL: POOL, wire.ENV_POD: POD, wire.ENV_THREADS: "1"}
+    command = [str(Path(sys.executable).parent / "crewcall-worker"), "run", "tests.support.plain_jobs"]
+    with started(command, named, tmp_path / "worker.log") as running:
+        sent, delayed = hands_full(redis_server)
+        order(redis_server, Order.DRAIN)
+        wait_for_list(redis_server, READY, sent[1:])
+        wait_for_list(redis_server, DELAYED, delayed)
+        jobs.let_go(redis_server.client, 1)
+        wait_for_state(redis_server, WorkerState.DRAINED)
+        running.terminate()
+        assert running.exit_status() == 0
 
 
 def test_a_worker_outlives_an_outage_and_drains_by_signal_meanwhile(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer, a_pool, emptied
 from tests.support.waiting import wait_until
 
-from crewcall_operator.adapters import redis_queues
+from crewcall_operator.adapters import redis_link
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
@@ -184,7 +184,7 @@ async def test_many_queues_are_read_in_scripts_of_a_hundred_on_one_connection(
     assert isinstance(last, Observation)
     assert last.queues[9] == QueueState("q249", ready=1, oldest_ready_age=60.0)
     assert len(seen) == 25
-    assert calls(redis_server)[script_command(redis_server)] == 9
+    assert calls(redis_server)[script_command(redis_server)] == 3 * (1 + 3 + 3 + 1)
     assert redis_server.client.info("stats")["total_connections_received"] == before + 1
 
 
@@ -245,7 +245,8 @@ async def test_a_namespace_out_of_bounds_stops_no_other(reader: RedisQueues, red
 
     seen = await reader.read([refused, allowed])
 
-    assert seen[allowed.key] == Observation((QueueState("sms", is_known=False),))
+    assert isinstance(seen[allowed.key], Observation)
+    assert seen[allowed.key].queues == (QueueState("sms", is_known=False),)
     assert isinstance(seen[refused.key], QueueUnavailable)
 
 
@@ -344,7 +345,7 @@ async def test_a_server_that_knows_no_read_only_scripts_is_read_all_the_same(
 async def test_a_redis_that_no_pool_names_any_more_is_let_go(
     reader: RedisQueues, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_queues, "IDLE_LINK_KEPT", 0.0)
+    monkeypatch.setattr(redis_link, "IDLE_LINK_KEPT", 0.0)
     before = len(redis_server.client.client_list())
 
     for database in (1, 2, 3):

@@ -22,7 +22,7 @@ from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
 from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
 from crewcall_operator.api.pool import Pool
-from crewcall_operator.core.model import Fleet
+from crewcall_operator.core.model import Fleet, Pod
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
 
 READY_AFTER = 1.0
@@ -99,7 +99,8 @@ async def test_runs_as_many_as_asked_for_and_calls_them_ready_once_they_are_past
     yard.now += READY_AFTER
     later = await yard.scaler.ensure(willing)
 
-    assert (at_once, later) == (Fleet(current=2, ready=0), Fleet(current=2, ready=2))
+    assert at_once == Fleet(2, 0, tuple(Pod(f"notifications-{n}", is_ready=False, created=100.0) for n in (1, 2)))
+    assert later == Fleet(2, 2, tuple(Pod(f"notifications-{n}", is_ready=True, created=100.0) for n in (1, 2)))
     assert all(is_alive(pid) for pid in yard.pids(willing))
 
 
@@ -117,7 +118,8 @@ async def test_drains_the_newest_and_forgets_them_once_they_are_gone(yard: Yard)
         ("notifications-2", WorkerState.DRAINING),
         ("notifications-3", WorkerState.DRAINING),
     ]
-    assert fleet == Fleet(current=1, ready=0)
+    stayed = (Pod("notifications-1", is_ready=False, created=100.0),)
+    assert fleet == Fleet(1, 0, stayed, gone=frozenset({"notifications-2", "notifications-3"}))
     assert [is_alive(pid) for pid in (oldest, *newer)] == [True, False, False]
 
 
@@ -133,7 +135,8 @@ async def test_starts_a_killed_worker_again_and_says_so(yard: Yard) -> None:
     await yard.scaler.ensure(willing)
 
     log = yard.logs / "shop.notifications-1.log"
-    assert fleet == Fleet(current=1, ready=0)
+    down = (Pod("notifications-1", is_ready=False, created=100.0),)
+    assert fleet == Fleet(1, 0, down, gone=frozenset({"notifications-1"}))
     assert yard.told == [f"notifications-1 was killed by SIGKILL; starts again in 1 s; see {log}"]
     assert dead == [("notifications-1", WorkerState.BACK_OFF)]
     (again,) = yard.scaler.workers(willing.key)
@@ -182,7 +185,7 @@ async def test_one_that_backs_off_is_not_started_again_once_it_is_not_wanted(yar
     await yard.scaler.scale(failing, 0)
     yard.now += 100.0
 
-    assert await yard.scaler.ensure(failing) == Fleet(current=0, ready=0)
+    assert await yard.scaler.ensure(failing) == Fleet(0, 0, (), gone=frozenset({"notifications-1"}))
     assert yard.states(failing) == []
 
 

@@ -99,6 +99,11 @@ def seen(ready: int = 0, in_flight: int = 0, *, name: str = "sms", oldest: float
     return Observation((QueueState(name, ready=ready, in_flight=in_flight, oldest_ready_age=oldest),))
 
 
+def delayed(due_in: float, jobs: int = 1, *, due: int = 0) -> Observation:
+    """One look at a pool with nothing but delayed jobs: `due` of them overdue, the first in `due_in` seconds."""
+    return Observation((QueueState("sms", delayed=jobs, due=due, next_due_in=due_in),))
+
+
 def memory(
     *,
     recommended: Mapping[float, int] | None = None,

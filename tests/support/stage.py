@@ -6,17 +6,18 @@ Each fake has answers to give, calls that may hang until their event is set, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.support.pools import seen
 
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet, Observation, Reason
+from crewcall_operator.core.model import Fleet, Observation, Pod, Reason
 from crewcall_operator.engine import Engine
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
-from crewcall_operator.ports import Report
+from crewcall_operator.foreman import Foreman
+from crewcall_operator.ports import Recovered, Report
 
 SILENT = QueueUnavailable("redis:6379", "no answer for 1 s")
 FORBIDDEN = TargetUnavailable("FailedUpdateScale", "deployments.apps is forbidden")
@@ -55,9 +56,15 @@ class Redises:
 
 @dataclass
 class Workers:
-    """Replicas by pool. `failing` says what cannot be done: ("ensure", name) or ("scale", name)."""
+    """Replicas by pool, and the pods of those in `pods`; `left` are those that were named to go.
+
+    `failing` says what cannot be done: ("ensure", name) or ("scale", name).
+    """
 
     replicas: dict[str, int] = field(default_factory=dict)
+    pods: dict[str, list[Pod]] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+    left: list[tuple[str, ...]] = field(default_factory=list)
     failing: dict[tuple[str, str], TargetUnavailable] = field(default_factory=dict)
     hanging: dict[tuple[str, str], asyncio.Event] = field(default_factory=dict)
     scaled: list[tuple[str, int]] = field(default_factory=list)
@@ -66,12 +73,16 @@ class Workers:
     async def ensure(self, pool: Pool) -> Fleet:
         await self._come_to(("ensure", pool.key.name))
         current = self.replicas.setdefault(pool.key.name, 0)
-        return Fleet(current=current, ready=current)
+        pods = self.pods.get(pool.key.name)
+        return Fleet(current, current, None if pods is None else tuple(pods), self.gone)
 
-    async def scale(self, pool: Pool, replicas: int) -> None:
+    async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
         await self._come_to(("scale", pool.key.name))
         self.scaled.append((pool.key.name, replicas))
         self.replicas[pool.key.name] = replicas
+        if pool.key.name in self.pods:
+            self.left.append(tuple(leaving))
+            self.pods[pool.key.name] = [pod for pod in self.pods[pool.key.name] if pod.name not in leaving]
 
     async def release(self, pool: Pool) -> None:
         self.released.append(pool.uid)
@@ -81,6 +92,35 @@ class Workers:
             await self.hanging[call].wait()
         if call in self.failing:
             raise self.failing[call]
+
+
+@dataclass
+class Wire:
+    """What is written for the workers: a pod's word for each order, "drain" or "run", and who was found dead."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+    lapsed: list[Recovered] = field(default_factory=list)
+    swept: int = 0
+    refusing: QueueUnavailable | None = None
+
+    async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
+        self._come()
+        self.said += [*((pod, "drain") for pod in drain), *((pod, "run") for pod in withdraw)]
+
+    async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
+        self._come()
+        self.dead += workers
+        return [Recovered(worker, returned=1) for worker in workers]
+
+    async def recover_lapsed(self, pool: Pool) -> Sequence[Recovered]:
+        self._come()
+        self.swept += 1
+        return self.lapsed
+
+    def _come(self) -> None:
+        if self.refusing is not None:
+            raise self.refusing
 
 
 @dataclass
@@ -109,11 +149,13 @@ class Stage:
     time: Time = field(default_factory=Time)
     redis: Redises = field(default_factory=Redises)
     workers: Workers = field(default_factory=Workers)
+    wire: Wire = field(default_factory=Wire)
     board: Board = field(default_factory=Board)
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.redis, self.workers, (self.board,), self.time)
+        foreman = Foreman(self.wire, self.wire, self.time)
+        self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman)
 
     async def tick(self, passed: float = 0.0) -> None:
         self.time.now += passed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from tests.support.pools import FREE, going_to, memory, pods, policy, rules, seen
+from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen
 
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
@@ -48,6 +48,7 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
     Reason.BACKLOG_DRAIN: (policy(), seen(50), 2, memory(), 5),
     Reason.BACKLOG_FELL: (policy(), seen(20), 4, memory(), 2),
     Reason.STEADY_LOAD: (policy(), seen(20), 2, memory(), 2),
+    Reason.DUE_SOON: (policy(), delayed(due_in=30.0), 0, memory(), 1),
     Reason.IDLE: (policy(), seen(0), 2, memory(), 0),
     Reason.COOLDOWN: (policy(cooldown=1001), seen(0), 2, memory(), 1),
     Reason.WITHIN_TOLERANCE: (policy(), seen(21), 2, memory(), 2),

@@ -13,7 +13,8 @@ from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.core.model import Decision, Fleet, Reason
-from crewcall_operator.ports import Report
+from crewcall_operator.core.victims import Plan
+from crewcall_operator.ports import Recovered, Report
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.metrics import WorkerMetrics
 from crewcall_worker.stats import Stats
@@ -55,6 +56,8 @@ def served() -> Families:
             fleet=Fleet(current=0, ready=0),
             decision=Decision(1, Reason.ACTIVATED),
             applied=True,
+            plan=Plan(1),
+            recovered=(Recovered("worker", returned=2),),
         )
     )
     scraped = text_string_to_metric_families(generate_latest(registry).decode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.pools import going_to, memory, pods, policy, rules, seen
+from tests.support.pools import delayed, going_to, memory, pods, policy, rules, seen
 
 from crewcall_operator.core.decide import decide
 from crewcall_operator.core.memory import Memory
@@ -26,6 +26,14 @@ def test_has_a_sentence_for_every_reason() -> None:
         (policy(), seen(9, 11), 2, memory(), "9 ready, 11 in flight; 2 replicas are right at 10 each"),
         (policy(), seen(22), 2, memory(), "22 ready, 0 in flight; within the tolerance of 10 each"),
         (policy(), seen(), 0, memory(), "nothing is outstanding"),
+        (
+            policy(),
+            delayed(due_in=4.25),
+            0,
+            memory(),
+            "the next delayed job is due in 4.2 s, and a replica takes 30.0 s to start",
+        ),
+        (policy(), delayed(due_in=0, jobs=9, due=3), 0, memory(), "0 ready, 3 due, 0 in flight; 1 replicas at 10 each"),
         (
             policy(cooldown=90),
             seen(),

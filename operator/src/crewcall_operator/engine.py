@@ -1,7 +1,8 @@
 """The engine: one tick over all pools, observe -> decide -> apply -> report, through the ports.
 
 Pools that share a Redis are looked at together, and each Redis goes at its own pace: one that hangs delays its own
-pools and nobody else's. The engine keeps what the next decision must remember, and nothing more.
+pools and nobody else's. Between two ticks a hint has single pools looked at at once. The engine keeps what the next
+decision must remember, and nothing more.
 """
 
 from __future__ import annotations
@@ -9,27 +10,39 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, Fleet, Mode, Observation
+from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
+from crewcall_operator.foreman import Foreman, plan_for
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
+
+#: Seconds between two looks that hints have asked for.
+BETWEEN_HINTS = 0.1
 
 
 @dataclass(slots=True)
 class Engine:
-    """Scales every pool that was `put`, until it is `remove`d."""
+    """Scales every pool that was `put`, until it is `remove`d.
+
+    `startup` is for how long, in seconds, a replica is thought to start until that was seen.
+    """
 
     reader: QueueReader
     scaler: Scaler
     reporters: Sequence[Reporter]
     clock: Clock
+    foreman: Foreman
+    startup: float = UNSEEN
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _hinted: dict[str, set[PoolKey]] = field(default_factory=dict)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
     ticked_at: float | None = None
 
     @property
@@ -61,34 +74,68 @@ class Engine:
         pool = self._pools.get(key)
         if pool is not None and pool.uid != uid:
             return
+        memory = self._memories.get(uid)
         self.suspend(key)
         if pool is not None:
+            if memory is not None:
+                await self.foreman.let_go(pool, memory)
             await self.scaler.release(pool)
+
+    def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
+        """There may be work for these pools on the Redis at `url`: look at once, not at the next tick."""
+        self._hinted.setdefault(url, set()).update(keys)
+        self._woken.set()
 
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
         try:
             while True:
                 self.ticked_at = self.clock()
-                self._start_lanes()
-                await asyncio.sleep(max(0.0, self.ticked_at + interval - self.clock()))
+                self._start_lanes(self._pools.values())
+                await self._follow_hints(until=self.ticked_at + interval)
         finally:
             await self._stop_lanes()
 
     async def tick(self) -> None:
         """Look at every pool once, and wait until all is done."""
-        self._start_lanes()
+        self._start_lanes(self._pools.values())
         await asyncio.gather(*self._lanes.values())
 
-    def _start_lanes(self) -> None:
+    async def _follow_hints(self, until: float) -> None:
+        """Sleep until the next tick, but for what is hinted at meanwhile."""
+        left = until - self.clock()
+        await asyncio.sleep(0)
+        while left > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._woken.wait()
+            except TimeoutError:
+                return
+            self._woken.clear()
+            self._start_hinted()
+            await asyncio.sleep(min(BETWEEN_HINTS, left))
+            left = until - self.clock()
+
+    def _start_hinted(self) -> None:
+        self._end_lanes()
+        for url in self._hinted.keys() - self._lanes.keys():
+            pools = [self._pools[key] for key in self._hinted.pop(url) if key in self._pools]
+            self._start_lanes([pool for pool in pools if pool.redis.url == url])
+
+    def _start_lanes(self, pools: Iterable[Pool]) -> None:
+        self._end_lanes()
+        by_redis = defaultdict(list)
+        for pool in pools:
+            by_redis[pool.redis.url].append(pool)
+        for url, together in by_redis.items():
+            if url not in self._lanes:
+                self._lanes[url] = asyncio.create_task(self._tend(together))
+                # What was hinted at while it was busy is looked at once it is done.
+                self._lanes[url].add_done_callback(lambda _: self._woken.set() if self._hinted else None)
+
+    def _end_lanes(self) -> None:
         for finished in [url for url, lane in self._lanes.items() if lane.done()]:
             self._lanes.pop(finished).result()
-        by_redis = defaultdict(list)
-        for pool in self._pools.values():
-            by_redis[pool.redis.url].append(pool)
-        for url, pools in by_redis.items():
-            if url not in self._lanes:
-                self._lanes[url] = asyncio.create_task(self._tend(pools))
 
     async def _stop_lanes(self) -> None:
         for lane in self._lanes.values():
@@ -101,7 +148,7 @@ class Engine:
         await asyncio.gather(*(self._tend_one(pool, observations[pool.key]) for pool in pools))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
-        if self._pools.get(pool.key) is not pool:
+        if not self._is_current(pool):
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
         report = await self._scaled(pool, answer)
         known = self._pools.get(pool.key)
@@ -113,28 +160,51 @@ class Engine:
     async def _scaled(self, pool: Pool, answer: Observation | QueueUnavailable) -> Report:
         now = self.clock()
         observed, unavailable = (answer, None) if isinstance(answer, Observation) else (None, answer)
-        fleet, decision, failure, applied = None, None, None, False
+        report = Report(pool, now, observed, unavailable)
         try:
             fleet = await self.scaler.ensure(pool)
-            decision = self._decide(pool, observed, fleet.current, now)
-            applied = await self._apply(pool, fleet, decision.replicas)
+            report = replace(report, fleet=fleet)
+            memory = self._recalled(pool, fleet, observed, now)
+            decision = decide(pool.policy, observed, fleet.current, memory, now)
+            steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
+            report = replace(report, decision=decision, plan=steps)
+            self._keep(pool, remember(pool.policy, memory, observed, decision, now))
+            report = replace(report, applied=await self._apply(pool, report))
+            if observed is not None:
+                recovered, trouble = await self.foreman.recover(pool, fleet, observed)
+                report = replace(report, recovered=recovered, hindered=(*observed.unread, *trouble))
         except TargetUnavailable as error:
-            failure = error
-        return Report(pool, now, observed, unavailable, fleet, decision, applied, failure)
+            report = replace(report, failure=error)
+        except QueueUnavailable as error:
+            report = replace(report, unavailable=error)
+        return report
 
-    def _decide(self, pool: Pool, observed: Observation | None, current: int, now: float) -> Decision:
-        memory = self._memories.get(pool.uid) or Memory.beginning(now, current)
-        decision = decide(pool.policy, observed, current, memory, now)
-        if self._pools.get(pool.key) is pool:
-            self._memories[pool.uid] = remember(pool.policy, memory, observed, decision, now)
-        return decision
+    def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
+        memory = self._memories.get(pool.uid) or Memory.beginning(now, fleet.current, self.startup)
+        if observed is None:
+            return memory
+        with_worker = frozenset(worker.pod for worker in observed.workers)
+        startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
+        return replace(memory.standing(observed.orders, now), startups=startups)
 
-    async def _apply(self, pool: Pool, fleet: Fleet, replicas: int) -> bool:
-        if replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
+    def _keep(self, pool: Pool, memory: Memory) -> None:
+        if self._is_current(pool):
+            self._memories[pool.uid] = memory
+
+    def _is_current(self, pool: Pool) -> bool:
+        """Not when it was removed or replaced while somebody was asked: it may be paused now, or let go of."""
+        return self._pools.get(pool.key) is pool
+
+    async def _apply(self, pool: Pool, report: Report) -> bool:
+        """Give the orders first: a drained worker that is needed again is sooner at work than a new one."""
+        if report.plan is not None and self._is_current(pool):
+            self._keep(pool, await self.foreman.order(pool, report.plan, self._memories[pool.uid]))
+        fleet, replicas = report.fleet, report.replicas
+        if fleet is None or replicas is None or replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
             return False
-        if self._pools.get(pool.key) is not pool:
-            return False  # removed or replaced while its target was asked: it may be paused now, or let go of
-        await self.scaler.scale(pool, replicas)
+        if not self._is_current(pool):
+            return False
+        await self.scaler.scale(pool, replicas, report.plan.remove if report.plan is not None else ())
         if pool.uid in self._memories:
             self._memories[pool.uid] = self._memories[pool.uid].changing(replicas - fleet.current, self.clock())
         return True

@@ -1,4 +1,4 @@
-"""What kopf calls when the cluster changes: WorkerPools go to the engine, Deployments to the scaler. Thin.
+"""What kopf calls when the cluster changes: WorkerPools go to the engine, Deployments and pods to the scaler. Thin.
 
 Raw events only (`kopf.on.event`): they put no finalizer and no annotation on anything. All work happens in the
 engine's tick.
@@ -16,8 +16,9 @@ import kopf
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployments import DeploymentScaler
 from crewcall_operator.adapters.log import log
+from crewcall_operator.adapters.pods import Pods, pod_key
 from crewcall_operator.adapters.status import StatusWriter
-from crewcall_operator.api.names import GROUP, PLURAL, VERSION
+from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.api.spec import read_pool
 from crewcall_operator.engine import Engine
@@ -28,11 +29,16 @@ RELIST = 300.0
 
 
 async def spawn(
-    engine: Engine, scaler: DeploymentScaler, status: StatusWriter, namespaces: Sequence[str], stop: asyncio.Event
+    engine: Engine,
+    scaler: DeploymentScaler,
+    pods: Pods,
+    status: StatusWriter,
+    namespaces: Sequence[str],
+    stop: asyncio.Event,
 ) -> Collection[asyncio.Task[None]]:
     """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set."""
     return await kopf.spawn_tasks(
-        registry=_registry(engine, scaler, status),
+        registry=_registry(engine, scaler, pods, status),
         settings=_settings(),
         clusterwide=not namespaces,
         namespaces=namespaces,
@@ -41,16 +47,19 @@ async def spawn(
     )
 
 
-async def forget_missed_deletions(cluster: Cluster, engine: Engine) -> None:
-    """Every few minutes, let go of the pools that are gone: kopf never tells of a deletion it missed."""
+async def forget_missed_deletions(cluster: Cluster, engine: Engine, pods: Pods) -> None:
+    """Every few minutes, let go of the pools and pods that are gone: kopf never tells of a deletion it missed."""
     while True:
         await asyncio.sleep(RELIST)
-        known = engine.pools
+        known, known_pods = engine.pools, pods.names()
         try:
             there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
+            there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
-            log.warning("cannot list WorkerPools, trying again in %.0f s: %s", RELIST, error)
+            log.warning("cannot list WorkerPools and pods, trying again in %.0f s: %s", RELIST, error)
             continue
+        for pool_key, name in known_pods - there_pods:
+            pods.missing(pool_key, name)
         for pool in known:
             if pool.uid not in there:
                 await engine.remove(pool.key, pool.uid)
@@ -64,12 +73,13 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30.0
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
+    settings.watching.label_selectors["", "v1", "pods"] = LABEL_POOL  # the server leaves out all others
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 30.0
     return settings
 
 
-def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) -> kopf.OperatorRegistry:
+def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: StatusWriter) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
 
@@ -103,5 +113,12 @@ def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) ->
             scaler.lost(event["object"])
         else:
             scaler.saw(event["object"])
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    async def pod(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            pods.lost(event["object"])
+        else:
+            pods.saw(event["object"])
 
     return registry

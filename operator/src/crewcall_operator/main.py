@@ -23,10 +23,13 @@ from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployments import DeploymentScaler
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi, load_configuration
 from crewcall_operator.adapters.log import LogReporter, log
+from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.engine import Engine
+from crewcall_operator.foreman import Foreman
 from crewcall_operator.settings import OperatorSettings
 
 #: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
@@ -48,10 +51,14 @@ async def run(settings: OperatorSettings) -> None:
         reader = RedisQueues(time.time)
         stack.push_async_callback(reader.aclose)
         cluster = Cluster(api, settings.namespaces)
-        scaler = DeploymentScaler(api, time.monotonic)
+        orders = RedisOrders()
+        stack.push_async_callback(orders.aclose)
+        pods = Pods(time.monotonic, time.time)
+        scaler = DeploymentScaler(api, time.monotonic, pods)
         status = StatusWriter(api, wall_clock=lambda: datetime.now(UTC), clock=time.monotonic)
         metrics = PoolMetrics()
-        engine = Engine(reader, scaler, (status, metrics, LogReporter()), time.monotonic)
+        foreman = Foreman(orders, orders, time.monotonic)
+        engine = Engine(reader, scaler, (status, metrics, LogReporter()), time.monotonic, foreman)
         address = await stack.enter_async_context(
             probes.serve(
                 settings.host,
@@ -62,11 +69,14 @@ async def run(settings: OperatorSettings) -> None:
             )
         )
         log.info("serving /metrics, /healthz and /readyz on http://%s", address)
-        deployments = await _unless(stop, cluster.first_look())
-        if deployments is not None:
+        found = await _unless(stop, cluster.first_look())
+        if found is not None:
+            deployments, known_pods = found
             for body in deployments:
                 scaler.saw(body)
-            await _operate(settings, cluster, engine, scaler, status, stop)
+            for body in known_pods:
+                pods.saw(body)
+            await _operate(settings, cluster, engine, scaler, pods, status, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
 
 
@@ -75,6 +85,7 @@ async def _operate(
     cluster: Cluster,
     engine: Engine,
     scaler: DeploymentScaler,
+    pods: Pods,
     status: StatusWriter,
     stop: asyncio.Event,
 ) -> None:
@@ -82,12 +93,12 @@ async def _operate(
     loops = [
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
-        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine)),
+        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, pods)),
         asyncio.create_task(stop.wait()),
     ]
     watched = asyncio.Event()
     ours = asyncio.all_tasks()
-    tasks = await handlers.spawn(engine, scaler, status, settings.namespaces, watched)
+    tasks = await handlers.spawn(engine, scaler, pods, status, settings.namespaces, watched)
     _stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
     watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
     log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")

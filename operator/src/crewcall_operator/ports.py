@@ -6,12 +6,13 @@ errors of `errors.py`; anything else is a defect and may surface.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Decision, Fleet, Observation
+from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 
 
@@ -39,12 +40,50 @@ class Scaler(Protocol):
         """
         ...
 
-    async def scale(self, pool: Pool, replicas: int) -> None:
-        """Ask for `replicas`, after `ensure` found another number. Raises `TargetUnavailable`."""
+    async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
+        """Ask for `replicas`, after `ensure` found another number. Raises `TargetUnavailable`.
+
+        Where they are fewer, the pods named in `leaving` are the ones to go; the choice is free where none is named.
+        """
         ...
 
     async def release(self, pool: Pool) -> None:
         """The pool is gone: let go of what ran it."""
+        ...
+
+
+class Orders(Protocol):
+    """Tells pods to drain, by way of Redis."""
+
+    async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
+        """Order the pods in `drain` to drain, and let those in `withdraw` work. Raises `QueueUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A worker that was taken for dead: `returned` of its jobs are back in their queues, `dead` are dead letters."""
+
+    worker: str
+    returned: int
+    dead: tuple[str, ...] = ()
+
+
+class Recovery(Protocol):
+    """Gives the jobs of dead workers back to their queues."""
+
+    async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
+        """Take workers for dead whose pods are gone, those that are silent too; the others are left for later.
+
+        Raises `QueueUnavailable`.
+        """
+        ...
+
+    async def recover_lapsed(self, pool: Pool) -> Sequence[Recovered]:
+        """Take workers for dead that have been silent for too long, by nobody else's fault.
+
+        Raises `QueueUnavailable`.
+        """
         ...
 
 
@@ -53,7 +92,9 @@ class Report:
     """All that one tick found and did for one pool; every reporter is given this same record.
 
     `observation` is None where Redis could not be read (`unavailable` says why); `fleet` and `decision` are None
-    where the target could not be (`failure` says why). `applied` is true where the replicas were changed.
+    where the target could not be (`failure` says why). `applied` is true where the replicas were changed. `plan` is how
+    the decision was carried out where pods are told apart, `recovered` the workers that were found dead; `hindered`
+    says in words what could not be read of the workers or done for them.
     """
 
     pool: Pool
@@ -64,6 +105,16 @@ class Report:
     decision: Decision | None = None
     applied: bool = False
     failure: TargetUnavailable | None = None
+    plan: Plan | None = None
+    recovered: tuple[Recovered, ...] = ()
+    hindered: tuple[str, ...] = ()
+
+    @property
+    def replicas(self) -> int | None:
+        """The number to ask of the target by now: fewer replicas than decided on may be able to go yet."""
+        if self.plan is not None:
+            return self.plan.replicas
+        return None if self.decision is None else self.decision.replicas
 
 
 class Reporter(Protocol):

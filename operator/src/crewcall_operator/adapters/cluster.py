@@ -11,7 +11,7 @@ from typing import Any
 
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.log import log
-from crewcall_operator.api.names import API_VERSION, PLURAL
+from crewcall_operator.api.names import API_VERSION, LABEL_POOL, PLURAL
 from crewcall_operator.errors import ApiError
 
 #: Seconds between two tries to reach the API server at the start.
@@ -25,14 +25,14 @@ class Cluster:
         self._api = api
         self._within = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
 
-    async def first_look(self) -> list[dict[str, Any]]:
-        """All Deployments, once the API server answers, serves WorkerPools and lets this operator list both."""
+    async def first_look(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """All Deployments and all pods of pools, once the API server answers and lets this operator list them."""
         told = ""
         while True:
             try:
                 for within in self._within:
                     await self._api.get(f"/apis/{API_VERSION}/{within}{PLURAL}", limit="1")
-                return [body async for body in self.deployments()]
+                return [body async for body in self.deployments()], [body async for body in self.pods()]
             except ApiError as error:
                 if str(error) != told:
                     hint = " Is the WorkerPool definition installed? Try kubectl apply -f crds/" * (error.status == 404)
@@ -43,6 +43,12 @@ class Cluster:
     async def deployments(self) -> AsyncIterator[dict[str, Any]]:
         for within in self._within:
             async for body in self._api.list(f"/apis/apps/v1/{within}deployments"):
+                yield body
+
+    async def pods(self) -> AsyncIterator[dict[str, Any]]:
+        """Those with a pool's label."""
+        for within in self._within:
+            async for body in self._api.list(f"/api/v1/{within}pods", labelSelector=LABEL_POOL):
                 yield body
 
     async def workerpools(self) -> AsyncIterator[dict[str, Any]]:

@@ -6,12 +6,15 @@ are few: a Deployment when it is missing, its template when that changed, its sc
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+import asyncio
+from collections.abc import Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, KubernetesApi
+from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.api.deployment import deployment, is_owned_by, template_change
+from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Fleet, Mode
 from crewcall_operator.errors import ApiError, TargetUnavailable
@@ -24,8 +27,10 @@ RETRY = 2.0
 class DeploymentScaler:
     """Implements `ports.Scaler` on the Deployments of a cluster."""
 
-    def __init__(self, api: KubernetesApi, clock: Clock) -> None:
+    def __init__(self, api: KubernetesApi, clock: Clock, pods: Pods) -> None:
+        """`pods` are kept by whoever watches them."""
         self._api = api
+        self._pods = pods
         self._clock = clock
         self._live: dict[PoolKey, Mapping[str, Any]] = {}
         self._described: dict[PoolKey, tuple[Pool, Mapping[str, Any]]] = {}
@@ -55,10 +60,13 @@ class DeploymentScaler:
         )
         if pool.template is not None:
             live = await self._as_described(pool, live)
-        return Fleet(live["spec"]["replicas"], live["status"]["readyReplicas"])
+        pods, gone = self._pods.of(pool.key), self._pods.gone(pool.key)
+        return Fleet(live["spec"]["replicas"], live["status"]["readyReplicas"], pods, gone)
 
-    async def scale(self, pool: Pool, replicas: int) -> None:
+    async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
         target = _target(pool)
+        # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
+        await self._mark(pool, leaving)
         request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
         before = self._live[target]
         scale = await self._attempt(target, "FailedUpdateScale", request)
@@ -73,6 +81,24 @@ class DeploymentScaler:
     async def release(self, pool: Pool) -> None:
         """Only forget: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""
         self._described.pop(pool.key, None)
+        self._pods.forget(pool.key)
+
+    async def _mark(self, pool: Pool, leaving: Collection[str]) -> None:
+        """Have exactly these pods go first; a mark that stayed from a reduction that failed goes away."""
+        if not leaving:
+            return
+        marked = {pod.name for pod in self._pods.of(pool.key) if pod.is_marked}
+        costs = dict.fromkeys(marked.difference(leaving)) | dict.fromkeys(set(leaving) - marked, FIRST_TO_GO)
+        await asyncio.gather(*(self._give_cost(pool, name, cost) for name, cost in costs.items()))
+
+    async def _give_cost(self, pool: Pool, name: str, cost: str | None) -> None:
+        path = f"/api/v1/namespaces/{pool.key.namespace}/pods/{name}"
+        try:
+            self._pods.saw(await self._api.patch(path, {"metadata": {"annotations": {ANNOTATION_DELETION_COST: cost}}}))
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                self._pods.missing(pool.key, name)  # another one is being made in its place: plan anew
+            raise TargetUnavailable("FailedMarkPod", str(error)) from error
 
     async def _found_or_made(self, pool: Pool) -> dict[str, Any]:
         target = _target(pool)

@@ -46,11 +46,11 @@ class KubernetesApi:
     async def patch(self, path: str, body: object, kind: str = MERGE_PATCH) -> dict[str, Any]:
         return await self._request("PATCH", path, body, kind)
 
-    async def list(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a collection, a page at a time."""
+    async def list(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
+        """Every object of a collection, a page at a time; of those that `query` selects, such as by labelSelector."""
         token = ""
         while True:
-            page = await self.get(path, limit=str(PAGE), **({"continue": token} if token else {}))
+            page = await self.get(path, limit=str(PAGE), **query, **({"continue": token} if token else {}))
             for item in page["items"]:
                 yield item
             token = page["metadata"].get("continue", "")

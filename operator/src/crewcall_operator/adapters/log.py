@@ -10,6 +10,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
+from crewcall_operator.api.happenings import happenings
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.ports import Report
 
@@ -38,8 +39,11 @@ class LogReporter:
 
     def report(self, report: Report) -> None:
         if report.applied and report.fleet and report.decision:
-            change = f"{report.fleet.current} -> {report.decision.replicas}"
+            change = f"{report.fleet.current} -> {report.replicas}"
             log.info("%s: %s %s: %s", report.pool.key, change, report.decision.reason, report.decision.message)
+        for told in happenings(report):
+            level = logging.WARNING if told.type == "Warning" else logging.INFO
+            log.log(level, "%s: %s", report.pool.key, told.message)
         self._tell_trouble(report)
 
     def forget(self, key: PoolKey) -> None:

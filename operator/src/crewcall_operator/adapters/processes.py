@@ -8,7 +8,7 @@ What happens to the processes if this one is killed itself is in `lifeline`; wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -18,7 +18,7 @@ from crewcall_operator.adapters.launch import Launch, launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.worker_process import WorkerProcess, WorkerState, WorkerStatus
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet
+from crewcall_operator.core.model import Fleet, Pod
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
 from crewcall_operator.ports import Clock
 
@@ -28,17 +28,28 @@ Tell = Callable[[PoolKey, str], None]
 
 @dataclass(slots=True)
 class Crew:
-    """A pool's workers, oldest first: those that shall run, and those on their way home."""
+    """A pool's workers, oldest first: those that shall run, those on their way home, and the names of those gone."""
 
     pool: Pool
     launch: Launch
     on_duty: list[WorkerProcess] = field(default_factory=list)
     leaving: list[WorkerProcess] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
 
     def tend(self, now: float) -> None:
         for worker in (*self.on_duty, *self.leaving):
             worker.tend(now)
+        self.gone.update(worker.name for worker in self.leaving if worker.state(now) is WorkerState.GONE)
         self.leaving = [worker for worker in self.leaving if worker.state(now) is not WorkerState.GONE]
+
+    def fleet(self, now: float) -> Fleet:
+        states = [worker.state(now) for worker in self.on_duty]
+        pods = tuple(
+            Pod(worker.name, is_ready=state is WorkerState.RUNNING, created=worker.since)
+            for worker, state in zip(self.on_duty, states, strict=True)
+        )
+        down = {pod.name for pod, state in zip(pods, states, strict=True) if state is WorkerState.BACK_OFF}
+        return Fleet(len(pods), sum(pod.is_ready for pod in pods), pods, frozenset(self.gone | down))
 
     def send_home(self, workers: Iterable[WorkerProcess], now: float) -> None:
         for worker in workers:
@@ -73,13 +84,13 @@ class ProcessScaler:
         crew = self._crew(pool)
         now = self._clock()
         crew.tend(now)
-        ready = sum(worker.state(now) is WorkerState.RUNNING for worker in crew.on_duty)
-        return Fleet(current=len(crew.on_duty), ready=ready)
+        return crew.fleet(now)
 
-    async def scale(self, pool: Pool, replicas: int) -> None:
-        """Start workers, or drain the newest: those have had the least time to take on long jobs."""
+    async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
+        """Start workers, or send home those named, and else the newest: they have the least to lose."""
         crew = self._crew(pool)
-        crew.send_home(crew.on_duty[replicas:], self._clock())
+        order = sorted(crew.on_duty, key=lambda worker: worker.name in leaving)
+        crew.send_home(order[replicas:], self._clock())
         for _ in range(replicas - len(crew.on_duty)):
             self._hire(crew)
 
@@ -121,7 +132,7 @@ class ProcessScaler:
                 launch = launch_of(pool, self._inherited, self._directory)
             except InvalidSpec as error:
                 raise TargetUnavailable("FailedGetScale", str(error)) from error
-            crew = Crew(pool, launch, crew.on_duty, crew.leaving) if crew else Crew(pool, launch)
+            crew = Crew(pool, launch, crew.on_duty, crew.leaving, crew.gone) if crew else Crew(pool, launch)
             self._crews[pool.key] = crew
         return crew
 
@@ -139,6 +150,7 @@ class ProcessScaler:
         except OSError as error:
             program = crew.launch.arguments[0]
             raise TargetUnavailable("FailedUpdateScale", f"{program} cannot be started: {error.strerror}") from error
+        crew.gone.discard(name)
         crew.on_duty.append(worker)
 
     @staticmethod

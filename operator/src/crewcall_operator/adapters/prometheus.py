@@ -40,6 +40,10 @@ POOL_GAUGES: dict[str, tuple[str, Callable[[Report], float | None]]] = {
         "Replicas decided on.",
         lambda report: report.decision.replicas if report.decision else None,
     ),
+    "crewcall_pool_draining_replicas": (
+        "Replicas that were ordered to drain and still run jobs.",
+        lambda report: len(report.plan.draining) if report.plan else None,
+    ),
     "crewcall_pool_redis_up": (
         "1 where the last look at the pool's Redis succeeded, else 0.",
         lambda report: report.observation is not None,
@@ -58,6 +62,8 @@ class PoolMetrics(Collector):
         self._reports: dict[PoolKey, Report] = {}
         self._decisions: Counter[tuple[str, ...]] = Counter()
         self._changes: Counter[tuple[str, ...]] = Counter()
+        self._deaths: Counter[tuple[str, ...]] = Counter()
+        self._returned: Counter[tuple[str, ...]] = Counter()
 
     def report(self, report: Report) -> None:
         key, fleet, decision = report.pool.key, report.fleet, report.decision
@@ -66,10 +72,13 @@ class PoolMetrics(Collector):
             self._decisions[*key, decision.reason.value] += 1
         if report.applied and fleet is not None and decision is not None:
             self._changes[*key, "up" if decision.replicas > fleet.current else "down"] += 1
+        for dead in report.recovered:
+            self._deaths[*key] += 1
+            self._returned[*key] += dead.returned
 
     def forget(self, key: PoolKey) -> None:
         self._reports.pop(key, None)
-        for counter in (self._decisions, self._changes):
+        for counter in (self._decisions, self._changes, self._deaths, self._returned):
             for labels in [labels for labels in counter if labels[:2] == key]:
                 del counter[labels]
 
@@ -80,6 +89,8 @@ class PoolMetrics(Collector):
             yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in self._reports.items()))
         yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
         yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
+        yield _counter("crewcall_dead_workers", "Workers found dead.", None, self._deaths)
+        yield _counter("crewcall_recovered_jobs", "Dead workers' jobs given back.", None, self._returned)
 
     def _queue_samples(
         self, of_queue: Callable[[QueueState], float | None]
@@ -99,7 +110,7 @@ def _gauge(
     return family
 
 
-def _counter(name: str, text: str, label: str, counts: Counter[tuple[str, ...]]) -> CounterMetricFamily:
+def _counter(name: str, text: str, label: str | None, counts: Counter[tuple[str, ...]]) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=_labels(label))
     for labels, count in counts.items():
         family.add_metric(labels, count)

@@ -1,14 +1,14 @@
-"""One connection to one Redis, on which read-only scripts run; every error of Redis is put in words here.
+"""One connection to one Redis, on which scripts run; every error of Redis is put in words here.
 
 Works with Redis from 6.0 on and any Valkey. A link that failed connects anew with the next call: no back-off, as
-callers come back at their own pace. What the scripts read, and what it means, belongs to `redis_queues`.
+callers come back at their own pace. What the scripts read or write, and what it means, belongs to their senders.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis.exceptions as failed
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,11 +17,52 @@ from redis.backoff import NoBackoff
 
 from crewcall_operator.errors import QueueUnavailable
 
+# A link nobody has used for so long (seconds) belonged to pools that are gone, or to a password that was changed.
+IDLE_LINK_KEPT = 60.0
+
+
+class Call(NamedTuple):
+    """A script and its arguments, none of them as a key."""
+
+    script: str
+    arguments: Sequence[str]
+
+
+class RedisLinks:
+    """One link for each Redis URL, opened when needed and closed when no longer used."""
+
+    def __init__(self, timeout: float, *, writes: bool) -> None:
+        """`timeout` in seconds; without `writes` the server itself guards that nothing is changed."""
+        self._timeout = timeout
+        self._writes = writes
+        self._links: dict[str, RedisLink] = {}
+        self._used: dict[str, float] = {}
+
+    async def to(self, url: str) -> RedisLink:
+        """The link to that Redis. Raises `QueueUnavailable` on a bad URL."""
+        now = asyncio.get_running_loop().time()
+        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != url]:
+            await self._close(idle)
+        if url not in self._links:
+            self._links[url] = RedisLink(url, self._timeout, writes=self._writes)
+        self._used[url] = now
+        return self._links[url]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for url in list(self._links):
+            await self._close(url)
+
+    async def _close(self, url: str) -> None:
+        link = self._links.pop(url)
+        del self._used[url]
+        await link.aclose()
+
 
 class RedisLink:
     """At most one connection to the Redis at `url`, made when it is first needed. `endpoint` holds no password."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, *, writes: bool = False) -> None:
         """`timeout` in seconds, for connecting and answering together. Raises `QueueUnavailable` on a bad URL."""
         # One retry, at once: a connection that has died since the last call is found out by using it.
         once = Retry(NoBackoff(), 1)
@@ -42,48 +83,52 @@ class RedisLink:
         self.endpoint = _endpoint(self._pool.connection_kwargs)
         self._client = Redis.from_pool(self._pool)
         self._timeout = timeout
-        self._command = "EVAL_RO"
+        self._command = "EVAL" if writes else "EVAL_RO"
+        self._grant = _TO_WRITE if writes else _TO_READ
 
-    async def run(self, script: str, batches: Sequence[Sequence[str]]) -> list[str | QueueUnavailable]:
-        """Run `script` once for each batch of arguments, all in one round trip; the text that each answers with.
+    async def run(self, calls: Sequence[Call]) -> list[Any]:
+        """Run the scripts, all in one round trip; what each answers with.
 
-        A batch that Redis refuses is answered by a `QueueUnavailable`; it is raised where none could be asked.
+        A call that Redis refuses is answered by a `QueueUnavailable`; it is raised where none could be asked.
         """
         try:
             async with asyncio.timeout(self._timeout):
-                answers = await self._ask(script, batches)
+                answers = await self._ask(calls)
         except (failed.RedisError, OSError) as error:
             raise self._unavailable(error) from error
-        return [self._unavailable(answer) if isinstance(answer, Exception) else str(answer) for answer in answers]
+        return [self._unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     def refused(self, key: str, said: str) -> QueueUnavailable:
         """What Redis said when a script asked for `key`, put in words like every other error."""
         if "WRONGTYPE" in said:
             return QueueUnavailable(self.endpoint, _WRONG_TYPE.format(key=key))
         if any(words in said.lower() for words in _NO_PERMISSION):
-            return self._unavailable(failed.NoPermissionError(said))
+            return self._unavailable(failed.ResponseError(said))
         return QueueUnavailable(self.endpoint, f'asked for "{key}", it answered: {said}')
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self._pool.aclose()
 
-    async def _ask(self, script: str, batches: Sequence[Sequence[str]]) -> list[Any]:
+    async def _ask(self, calls: Sequence[Call]) -> list[Any]:
         # Not EVALSHA: 2 KB sent with 100 queues cost microseconds, and nothing has to be loaded, lost and loaded again.
         async with self._client.pipeline(transaction=False) as pipeline:
-            for arguments in batches:
+            for call in calls:
                 # As arguments, not keys: a key that the user may not read shall fail itself, not the whole script.
-                pipeline.execute_command(self._command, script, 0, *arguments)
+                pipeline.execute_command(self._command, call.script, 0, *call.arguments)
             answers: list[Any] = await pipeline.execute(raise_on_error=False)
         if self._command == "EVAL_RO" and any(_is_unknown_command(answer) for answer in answers):
             self._command = "EVAL"  # Redis 6: the same script, without the server's own guard against writing
-            return await self._ask(script, batches)
+            return await self._ask(calls)
         return answers
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
+        if isinstance(error, failed.ResponseError) and any(words in str(error).lower() for words in _NO_PERMISSION):
+            error = failed.NoPermissionError(str(error))  # as scripts are told
         for kinds, words in _WORDS:
             if isinstance(error, kinds):
-                why = words.format(error=str(error).rstrip("."), timeout=self._timeout)
+                said = str(error).rstrip(".")
+                why = words.format(error=said, timeout=self._timeout, grant=self._grant)
                 return QueueUnavailable(self.endpoint, why)
         return QueueUnavailable(self.endpoint, f"it answered: {error}")
 
@@ -93,6 +138,15 @@ _URLS = (
     "in a password, percent-encode signs such as / # ? and @."
 )
 _WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
+_TO_READ = (
+    "Grant it: +eval_ro (+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys "
+    "~<namespace>:*; for workers and delayed jobs also +hgetall +hexists +hscan +zrange +zcount +zscore +time and the "
+    "keys ~crewcall:<namespace>:*"
+)
+_TO_WRITE = (
+    "Grant it: +eval +select +time +@read +@write +publish, the keys ~<namespace>:* "
+    "~crewcall:<namespace>:* and the channels &crewcall:<namespace>:*"
+)
 # How scripts are told so by Valkey and Redis from 7.2 on, by Redis 7.0, and by Redis 6.
 _NO_PERMISSION = ("no permission", "user executing the script", "noperm")
 
@@ -105,8 +159,7 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((failed.BusyLoadingError,), "it is still loading its data. Reading resumes by itself."),
     (
         (failed.NoPermissionError,),
-        "its user may not do what reading takes ({error}). Grant it: +eval_ro "
-        "(+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys ~<namespace>:*.",
+        "its user may not do what this takes ({error}). {grant}.",
     ),
     (
         (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),

@@ -17,6 +17,7 @@ from typing import Any
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.log import log
 from crewcall_operator.api import status as words
+from crewcall_operator.api.happenings import happenings
 from crewcall_operator.api.names import API_VERSION, KIND, MANAGER, PLURAL
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import ApiError, InvalidSpec
@@ -63,8 +64,8 @@ class StatusWriter:
             return
         happening = words.event(report, page.latest)
         self._put(report.pool.key, words.status(report, page.latest, self.wall_clock()))
-        if happening is not None:
-            self._tell(report.pool.key, happening)
+        for told in (*([happening] if happening is not None else []), *happenings(report)):
+            self._tell(report.pool.key, told)
 
     def reject(self, key: PoolKey, body: Mapping[str, Any], invalid: InvalidSpec) -> None:
         """Say in status and in one Event each what is wrong with a spec; the same spec is told of once."""

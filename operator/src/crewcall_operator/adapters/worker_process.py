@@ -66,6 +66,11 @@ class WorkerProcess:
         self._note = ""
         self._kill_at: float | None = None
 
+    @property
+    def since(self) -> float:
+        """When it began what it is at."""
+        return self._since
+
     def start(self, now: float) -> None:
         """Run the program. Raises `OSError` where it cannot be run."""
         self._since, self._note = now, ""

@@ -7,9 +7,11 @@ Whether any of it is new, and since when, is `api.status`'s part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Final, NamedTuple
 
+from crewcall_operator.api.happenings import listed
+from crewcall_operator.api.names import LABEL_POOL
 from crewcall_operator.core.model import Decision, Mode, Reason
 from crewcall_operator.ports import Report
 
@@ -42,6 +44,7 @@ def conditions(report: Report, unseen: Sequence[str]) -> tuple[Condition, ...]:
         _scaling_active(report),
         _scaling_limited(report),
         _queues_seen(report, unseen),
+        *_workers_seen(report),
     )
 
 
@@ -72,8 +75,11 @@ def _able_to_scale(report: Report) -> Condition:
     if report.failure is not None:
         return Condition("AbleToScale", FALSE, report.failure.reason, str(report.failure))
     if report.applied and report.decision is not None:
-        message = f"the replicas were set to {report.decision.replicas}"
+        message = f"the replicas were set to {report.replicas}"
         return Condition("AbleToScale", TRUE, "SucceededRescale", message)
+    if report.plan is not None and report.plan.draining:
+        message = f"waiting until {listed(report.plan.draining)} have finished what they run"
+        return Condition("AbleToScale", TRUE, "Draining", message)
     held_back = _first(_HELD_BACK, _reasons(report.decision))
     if held_back is not None:
         return Condition("AbleToScale", TRUE, held_back, _decided(report.decision)[1])
@@ -113,6 +119,23 @@ def _queues_seen(report: Report, unseen: Sequence[str]) -> Condition:
         message = f"never seen in Redis: {names}; right if no job was ever sent there, otherwise check the name"
         return Condition("QueuesSeen", FALSE, "QueueNeverSeen", message)
     return Condition("QueuesSeen", TRUE, "AllQueuesSeen", "every queue has been seen in Redis")
+
+
+def _workers_seen(report: Report) -> Iterator[Condition]:
+    """Whether replicas can be told to drain; nothing where pods are not told apart."""
+    if report.plan is None or report.fleet is None or report.fleet.pods is None:
+        return
+    kind, plainly = "WorkersSeen", "scaled the plain way, by SIGTERM alone"
+    if report.hindered:
+        yield Condition(kind, FALSE, "WorkersUnread", "; ".join(report.hindered))
+    elif report.fleet.current and not report.fleet.pods:
+        message = f"no pod has the label {LABEL_POOL}={report.pool.key.name}; without it the replicas are {plainly}"
+        yield Condition(kind, UNKNOWN, "NoPodSeen", message)
+    elif report.plan.plain:
+        message = f"{listed(report.plan.plain)} show no worker with Crewcall's runtime; these are {plainly}"
+        yield Condition(kind, FALSE, "PodsWithoutRuntime", message)
+    else:
+        yield Condition(kind, TRUE, "AllWorkersSeen", "every pod that has had time to start shows its worker")
 
 
 def _blind_reason(report: Report) -> str:

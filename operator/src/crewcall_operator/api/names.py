@@ -28,5 +28,12 @@ APP_NAME: Final = "crewcall-worker"
 ANNOTATION_TEMPLATE_HASH: Final = f"{GROUP}/template-hash"
 """On the Deployment: which pod template it was last given, so that a new one is noticed without comparing them."""
 
+ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+"""On a pod: those of the lowest cost are the first that a ReplicaSet removes.
+https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost"""
+
+FIRST_TO_GO: Final = "-2147483647"
+"""The cost that Crewcall gives to pods that it wants removed: as good as the lowest there is."""
+
 NAME_LENGTH: Final = 63
 """The longest name of a pool, in characters: the name becomes a label's value."""

@@ -37,6 +37,8 @@ def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) ->
     found: Json = {"observedGeneration": report.pool.generation}
     if report.fleet is not None:
         found |= {"replicas": report.fleet.current, "readyReplicas": report.fleet.ready}
+    if report.plan is not None:
+        found["drainingReplicas"] = len(report.plan.draining)
     if report.pool.template is not None:
         found["selector"] = ",".join(f"{label}={value}" for label, value in pod_labels(report.pool).items())
     return (
@@ -162,7 +164,7 @@ def _stamp(now: datetime) -> str:
 
 def _move(report: Report) -> str:
     before = report.fleet.current if report.fleet else 0
-    after = report.decision.replicas if report.decision else 0
+    after = (report.replicas if report.applied else report.decision and report.decision.replicas) or 0
     return f"{'up' if after > before else 'down'} from {before} to {after}"
 
 

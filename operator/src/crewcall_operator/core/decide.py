@@ -45,7 +45,9 @@ def _steps(observed: Observation | None, at: Situation) -> Iterator[Step]:
         yield from _limited(Step(policy.pinned, Reason.PINNED), at, (bound,))
     elif observed is None:
         yield from _blind(at)
-    elif (step := recommend(policy, observed, at.current)).reason is Reason.TARGET_NOT_AVAILABLE:
+    elif (
+        step := recommend(policy, observed, at.current, at.memory.startups.usual)
+    ).reason is Reason.TARGET_NOT_AVAILABLE:
         yield step
     else:
         yield from _limited(step, at, LIMITS)

@@ -6,11 +6,18 @@ A run of equal recommendations is kept as one entry, so that an hour of steady l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from crewcall_operator.core.startups import UNSEEN, Startups
 
 #: The longest period that a scaling policy may have, in seconds, as in the HPA; older changes are forgotten.
 LONGEST_PERIOD = 1800.0
+
+#: Seconds without an observation after which it counts anew for how long an order has been standing: while Redis was
+#: away, nobody could hear of it.
+GAP = 5.0
 
 
 class Recommendation(NamedTuple):
@@ -29,17 +36,23 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`observed_at` is when Redis last answered, `busy_at` when work was last outstanding."""
+    """`observed_at` is when Redis last answered, `busy_at` when work was last outstanding.
+
+    `orders` are the pods that are asked to drain, each with when that began.
+    """
 
     recommendations: tuple[Recommendation, ...]
     observed_at: float
     busy_at: float
     changes: tuple[Change, ...] = ()
+    orders: Mapping[str, float] = field(default_factory=dict)
+    startups: Startups = field(default_factory=Startups)
 
     @classmethod
-    def beginning(cls, now: float, current: int) -> Memory:
+    def beginning(cls, now: float, current: int, startup: float = UNSEEN) -> Memory:
         """Start from what runs: as if it had just been recommended, so that a restart never scales down at once."""
-        return cls(recommendations=(Recommendation(now, current),), observed_at=now, busy_at=now)
+        recommendations = (Recommendation(now, current),)
+        return cls(recommendations, observed_at=now, busy_at=now, startups=Startups(default=startup))
 
     def highest_since(self, cutoff: float, at_least: int) -> int:
         """The highest recommendation after `cutoff`, or `at_least` if that is higher."""
@@ -68,3 +81,12 @@ class Memory:
         """Remember a change of replicas that was carried out."""
         kept = tuple(change for change in self.changes if change.at > now - LONGEST_PERIOD)
         return replace(self, changes=(*kept, Change(now, delta)))
+
+    def standing(self, orders: Iterable[str], now: float) -> Memory:
+        """Remember which orders there are in Redis now, before `observing`."""
+        known = self.orders if now - self.observed_at <= GAP else {}
+        return replace(self, orders={pod: known.get(pod, now) for pod in orders})
+
+    def ordering(self, pods: Iterable[str], now: float) -> Memory:
+        """Remember orders that are being given."""
+        return replace(self, orders={**self.orders, **dict.fromkeys(pods, now)})

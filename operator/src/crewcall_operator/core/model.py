@@ -47,6 +47,7 @@ class Reason(StrEnum):
     BACKLOG_DRAIN = "BacklogDrain"
     BACKLOG_FELL = "BacklogFell"
     STEADY_LOAD = "SteadyLoad"
+    DUE_SOON = "DueSoon"
     IDLE = "Idle"
     COOLDOWN = "Cooldown"
     WITHIN_TOLERANCE = "WithinTolerance"
@@ -144,9 +145,21 @@ class Policy:
     pinned: int | None = None
 
 
+class WorkerState(StrEnum):
+    """How a worker stands to new work; a drained one holds no job at all."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    DRAINED = "drained"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """One queue at one moment, in jobs; the age in seconds, None where no job is ready or its age is unreadable."""
+    """One queue at one moment, in jobs; the age in seconds, None where no job is ready or its age is unreadable.
+
+    Of the delayed jobs `due` should be ready by now, and wait for a worker that moves them. The first of all delayed is
+    due in `next_due_in` seconds, 0 where it is overdue, None where there is none.
+    """
 
     name: str
     ready: int = 0
@@ -155,22 +168,54 @@ class QueueState:
     dead: int = 0
     oldest_ready_age: float | None = None
     is_known: bool = True
+    due: int = 0
+    next_due_in: float | None = None
 
     @property
     def outstanding(self) -> int:
-        """Jobs ready or fetched and not acknowledged: the work that is not done yet."""
-        return self.ready + self.in_flight
+        """Jobs ready, due, or fetched and not acknowledged: the work that is not done yet."""
+        return self.ready + self.due + self.in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker as it told of itself, `silent_for` seconds ago. `pod` is the replica it runs in.
+
+    `busy` jobs run in its threads, the longest for `oldest_age` seconds (None where none runs).
+    """
+
+    id: str
+    pod: str
+    state: WorkerState = WorkerState.RUNNING
+    busy: int = 0
+    oldest_age: float | None = None
+    silent_for: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at one pool's queues. A look that failed is None instead: that is never zero."""
+    """One look at one pool. A look that failed is None instead: that is never zero.
+
+    `workers` are those with the runtime, `orders` the pods that are asked to drain. `unread` says in words what could
+    not be read of these: then they are fewer here than there are.
+    """
 
     queues: tuple[QueueState, ...]
+    workers: tuple[Worker, ...] = ()
+    orders: frozenset[str] = frozenset()
+    unread: tuple[str, ...] = ()
 
     @property
     def ready(self) -> int:
         return sum(queue.ready for queue in self.queues)
+
+    @property
+    def due(self) -> int:
+        return sum(queue.due for queue in self.queues)
+
+    @property
+    def next_due_in(self) -> float | None:
+        return min((queue.next_due_in for queue in self.queues if queue.next_due_in is not None), default=None)
 
     @property
     def in_flight(self) -> int:
@@ -188,11 +233,30 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Pod:
+    """One replica that is there and not about to end. `created` is in seconds on the engine's clock.
+
+    `is_marked` where it was named as one to go at the next reduction of the replicas.
+    """
+
+    name: str
+    is_ready: bool
+    created: float
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
-    """The replicas a pool has: `current` asked of the Deployment, `ready` able to work."""
+    """The replicas a pool has: `current` asked of the Deployment, `ready` able to work.
+
+    `pods` are those there are, None where that cannot be known; `gone` are names of pods that have ended for certain:
+    whatever is on record of their workers is of dead ones.
+    """
 
     current: int
     ready: int
+    pods: tuple[Pod, ...] | None = None
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

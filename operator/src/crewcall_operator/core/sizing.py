@@ -1,7 +1,8 @@
 """Sizing: how many replicas a pool's target asks for, before any limit.
 
-Pure. Outstanding work counts (ready and fetched), not the length of the list: a worker that has fetched a queue
-into its buffer leaves the list empty and the work undone. Limits on the answer belong to `decide`.
+Pure. Outstanding work counts (ready, due and fetched), not the length of the list: a worker that has fetched a queue
+into its buffer leaves the list empty and the work undone, and delayed jobs that are due wait for a worker to move
+them. Limits on the answer belong to `decide`.
 
 `backlogPerReplica` is plain arithmetic, as the HPA does it for an External metric with an AverageValue
 (kubernetes/pkg/controller/podautoscaler/replica_calculator.go, GetExternalPerPodMetricReplicas).
@@ -12,16 +13,21 @@ from __future__ import annotations
 import math
 
 from crewcall_operator.core.model import Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.startups import UNSEEN
 
 #: Sums of weights such as 0.1 are not exact; a quotient this little above a whole number is that number.
 ROUNDING = 1e-9
 
 
-def recommend(policy: Policy, observed: Observation, current: int) -> Step:
-    """The replicas that the target asks for when `current` are there."""
+def recommend(policy: Policy, observed: Observation, current: int, startup: float = UNSEEN) -> Step:
+    """The replicas that the target asks for when `current` are there; a new one takes `startup` seconds to start."""
     if isinstance(policy.target, QueueLatency):
         return Step(current, Reason.TARGET_NOT_AVAILABLE)
-    return _by_backlog(policy, policy.target.jobs, observed, current)
+    step = _by_backlog(policy, policy.target.jobs, observed, current)
+    if step.replicas == 0 and _is_due_soon(observed, startup):
+        # Only a worker moves delayed jobs: without one they would stay where they are for ever.
+        return Step(1, Reason.DUE_SOON)
+    return step
 
 
 def weighted_backlog(policy: Policy, observed: Observation) -> float:
@@ -38,6 +44,10 @@ def _by_backlog(policy: Policy, jobs: float, observed: Observation, current: int
     if wanted != current and current > 0 and _is_tolerated(policy, backlog / (jobs * current)):
         return Step(current, Reason.WITHIN_TOLERANCE)
     return Step(wanted, _direction(wanted, current))
+
+
+def _is_due_soon(observed: Observation, startup: float) -> bool:
+    return observed.next_due_in is not None and observed.next_due_in <= startup
 
 
 def _is_tolerated(policy: Policy, ratio: float) -> bool:

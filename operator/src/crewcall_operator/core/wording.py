@@ -14,6 +14,7 @@ SENTENCES = {
     Reason.BACKLOG_DRAIN: "{backlog}; {wanted} replicas at {target}",
     Reason.BACKLOG_FELL: "{backlog}; {wanted} replicas suffice at {target}",
     Reason.STEADY_LOAD: "{backlog}; {wanted} replicas are right at {target}",
+    Reason.DUE_SOON: "the next delayed job is due in {due:.1f} s, and a replica takes {startup:.1f} s to start",
     Reason.IDLE: "nothing is outstanding",
     Reason.COOLDOWN: "nothing is outstanding; the last replica goes after {cooldown:.0f} s without work",
     Reason.WITHIN_TOLERANCE: "{backlog}; within the tolerance of {target}",
@@ -43,6 +44,8 @@ def sentence(reason: Reason, wanted: int, observed: Observation | None, at: Situ
         down_window=policy.behavior.scale_down.stabilization,
         min=policy.min_replicas,
         max=policy.max_replicas,
+        due=(observed.next_due_in if observed is not None else None) or 0.0,
+        startup=at.memory.startups.usual,
         silence=at.now - at.memory.observed_at,
     )
 
@@ -52,4 +55,5 @@ def _backlog(observed: Observation | None) -> str:
         return "backlog unknown"
     age = observed.oldest_ready_age
     oldest = "" if age is None else f", oldest {age:.1f} s"
-    return f"{observed.ready} ready{oldest}, {observed.in_flight} in flight"
+    due = f", {observed.due} due" if observed.due else ""
+    return f"{observed.ready} ready{oldest}{due}, {observed.in_flight} in flight"

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from crewcall_operator.api.happenings import happenings
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.core.model import Reason
 from crewcall_operator.ports import Clock, Report
@@ -58,6 +59,8 @@ class History:
         before = kept[-1] if kept else None
         kept.append(report)
         self._note_trouble(before, report)
+        for told in happenings(report):
+            self.happened(key, told.message)
         if _is_news(before, report) and report.decision is not None and report.fleet is not None:
             decision = report.decision
             self._add(
@@ -65,7 +68,7 @@ class History:
                     self.clock(),
                     key,
                     report.fleet.current,
-                    decision.replicas,
+                    decision.replicas if report.replicas is None else report.replicas,
                     decision.reason,
                     decision.message,
                     report.applied,

@@ -23,9 +23,11 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
+from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.engine import Engine
+from crewcall_operator.foreman import Foreman
 from crewcall_operator.local.files import on_redis, read_pools
 from crewcall_operator.local.frame import Frame
 from crewcall_operator.local.history import History
@@ -34,6 +36,8 @@ from crewcall_operator.local.view import LiveView, PlainView, View
 
 REFRESH = 0.25
 REDIS_GRACE = 5.0
+#: Seconds that a worker is thought to take to its first job until that was seen.
+STARTUP = 2.0
 
 Beside = Callable[[str, History], Coroutine[Any, Any, None]]
 """What runs beside the pools, given the Redis' URL and the history; the run ends when it returns."""
@@ -85,14 +89,16 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
 async def _scale(
     pools: Sequence[Pool], options: Options, scaler: ProcessScaler, history: History, stop: Stop, beside: Beside
 ) -> None:
-    reader = RedisQueues(time.time)
-    engine = Engine(reader, scaler, (history,), time.monotonic)
+    reader, orders = RedisQueues(time.time), RedisOrders(gone_silent_ms=0)  # a process that has ended is dead at once
+    foreman = Foreman(orders, orders, time.monotonic)
+    engine = Engine(reader, scaler, (history,), time.monotonic, foreman, startup=STARTUP)
     for pool in pools:
         engine.put(pool)
     try:
         await _until_first(engine.run(options.interval), beside(pools[0].redis.url, history), stop.wait())
     finally:
         await reader.aclose()
+        await orders.aclose()
 
 
 async def _until_first(*all_of: Coroutine[Any, Any, object]) -> None:

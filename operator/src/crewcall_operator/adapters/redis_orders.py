@@ -1,0 +1,91 @@
+"""Writes for a pool's workers into Redis: orders to their pods, and the recovery of what dead ones held.
+
+Each write is a script of its own, so that nobody sees it half done. What is written where is at the head of
+`crewcall_worker.wire`; recovering is the same script that the workers themselves run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from crewcall_operator.adapters.redis_link import Call, RedisLinks
+from crewcall_operator.api.pool import Pool
+from crewcall_operator.errors import QueueUnavailable
+from crewcall_operator.ports import Recovered
+from crewcall_worker import wire
+
+#: Silence after which the worker of a pod that is gone is dead, in ms. It tells of itself each second; a pod that was
+#: deleted by force is gone from the cluster before its processes are.
+GONE_SILENT_MS = 2_000
+#: Between two looks for lapsed workers, whoever looks, in ms.
+SWEEP_PERIOD_MS = 3_000
+#: For how long dead letters are kept, in ms, as Dramatiq's broker does by default (dramatiq/brokers/redis.py).
+DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
+#: Workers that a job may kill until it becomes a dead letter.
+MOST_KILLS = 3
+
+_ORDER = """
+-- ARGV: orders, their channel, then for each pod "drain" or "run" and its name.
+for i = 3, #ARGV, 2 do
+    if ARGV[i] == "drain" then
+        redis.call("HSET", ARGV[1], ARGV[i + 1], ARGV[i])
+    else
+        redis.call("HDEL", ARGV[1], ARGV[i + 1])
+    end
+    redis.call("PUBLISH", ARGV[2], ARGV[i + 1])
+end
+"""
+
+
+class RedisOrders:
+    """Implements `ports.Orders` and `ports.Recovery`; one connection for each Redis, opened when there is to write."""
+
+    def __init__(self, timeout: float = 2.0, gone_silent_ms: int = GONE_SILENT_MS) -> None:
+        """`timeout` in seconds, for each call; a worker whose pod is gone is dead after `gone_silent_ms` of silence."""
+        self._gone_silent_ms = gone_silent_ms
+        self._links = RedisLinks(timeout, writes=True)
+
+    async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
+        """Order the pods in `drain` to drain, and let those in `withdraw` work. Raises `QueueUnavailable`."""
+        keys = wire.Keys(pool.redis.namespace)
+        words = [(wire.Order.DRAIN, pod) for pod in drain] + [(wire.Order.RUN, pod) for pod in withdraw]
+        arguments = [keys.orders(_name(pool)), keys.orders_changed, *(part for word in words for part in word)]
+        await self._run(pool, [Call(_ORDER, arguments)])
+
+    async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
+        """Take workers for dead whose pods are gone, those that are silent too. Raises `QueueUnavailable`."""
+        return await self._recover(pool, workers, self._gone_silent_ms)
+
+    async def recover_lapsed(self, pool: Pool) -> Sequence[Recovered]:
+        """Take workers for dead that have been silent for too long, as `lua/sweep.lua` judges it.
+
+        Raises `QueueUnavailable`.
+        """
+        lapse, period, kept = str(wire.LAPSED_AFTER_MS), str(SWEEP_PERIOD_MS), str(DEAD_LETTERS_KEPT_MS)
+        call = Call(wire.SWEEP, [pool.redis.namespace, _name(pool), lapse, period, kept])
+        (lapsed,) = await self._run(pool, [call])
+        return await self._recover(pool, lapsed, wire.LAPSED_AFTER_MS)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._links.aclose()
+
+    async def _recover(self, pool: Pool, workers: Sequence[str], silent_ms: int) -> list[Recovered]:
+        fixed = [str(MOST_KILLS), str(silent_ms)]
+        calls = [Call(wire.RECOVER, [pool.redis.namespace, _name(pool), worker, *fixed]) for worker in workers]
+        answers = await self._run(pool, calls) if calls else []
+        found = zip(workers, answers, strict=True)
+        return [Recovered(worker, returned, tuple(dead)) for worker, (returned, *dead) in found if returned >= 0]
+
+    async def _run(self, pool: Pool, calls: Sequence[Call]) -> list[Any]:
+        link = await self._links.to(pool.redis.url)
+        answers = await link.run(calls)
+        for answer in answers:
+            if isinstance(answer, QueueUnavailable):
+                raise answer
+        return answers
+
+
+def _name(pool: Pool) -> str:
+    return wire.pool_name(*pool.key)

@@ -1,0 +1,164 @@
+"""Victims: which replicas go when there are too many, so that nothing that runs is cut off.
+
+Pure. A replica is removed once its workers hold no job any more: first it is ordered to drain, then it finishes what
+it runs, then it goes. Those with the least to lose are ordered first: what is not ready, then what is idle, then what
+would lose the least running time, which is what the youngest jobs will most likely be done with soonest. One that was
+ordered stays so until its turn, unless load returns: then as many orders are withdrawn as there are replicas needed.
+
+Replicas without the runtime tell nothing and hear no order. Where there are no others they are scaled the plain way:
+the cluster chooses. Beside others they are the last ones to be chosen, for what they run is not known.
+Carrying out a plan belongs to `foreman`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crewcall_operator.core.model import Pod, Worker, WorkerState
+
+#: Seconds after which an order that a worker has not heard is no longer waited for.
+DEADLINE = 30.0
+
+#: Seconds after which a worker that says nothing is taken for dead, or for one that hangs.
+LAPSED = 30.0
+
+#: So many times the usual start-up a pod may take until it counts as one without the runtime.
+PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A pod that is to drain, and what it has to lose, in words."""
+
+    pod: str
+    load: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done now: give and withdraw orders, then ask for `replicas`, less exactly `remove`.
+
+    `draining` pods have been ordered and are not done yet, the new orders included. `unanswered` pods are among
+    `remove` though they never said that they drained. `plain` are those without the runtime. `withdraw` holds the
+    orders of pods that are gone, too; `kept` are those of them that go on working.
+    """
+
+    replicas: int
+    remove: tuple[str, ...] = ()
+    order: tuple[Order, ...] = ()
+    withdraw: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    draining: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+
+
+def plan(
+    pods: Sequence[Pod],
+    workers: Iterable[Worker],
+    standing: Mapping[str, float],
+    current: int,
+    wanted: int,
+    startup: float,
+    now: float,
+) -> Plan:
+    """How to come from `current` replicas to `wanted`. `standing` are the orders, with for how long they stand."""
+    crews: dict[str, list[Worker]] = defaultdict(list)
+    for worker in workers:
+        crews[worker.pod].append(worker)
+    replicas = [_Replica(pod, tuple(crews[pod.name]), standing.get(pod.name)) for pod in _staying(pods, current)]
+    plain = tuple(it.pod.name for it in replicas if it.is_plain(startup, now))
+    names = {pod.name for pod in pods}
+    gone = tuple(pod for pod in standing if pod not in names and pod not in crews)
+
+    surplus = max(0, current - wanted)
+    # Those that are still to be made go first: they cost nobody anything.
+    unmade = min(surplus, max(0, current - len(pods)))
+    victims = sorted(replicas, key=lambda it: it.rank(startup, now))[: surplus - unmade]
+    chosen = {it.pod.name for it in victims}
+    kept = tuple(it.pod.name for it in replicas if it.ordered_for is not None and it.pod.name not in chosen)
+    if not any(it.workers for it in replicas):
+        return Plan(wanted, withdraw=(*kept, *gone), kept=kept, plain=plain)
+    going = [it for it in victims if it.may_go]
+    return Plan(
+        replicas=wanted if wanted >= current else current - unmade - len(going),
+        remove=tuple(it.pod.name for it in going),
+        order=tuple(Order(it.pod.name, it.load) for it in victims if it.ordered_for is None and not it.may_go),
+        withdraw=(*kept, *gone),
+        kept=kept,
+        draining=tuple(it.pod.name for it in victims if not it.may_go),
+        unanswered=tuple(it.pod.name for it in going if it.is_unanswered),
+        plain=plain,
+    )
+
+
+def _staying(pods: Sequence[Pod], current: int) -> list[Pod]:
+    """The pods without those that are about to go: marked, and above what is asked for."""
+    excess = len(pods) > current
+    return [pod for pod in pods if not (excess and pod.is_marked)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Replica:
+    """A pod with its workers; `ordered_for` is how long its order to drain stands, None where there is none."""
+
+    pod: Pod
+    workers: tuple[Worker, ...]
+    ordered_for: float | None
+
+    @property
+    def fresh(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.silent_for < LAPSED]
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all its workers have said so since they were ordered: an earlier word may be overtaken."""
+        since, fresh = self.ordered_for, self.fresh
+        if since is None or not fresh:
+            return False
+        return all(worker.state is WorkerState.DRAINED and worker.silent_for <= since for worker in fresh)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it had its time to hear the order, and has not, or hangs."""
+        if not self.workers or self.is_drained or self.ordered_for is None or self.ordered_for < DEADLINE:
+            return False
+        return not self.fresh or any(worker.state is WorkerState.RUNNING for worker in self.fresh)
+
+    @property
+    def may_go(self) -> bool:
+        return not self.workers or self.is_drained or self.is_unanswered
+
+    @property
+    def loss(self) -> float:
+        """Thread-seconds of running work that would be lost at most, were it killed now."""
+        return sum(worker.busy * (worker.oldest_age or 0.0) for worker in self.workers)
+
+    @property
+    def busy(self) -> int:
+        return sum(worker.busy for worker in self.workers)
+
+    @property
+    def load(self) -> str:
+        if not self.busy:
+            return "idle"
+        oldest = max(worker.oldest_age or 0.0 for worker in self.workers)
+        jobs = "1 job" if self.busy == 1 else f"{self.busy} jobs, the oldest"
+        return f"running {jobs} for {oldest:.0f} s"
+
+    def is_plain(self, startup: float, now: float) -> bool:
+        """Whether it has had time to show a worker, and shows none."""
+        return not self.workers and self.pod.is_ready and now - self.pod.created > PATIENCE * startup
+
+    def rank(self, startup: float, now: float) -> tuple[object, ...]:
+        """The lowest goes first."""
+        is_new = self.ordered_for is None
+        if self.is_plain(startup, now):
+            group = 3
+        elif not self.workers:
+            group = 0
+        else:
+            group = 2 if self.busy else 1
+        return (is_new, group, not self.may_go, self.loss, self.busy, -self.pod.created, self.pod.name)

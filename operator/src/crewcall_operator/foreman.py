@@ -1,0 +1,85 @@
+"""The foreman: what has to be told to a pool's workers so that nothing they run is cut off, or lost with them.
+
+Fewer replicas come in three steps: order to drain, wait until they are drained, then ask for exactly those less. Every
+tick plans anew from what was seen (`core.victims`), so no step is lost when one fails or the operator starts anew.
+Asking for replicas is the engine's part. Dead workers' jobs are given back to their queues.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.memory import Memory
+from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.victims import Plan, plan
+from crewcall_operator.errors import QueueUnavailable
+from crewcall_operator.ports import Clock, Orders, Recovered, Recovery
+
+#: Seconds between two looks for workers that have gone silent.
+SWEEP_EVERY = 3.0
+
+
+def plan_for(
+    pool: Pool, fleet: Fleet, observed: Observation | None, memory: Memory, wanted: int, now: float
+) -> Plan | None:
+    """How to come to `wanted` replicas; None where the pods or their workers are not known."""
+    if fleet.pods is None or observed is None:
+        return None
+    if pool.policy.mode is not Mode.AUTO:
+        wanted = fleet.current  # nobody goes, so nobody shall stay drained either
+    standing = {pod: now - since for pod, since in memory.orders.items()}
+    return plan(fleet.pods, observed.workers, standing, fleet.current, wanted, memory.startups.usual, now)
+
+
+@dataclass(slots=True)
+class Foreman:
+    """Gives orders and has jobs recovered, through the ports."""
+
+    orders: Orders
+    recovery: Recovery
+    clock: Clock
+    _swept: dict[PoolKey, float] = field(default_factory=dict)
+    _trouble: dict[PoolKey, tuple[str, ...]] = field(default_factory=dict)
+
+    async def order(self, pool: Pool, steps: Plan, memory: Memory) -> Memory:
+        """Give and withdraw the orders of a plan; what to remember of it. Raises `QueueUnavailable`."""
+        if not steps.order and not steps.withdraw:
+            return memory
+        pods = [order.pod for order in steps.order]
+        # The time before it is sent: what a worker says after it has heard is never taken for older than its order.
+        memory = memory.ordering(pods, self.clock())
+        await self.orders.give(pool, pods, steps.withdraw)
+        return memory
+
+    async def let_go(self, pool: Pool, memory: Memory) -> None:
+        """The pool is gone: its workers, where they stay, shall not stay drained."""
+        self._swept.pop(pool.key, None)
+        self._trouble.pop(pool.key, None)
+        if memory.orders:
+            # Where Redis is away, so are the queues that they would work on.
+            with suppress(QueueUnavailable):
+                await self.orders.give(pool, (), tuple(memory.orders))
+
+    async def recover(
+        self, pool: Pool, fleet: Fleet, observed: Observation
+    ) -> tuple[tuple[Recovered, ...], tuple[str, ...]]:
+        """Give back what dead workers held; who was dead, and in words what has kept us from it since the last time."""
+        if not observed.workers:
+            return (), ()
+        dead = [worker.id for worker in observed.workers if worker.pod in fleet.gone]
+        now = self.clock()
+        is_due = now - self._swept.get(pool.key, -SWEEP_EVERY) >= SWEEP_EVERY
+        recovered: list[Recovered] = []
+        if dead or is_due:
+            self._trouble.pop(pool.key, None)
+        try:
+            if dead:
+                recovered += await self.recovery.recover(pool, dead)
+            if is_due:
+                self._swept[pool.key] = now
+                recovered += await self.recovery.recover_lapsed(pool)
+        except QueueUnavailable as error:
+            self._trouble[pool.key] = (f"dead workers' jobs are left to the other workers: {error}",)
+        return tuple(recovered), self._trouble.get(pool.key, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.support.pools import FREE, policy, pool, seen
 from tests.support.stage import SILENT, Stage
@@ -21,7 +22,7 @@ def at_work(pod: str, state: WorkerState = RUNNING, busy: int = 1) -> Worker:
     return Worker(f"of-{pod}", pod, state, busy, 1.0 if busy else None)
 
 
-def with_pods(stage: Stage, names: str, **words: object) -> None:
+def with_pods(stage: Stage, names: str, **words: Any) -> None:
     stage.engine.put(pool("sms", down=FREE, cooldown=0, **words))
     stage.workers.pods["sms"] = [Pod(name, is_ready=True, created=0.0) for name in names]
     stage.workers.replicas["sms"] = len(names)

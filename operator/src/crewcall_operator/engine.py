@@ -8,7 +8,6 @@ decision must remember, and nothing more.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,10 +18,8 @@ from crewcall_operator.core.model import Fleet, Mode, Observation
 from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for
+from crewcall_operator.lanes import Lanes
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
-
-#: Seconds between two looks that hints have asked for.
-BETWEEN_HINTS = 0.1
 
 
 @dataclass(slots=True)
@@ -40,10 +37,11 @@ class Engine:
     startup: float = UNSEEN
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
-    _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _hinted: dict[str, set[PoolKey]] = field(default_factory=dict)
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _lanes: Lanes = field(init=False)
     ticked_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes(self._tend, self._pools.get)
 
     @property
     def pools(self) -> Iterable[Pool]:
@@ -83,65 +81,22 @@ class Engine:
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
         """There may be work for these pools on the Redis at `url`: look at once, not at the next tick."""
-        self._hinted.setdefault(url, set()).update(keys)
-        self._woken.set()
+        self._lanes.hint(url, keys)
 
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
         try:
             while True:
                 self.ticked_at = self.clock()
-                self._start_lanes(self._pools.values())
-                await self._follow_hints(until=self.ticked_at + interval)
+                self._lanes.start(self.pools)
+                await self._lanes.follow_hints(self.ticked_at + interval - self.clock())
         finally:
-            await self._stop_lanes()
+            await self._lanes.stop()
 
     async def tick(self) -> None:
         """Look at every pool once, and wait until all is done."""
-        self._start_lanes(self._pools.values())
-        await asyncio.gather(*self._lanes.values())
-
-    async def _follow_hints(self, until: float) -> None:
-        """Sleep until the next tick, but for what is hinted at meanwhile."""
-        left = until - self.clock()
-        await asyncio.sleep(0)
-        while left > 0:
-            try:
-                async with asyncio.timeout(left):
-                    await self._woken.wait()
-            except TimeoutError:
-                return
-            self._woken.clear()
-            self._start_hinted()
-            await asyncio.sleep(min(BETWEEN_HINTS, left))
-            left = until - self.clock()
-
-    def _start_hinted(self) -> None:
-        self._end_lanes()
-        for url in self._hinted.keys() - self._lanes.keys():
-            pools = [self._pools[key] for key in self._hinted.pop(url) if key in self._pools]
-            self._start_lanes([pool for pool in pools if pool.redis.url == url])
-
-    def _start_lanes(self, pools: Iterable[Pool]) -> None:
-        self._end_lanes()
-        by_redis = defaultdict(list)
-        for pool in pools:
-            by_redis[pool.redis.url].append(pool)
-        for url, together in by_redis.items():
-            if url not in self._lanes:
-                self._lanes[url] = asyncio.create_task(self._tend(together))
-                # What was hinted at while it was busy is looked at once it is done.
-                self._lanes[url].add_done_callback(lambda _: self._woken.set() if self._hinted else None)
-
-    def _end_lanes(self) -> None:
-        for finished in [url for url, lane in self._lanes.items() if lane.done()]:
-            self._lanes.pop(finished).result()
-
-    async def _stop_lanes(self) -> None:
-        for lane in self._lanes.values():
-            lane.cancel()
-        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
-        self._lanes.clear()
+        self._lanes.start(self.pools)
+        await self._lanes.finish()
 
     async def _tend(self, pools: Sequence[Pool]) -> None:
         observations = await self.reader.read(pools)

@@ -25,6 +25,7 @@ from crewcall_operator.adapters.kubernetes_api import KubernetesApi, load_config
 from crewcall_operator.adapters.log import LogReporter, log
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.status import StatusWriter
@@ -93,6 +94,7 @@ async def _operate(
     loops = [
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
+        asyncio.create_task(RedisHints(lambda: engine.pools, engine.hint).run()),
         asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, pods)),
         asyncio.create_task(stop.wait()),
     ]

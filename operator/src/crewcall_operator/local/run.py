@@ -23,6 +23,7 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
+from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
@@ -95,7 +96,8 @@ async def _scale(
     for pool in pools:
         engine.put(pool)
     try:
-        await _until_first(engine.run(options.interval), beside(pools[0].redis.url, history), stop.wait())
+        hints = RedisHints(lambda: engine.pools, engine.hint)
+        await _until_first(engine.run(options.interval), hints.run(), beside(pools[0].redis.url, history), stop.wait())
     finally:
         await reader.aclose()
         await orders.aclose()

@@ -1,5 +1,7 @@
 """The demo: 400 jobs in two bursts, and a pool that goes 0 -> n -> 0 for them. `make demo` runs it.
 
+In the second burst a busy worker is killed; its jobs come back, and are done by others.
+
 Everything is real: an embedded Redis, a producer that uses Dramatiq as any program would, and what
 `crewcall local -f examples/workerpool.yaml` runs, in this very process. It ends by itself, with a picture, and with one
 line of JSON on the standard output; every figure in it is measured. The exit status is 0 where all are as promised.
@@ -22,13 +24,15 @@ from pathlib import Path
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
+from examples.accident import kill_a_busy_one
 from rich.console import Console
 
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import CrewcallError
 from crewcall_operator.local.history import History
 from crewcall_operator.local.picture import draw
-from crewcall_operator.local.run import Options, run
+from crewcall_operator.local.run import Options, Running, run
+from crewcall_worker.wire import pool_name
 
 POOL_FILE = Path(__file__).with_name("workerpool.yaml")
 POOL = PoolKey("default", "demo")
@@ -94,10 +98,15 @@ class Producer:
             self._demo.work.send(self._run, self.jobs, self._random.randint(*MILLISECONDS))
             self.jobs += 1
 
+    @property
+    def traces(self) -> str:
+        """The hash in which jobs leave their traces."""
+        return self._demo.traces_key(self._run)
+
     def tally(self) -> dict[str, int]:
         """How many of the jobs sent were done, lost, or done more than once."""
         with redis.Redis.from_url(self._url, decode_responses=True) as client:
-            traces = client.hgetall(self._demo.traces_key(self._run))
+            traces = client.hgetall(self.traces)
         return asdict(self._demo.tally(self.jobs, traces))
 
 
@@ -108,16 +117,23 @@ class Demo:
         self.history: History | None = None
         self.producer: Producer | None = None
         self.tally: dict[str, int] = {}
+        self.killed: str | None = None
 
-    async def play(self, url: str, history: History) -> None:
-        """Two bursts, until the pool is at rest again or it is time to give up."""
-        self.history = history
-        self.producer = await asyncio.to_thread(Producer, url)
+    async def play(self, running: Running) -> None:
+        """Two bursts and an accident, until the pool is at rest again or it is time to give up."""
+        self.history = history = running.history
+        self.producer = await asyncio.to_thread(Producer, running.url)
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_UP_AFTER):
                 for pause, jobs in zip((BEFORE, BETWEEN), BURSTS, strict=True):
                     await asyncio.sleep(pause)
                     await asyncio.to_thread(self.producer.send, jobs)
+                while self.killed is None and not self._is_at_rest(history):
+                    await asyncio.sleep(0.02)
+                    workers, traces = running.workers(POOL), self.producer.traces
+                    self.killed = await asyncio.to_thread(
+                        kill_a_busy_one, running.url, pool_name(*POOL), workers, traces
+                    )
                 while True:
                     await asyncio.sleep(0.1)
                     if self._is_at_rest(history):
@@ -165,7 +181,7 @@ def main() -> int:
         console.print("Interrupted before there was a result.")
         return 1
     draw(list(demo.history.reports[POOL]), demo.history.applied(POOL), demo.producer.bursts, PICTURE)
-    broken = result.broken_promises()
+    broken = [*result.broken_promises(), *([] if demo.killed else ["no worker was busy enough to be killed"])]
     for words in broken:
         console.print(f"Not as promised: {words}", style="red")
     print(json.dumps(asdict(result)), flush=True)

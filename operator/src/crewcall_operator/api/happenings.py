@@ -30,7 +30,7 @@ def happenings(report: Report) -> Iterator[Happening]:
         if plan.order:
             victims = listed([f"{order.pod} ({order.load})" for order in plan.order])
             wanted = report.decision.replicas if report.decision is not None else fleet.current
-            surplus = f"{fleet.current} replicas where {wanted} suffice"
+            surplus = f"{wanted} of {fleet.current} replicas suffice"
             yield Happening("Normal", "Draining", f"Draining {victims}: {surplus}")
         if plan.kept:
             yield Happening("Normal", "DrainWithdrawn", f"Needed again: {listed(plan.kept)} go on working")

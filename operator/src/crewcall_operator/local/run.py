@@ -30,7 +30,7 @@ from crewcall_operator.api.pool import Pool
 from crewcall_operator.engine import Engine
 from crewcall_operator.foreman import Foreman
 from crewcall_operator.local.files import on_redis, read_pools
-from crewcall_operator.local.frame import Frame
+from crewcall_operator.local.frame import Frame, Workers
 from crewcall_operator.local.history import History
 from crewcall_operator.local.stop import Stop
 from crewcall_operator.local.view import LiveView, PlainView, View
@@ -40,8 +40,18 @@ REDIS_GRACE = 5.0
 #: Seconds that a worker is thought to take to its first job until that was seen.
 STARTUP = 2.0
 
-Beside = Callable[[str, History], Coroutine[Any, Any, None]]
-"""What runs beside the pools, given the Redis' URL and the history; the run ends when it returns."""
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A run as others see it: the Redis' URL, what happened so far, and the workers there are."""
+
+    url: str
+    history: History
+    workers: Workers
+
+
+Beside = Callable[[Running], Coroutine[Any, Any, None]]
+"""What runs beside the pools; the run ends when it returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class _Redis:
     name: str
 
 
-async def until_stopped(_url: str, _history: History) -> None:
+async def until_stopped(_: Running) -> None:
     """Nothing beside the pools: the run ends with a signal."""
     await asyncio.Event().wait()
 
@@ -97,7 +107,13 @@ async def _scale(
         engine.put(pool)
     try:
         hints = RedisHints(lambda: engine.pools, engine.hint)
-        await _until_first(engine.run(options.interval), hints.run(), beside(pools[0].redis.url, history), stop.wait())
+        running = Running(pools[0].redis.url, history, scaler.workers)
+        await _until_first(
+            engine.run(options.interval),
+            hints.run(),
+            beside(running),
+            stop.wait(),
+        )
     finally:
         await reader.aclose()
         await orders.aclose()

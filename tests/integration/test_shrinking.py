@@ -1,0 +1,191 @@
+"""Fewer replicas in a cluster: the drained pods go and no others, and what dead pods held comes back.
+
+The workers are the test's own hand: it writes their records as `crewcall_worker.wire` has them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.support.api_cluster import ApiCluster
+from tests.support.operator import RunningOperator, operating
+from tests.support.redis import RedisServer
+from tests.support.shop import Shop
+from tests.support.workerpools import ABSENT, CRD_FILE
+
+from crewcall_worker import wire
+from crewcall_worker.wire import WorkerRecord, WorkerState
+
+KEYS = wire.Keys()
+
+
+class Crew:
+    """Workers of the pool notifications, one in each pod, as they would tell of themselves."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self.client = client
+        self.pool = wire.pool_name(namespace, "notifications")
+
+    def tell(self, pod: str, state: WorkerState = WorkerState.RUNNING, busy: int = 0, since: float = 0.0) -> None:
+        """It runs `busy` jobs, the oldest for `since` seconds."""
+        at_ms = int(time.time() * 1000)
+        oldest_ms = at_ms - int(since * 1000) if busy else None
+        record = WorkerRecord(f"of-{pod}", state, pod, 1, 4, busy, 0, oldest_ms, ("sms",), at_ms)
+        self.client.hset(KEYS.workers(self.pool), record.worker, wire.write_worker(record))
+
+    def orders(self) -> dict[str, str]:
+        return {str(pod): str(word) for pod, word in self.client.hgetall(KEYS.orders(self.pool)).items()}
+
+
+@pytest.fixture
+async def shop(cluster: ApiCluster, namespace: str, redis_server: RedisServer, tmp_path: Path) -> Shop:
+    await cluster.install_crd(CRD_FILE)
+    return Shop(cluster, namespace, redis_server.url, cluster.write_kubeconfig(tmp_path))
+
+
+@pytest.fixture
+async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
+    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+        yield running
+
+
+@pytest.fixture
+def crew(shop: Shop, redis_server: RedisServer) -> Crew:
+    return Crew(redis_server.client, shop.namespace)
+
+
+async def pods(shop: Shop) -> list[str]:
+    """The names of all pods that are there and ready, oldest first."""
+    found = await shop.cluster.list("Pod", shop.namespace)
+    ready = [it for it in found if any(c["type"] == "Ready" and c["status"] == "True" for c in _conditions(it))]
+    there = [it for it in ready if "deletionTimestamp" not in it["metadata"]]
+    return [it["metadata"]["name"] for it in sorted(there, key=lambda it: int(it["metadata"]["resourceVersion"]))]
+
+
+def _conditions(body: dict[str, object]) -> list[dict[str, str]]:
+    status = body.get("status")
+    return status.get("conditions", []) if isinstance(status, dict) else []
+
+
+async def with_pods(shop: Shop, count: int) -> list[str]:
+    async def are_ready() -> list[str] | None:
+        found = await pods(shop)
+        return found if len(found) == count else None
+
+    return await shop.cluster.until(are_ready, f"{count} pods")
+
+
+def leave(shop: Shop, jobs: int) -> None:
+    """Have so many jobs left."""
+    shop.finish()
+    shop.arrive(jobs)
+
+
+@pytest.mark.pods
+async def test_a_busy_pod_stays_until_it_is_drained_and_exactly_the_drained_ones_go(
+    shop: Shop, operator: RunningOperator, crew: Crew
+) -> None:
+    await shop.open_pool()
+    shop.arrive(80)
+    busy, idle, other, long = await with_pods(shop, 4)
+    for pod, jobs in ((busy, 2), (idle, 0), (other, 3), (long, 1)):
+        crew.tell(pod, busy=jobs, since=900.0 if pod == long else 0.0)
+
+    leave(shop, 20)
+    await shop.cluster.until(lambda: _ordered(crew, 3), "three orders")
+    assert crew.orders().keys() == {busy, idle, other}
+    assert await shop.replicas() == 4
+    crew.tell(idle, WorkerState.DRAINED)
+    await shop.until_replicas(3)
+    assert await with_pods(shop, 3)
+    assert idle not in await pods(shop)
+
+    for pod in (busy, other):
+        crew.tell(pod, WorkerState.DRAINED)
+    await shop.until_replicas(1)
+
+    assert await with_pods(shop, 1) == [long]
+    crew.client.delete(KEYS.workers(crew.pool))
+    await shop.cluster.until(lambda: _ordered(crew, 0), "the orders of pods that are gone to go")
+    told = [reason for reason, _ in await shop.events()]
+    assert "Draining" in told
+
+
+@pytest.mark.pods
+async def test_no_pod_is_lost_when_load_returns(shop: Shop, operator: RunningOperator, crew: Crew) -> None:
+    await shop.open_pool()
+    shop.arrive(60)
+    before = await with_pods(shop, 3)
+    for pod in before:
+        crew.tell(pod, busy=1)
+    leave(shop, 20)
+    await shop.cluster.until(lambda: _ordered(crew, 2), "two orders")
+
+    leave(shop, 60)
+    await shop.cluster.until(lambda: _ordered(crew, 0), "the orders to be withdrawn")
+
+    assert await with_pods(shop, 3) == before
+    await shop.cluster.until(lambda: _told(shop, "DrainWithdrawn"), "the Event")
+
+
+@pytest.mark.pods
+async def test_gives_back_the_jobs_of_a_pod_that_was_deleted(shop: Shop, operator: RunningOperator, crew: Crew) -> None:
+    await shop.open_pool(minReplicas=1)
+    shop.arrive(20)
+    (pod,) = await with_pods(shop, 1)
+    crew.tell(pod, busy=1)
+    id_ = str(crew.client.lpop(KEYS.ready("sms")))
+    crew.client.sadd(KEYS.acks(f"of-{pod}", "sms"), id_)
+
+    gone = time.monotonic()
+    await shop.cluster.delete("Pod", shop.namespace, pod)
+
+    async def is_back() -> bool:
+        await asyncio.sleep(0)
+        return crew.client.lindex(KEYS.ready("sms"), 0) == id_
+
+    await shop.cluster.until(is_back, "the job at the head of its queue")
+    assert time.monotonic() - gone < 5.0
+    assert not crew.client.hexists(KEYS.workers(crew.pool), f"of-{pod}")
+    await shop.cluster.until(lambda: _told(shop, "WorkerDied"), "the Event")
+
+
+@pytest.mark.pods
+async def test_says_which_pods_are_scaled_the_plain_way(shop: Shop, operator: RunningOperator) -> None:
+    await shop.cluster.create(_deployment(shop.namespace))
+    await shop.open_pool(template=ABSENT, deploymentRef={"name": "existing"})
+    shop.arrive(40)
+    await shop.until_replicas(2, "existing")
+
+    status, _, message = await shop.until_condition("WorkersSeen", lambda *found: found[1] == "NoPodSeen")
+
+    assert status == "Unknown"
+    assert "crewcall.dev/pool=notifications" in message
+    shop.finish()
+    await shop.until_replicas(0, "existing")
+
+
+async def _ordered(crew: Crew, count: int) -> bool:
+    await asyncio.sleep(0)
+    return len(crew.orders()) == count
+
+
+async def _told(shop: Shop, reason: str) -> bool:
+    return reason in [told for told, _ in await shop.events()]
+
+
+def _deployment(namespace: str) -> dict[str, object]:
+    labels = {"app": "existing"}
+    containers = [{"name": "worker", "image": "example/worker"}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "existing", "namespace": namespace},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }

@@ -28,6 +28,7 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.message import Message
 
 from crewcall_worker.scripts import Fetched, Refused
+from crewcall_worker.wire import DELAYED
 
 if TYPE_CHECKING:
     from crewcall_worker.intake import Intake
@@ -69,6 +70,7 @@ class QueueConsumer(Consumer):
         self.timeout = timeout
         self.held: dict[str, Held] = {}
         self.is_settled = False  # closed, and nothing is held but what runs
+        self._is_delayed = queue_name.endswith(DELAYED)
         self._owner = ""
         self._cache: deque[Fetched] = deque()
         self._returning: deque[str] = deque()  # taken out of the worker's queues, not yet back in Redis
@@ -128,7 +130,7 @@ class QueueConsumer(Consumer):
 
     def restart(self) -> None:
         """Its thread has begun anew. Dramatiq's then has lost the delayed messages it had: they become strays."""
-        if self.queue_name.endswith(".DQ"):
+        if self._is_delayed:
             self._cache.clear()
             self.held.clear()
 
@@ -231,9 +233,12 @@ class QueueConsumer(Consumer):
         id_ = _id(message)
         held = self.held.get(id_)
         owner = held.owner if held else self.intake.worker_id
-        marked = dead or (held is not None and held.marked)
+        marked = dead or held is None or held.marked
         try:
-            self.intake.scripts.settle(owner, self.queue_name, id_, dead=dead, marked=marked)
+            if marked or self._is_delayed:
+                self.intake.scripts.settle(owner, self.queue_name, id_, dead=dead, marked=marked)
+            else:
+                self.intake.scripts.ack(owner, self.queue_name, id_)
         except redis.RedisError as error:
             # Whatever it is: the job is done, so it is tried until Redis takes it. Dramatiq does so for this error.
             raise ConnectionClosed(error) from None

@@ -53,9 +53,9 @@ class Scripts:
         self._keys = keys
         self._pool = pool
         folder = resources.files(__package__) / "lua"
-        names = ("fetch", "settle", "give_back", "give_back_strays", "beat", "leave")
+        names = ("fetch", "ack", "settle", "give_back", "give_back_strays", "beat", "leave")
         scripts = (client.register_script((folder / f"{name}.lua").read_text()) for name in names)
-        self._fetch, self._settle, self._give_back, self._give_back_strays, self._beat, self._leave = scripts
+        self._fetch, self._ack, self._settle, self._give_back, self._give_back_strays, self._beat, self._leave = scripts
 
     def fetch(self, worker: str, queue: str, wanted: int, held: int) -> list[Fetched] | Refused:
         """Up to `wanted` messages, by a worker that holds `held` of this queue."""
@@ -81,6 +81,10 @@ class Scripts:
             for id_, data, killed, delivered in zip(ids, messages, kills, deliveries, strict=True)
             if data is not None
         ]
+
+    def ack(self, worker: str, queue: str, id_: str) -> None:
+        """A message of which nothing is counted is done with."""
+        self._ack(keys=(self._keys.acks(worker, queue), self._keys.messages(queue)), args=(id_,))
 
     def settle(self, worker: str, queue: str, id_: str, *, dead: bool, marked: bool) -> bool:
         """A message is done with, or dead; whether it was still this worker's."""

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-overhead images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead images chart kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-drain: $(READY) ## 60 scale-downs under load: jobs cut off, lost, done twi
 
 bench-recovery: $(READY) ## 20 workers killed while busy: how soon their jobs are ready again, and jobs lost
 	@$(BIN)/python -m benchmarks.recovery
+
+bench-delayed: $(READY) ## Delayed jobs while their pool sleeps at zero: how late they begin
+	@$(BIN)/python -m benchmarks.delayed
 
 bench-overhead: $(READY) ## Jobs per second with the runtime, against plain Dramatiq
 	@$(BIN)/python -m benchmarks.overhead

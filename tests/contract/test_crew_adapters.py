@@ -1,0 +1,255 @@
+"""What the operator reads of workers and delayed jobs, and what it writes for them, on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from redis.asyncio import Redis
+from tests.support.redis import RedisServer, a_pool
+from tests.support.waiting import until
+
+from crewcall_operator.adapters import redis_delayed
+from crewcall_operator.adapters.redis_hints import RedisHints
+from crewcall_operator.adapters.redis_orders import RedisOrders
+from crewcall_operator.adapters.redis_queues import RedisQueues
+from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.model import Observation, Worker, WorkerState
+from crewcall_operator.errors import QueueUnavailable
+from crewcall_operator.ports import Recovered
+from crewcall_worker import wire
+from crewcall_worker.broker import CrewcallBroker
+
+KEYS = wire.Keys()
+POOL = "shop/pool"
+
+
+@pytest.fixture
+def pool(redis_server: RedisServer) -> Pool:
+    return a_pool(redis_server.url, "sms")
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[RedisQueues]:
+    queues = RedisQueues(time.time)
+    yield queues
+    await queues.aclose()
+
+
+@pytest.fixture
+async def orders() -> AsyncIterator[RedisOrders]:
+    writer = RedisOrders()
+    yield writer
+    await writer.aclose()
+
+
+async def look(reader: RedisQueues, pool: Pool) -> Observation:
+    seen = (await reader.read([pool]))[pool.key]
+    assert isinstance(seen, Observation), seen
+    return seen
+
+
+def tell(server: RedisServer, record: wire.WorkerRecord) -> None:
+    server.client.hset(KEYS.workers(POOL), record.worker, wire.write_worker(record))
+
+
+def redis_ms(server: RedisServer) -> int:
+    seconds, micros = server.client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+# Workers and orders
+
+
+async def test_reads_workers_as_they_tell_of_themselves(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    now = redis_ms(redis_server)
+    full = wire.WorkerRecord("w1", wire.WorkerState.DRAINING, "pod-1", 1, 8, 3, 2, now - 60_000, ("sms",), now - 2_000)
+    tell(redis_server, full)
+    tell(redis_server, wire.WorkerRecord("w2", wire.WorkerState.RUNNING, "pod-2", 1, 8, 0, 0, None, ("sms",), now))
+
+    found = {worker.id: worker for worker in (await look(reader, pool)).workers}
+
+    assert found["w1"].oldest_age == pytest.approx(60.0, abs=1.0)
+    assert found["w1"].silent_for == pytest.approx(2.0, abs=1.0)
+    assert {id_: replace(it, oldest_age=None, silent_for=0.0) for id_, it in found.items()} == {
+        "w1": Worker("w1", "pod-1", WorkerState.DRAINING, busy=3),
+        "w2": Worker("w2", "pod-2", WorkerState.RUNNING),
+    }
+
+
+async def test_takes_what_a_worker_does_not_tell_for_the_worse(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    redis_server.client.hset(KEYS.workers(POOL), "w1", '{"v": 1, "future": true}')
+
+    assert (await look(reader, pool)).workers == (Worker("w1", "", silent_for=float("inf")),)
+
+
+async def test_a_worker_of_a_newer_version_counts_as_one_without_the_runtime_and_is_told_of(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    redis_server.client.hset(KEYS.workers(POOL), "w1", '{"v": 2, "pod": "pod-1"}')
+
+    seen = await look(reader, pool)
+
+    assert (seen.workers, seen.unread) == (
+        (),
+        ("worker w1: its record is of version 2; known is 1. Update the reader.",),
+    )
+
+
+async def test_sees_nothing_of_the_workers_of_another_pool(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    tell(redis_server, wire.WorkerRecord("w1", pod="pod-1"))
+    other = a_pool(redis_server.url, "sms", name="other")
+
+    seen = await reader.read([other, pool])
+
+    crews = {key.name: it.workers for key, it in seen.items() if isinstance(it, Observation)}
+    assert {name: len(workers) for name, workers in crews.items()} == {"other": 0, "pool": 1}
+
+
+async def test_gives_and_withdraws_orders_and_tells_of_it(
+    orders: RedisOrders, reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    async with (
+        Redis.from_url(redis_server.url, decode_responses=True) as client,
+        client.pubsub(ignore_subscribe_messages=True) as channel,
+    ):
+        await channel.subscribe(KEYS.orders_changed)
+        await channel.get_message(timeout=1.0)
+        await orders.give(pool, ["a", "b"], [])
+        given = (await look(reader, pool)).orders
+        await orders.give(pool, ["c"], ["a", "never"])
+        told = [await channel.get_message(timeout=1.0) for _ in range(5)]
+
+    assert [sorted(given), sorted((await look(reader, pool)).orders)] == [["a", "b"], ["b", "c"]]
+    assert [message and message["data"] for message in told] == ["a", "b", "c", "a", "never"]
+
+
+async def test_recovers_only_workers_that_are_silent(
+    orders: RedisOrders, redis_server: RedisServer, pool: Pool
+) -> None:
+    client, now = redis_server.client, redis_ms(redis_server)
+    for worker, at_ms in (("dead", now - 2_500), ("alive", now)):
+        tell(redis_server, wire.WorkerRecord(worker, pod=worker, queues=("sms",), at_ms=at_ms))
+        client.hset(KEYS.messages("sms"), worker, '{"options":{}}')
+        client.sadd(KEYS.acks(worker, "sms"), worker)
+
+    recovered = await orders.recover(pool, ["dead", "alive"])
+
+    assert recovered == [Recovered("dead", returned=1)]
+    assert client.lrange(KEYS.ready("sms"), 0, -1) == ["dead"]
+    assert client.hkeys(KEYS.workers(POOL)) == ["alive"]
+
+
+async def test_nobody_is_lapsed_while_nobody_has_looked_for_long(
+    orders: RedisOrders, redis_server: RedisServer, pool: Pool
+) -> None:
+    tell(redis_server, wire.WorkerRecord("silent", queues=("sms",), at_ms=redis_ms(redis_server) - 60_000))
+
+    assert await orders.recover_lapsed(pool) == []
+    # As if the last look, three seconds ago, had been one of many.
+    redis_server.client.hset(
+        f"{KEYS.prefix}sweep:{POOL}", mapping={"at_ms": redis_ms(redis_server) - 3_500, "since_ms": 0}
+    )
+    assert await orders.recover_lapsed(pool) == [Recovered("silent", returned=0)]
+
+
+async def test_says_what_leading_workers_takes_where_it_may_not(orders: RedisOrders, redis_server: RedisServer) -> None:
+    redis_server.client.acl_setuser(
+        "looker", enabled=True, reset=True, passwords=["+secret"], categories=["+@read"], keys=["*"]
+    )
+    pool = a_pool(redis_server.url.replace("//", "//looker:secret@"), "sms")
+
+    with pytest.raises(QueueUnavailable, match=r"Grant it: \+eval .*&crewcall:<namespace>:\*"):
+        await orders.give(pool, ["a"], [])
+
+
+# Delayed jobs
+
+
+async def test_knows_when_jobs_are_due_whoever_sent_them(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    for broker, delays in ((CrewcallBroker(url=redis_server.url), (9, 0)), (RedisBroker(url=redis_server.url), (5, 0))):
+        for seconds in delays:
+            broker.enqueue(Message("sms", "send", (), {}, {}), delay=max(1, seconds * 1000))
+        broker.close()
+    await asyncio.sleep(0.01)
+
+    (queue,) = (await look(reader, pool)).queues
+
+    assert (queue.delayed, queue.due, queue.next_due_in) == (4, 2, 0.0)
+
+
+@pytest.mark.parametrize("broker", [CrewcallBroker, RedisBroker])
+async def test_a_job_that_is_not_due_yet_tells_when_it_will_be(
+    broker: type[RedisBroker], reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    sender = broker(url=redis_server.url)
+    for seconds in (90, 60, 120):
+        sender.enqueue(Message("sms", "send", (), {}, {}), delay=seconds * 1000)
+    sender.close()
+
+    (queue,) = (await look(reader, pool)).queues
+
+    assert (queue.due, queue.outstanding) == (0, 0)
+    assert queue.next_due_in == pytest.approx(60.0, abs=2.0)
+
+
+async def test_goes_through_many_jobs_of_plain_producers_in_many_looks(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_delayed, "SCANNED", 20)
+    sender = RedisBroker(url=redis_server.url)
+    for number in range(300):
+        sender.enqueue(Message("sms", "send", (), {}, {}), delay=30_000 if number == 150 else 600_000)
+    sender.close()
+
+    found = [(await look(reader, pool)).queues[0].next_due_in or 0.0 for _ in range(40)]
+
+    assert found[0] > 0
+    assert found == sorted(found, key=lambda seconds: seconds > 31, reverse=True), "the next one, once it was found"
+    assert found[-1] == pytest.approx(30.0, abs=3.0)
+
+
+# Hints
+
+
+async def test_hears_hints_for_its_pools_and_goes_on_after_its_connection_was_cut(redis_server: RedisServer) -> None:
+    pools = [a_pool(redis_server.url, "sms", name="one"), a_pool(redis_server.url, "sms", "email", name="two")]
+    heard: list[tuple[str, list[str]]] = []
+
+    def hear(url: str, keys: object) -> None:
+        assert isinstance(keys, list)
+        heard.append((url, [key.name for key in keys if isinstance(key, PoolKey)]))
+
+    def publish(queue: str) -> int:
+        return int(redis_server.client.publish(KEYS.hints, queue))
+
+    listening = asyncio.create_task(RedisHints(lambda: pools, hear).run())
+    await until(lambda: publish("nobody's"), "the subscription")
+    publish("sms")
+    publish("email.DQ")
+    await until(lambda: len(heard) == 2, "both hints")
+    assert heard == [(redis_server.url, ["one", "two"]), (redis_server.url, ["two"])]
+
+    redis_server.client.client_kill_filter(_type="pubsub")
+    await until(lambda: not publish("nobody's"), "the connection to be cut")
+    await until(lambda: publish("nobody's"), "the subscription to be renewed")
+    publish("email")
+    await until(lambda: len(heard) == 3, "a hint after it")
+
+    pools.clear()
+    await until(lambda: not publish("sms"), "nobody to listen where no pool is")
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)

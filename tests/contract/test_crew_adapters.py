@@ -253,3 +253,14 @@ async def test_hears_hints_for_its_pools_and_goes_on_after_its_connection_was_cu
     await until(lambda: not publish("sms"), "nobody to listen where no pool is")
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_stops_listening_at_once_however_far_its_connection_has_come(redis_server: RedisServer) -> None:
+    pools = [a_pool(redis_server.url, "sms")]
+
+    for millisecond in range(20):
+        listening = asyncio.create_task(RedisHints(lambda: pools, lambda _url, _keys: None).run())
+        await asyncio.sleep(millisecond / 2000)
+        listening.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.gather(listening, return_exceptions=True)

@@ -21,6 +21,8 @@ from crewcall_worker import wire
 REFRESH = 0.5
 #: Seconds until a subscription that was lost is tried again.
 RECONNECT = 2.0
+#: Seconds between two tries to end a subscription.
+CANCEL_EVERY = 0.05
 #: Seconds after which a silent connection is tried: the server may be gone without a word.
 TRIED_AFTER = 15.0
 
@@ -55,10 +57,12 @@ class RedisHints:
                 self._ears[url] = channels, asyncio.create_task(self._listen(url, channels))
 
     async def _end(self, urls: Iterable[str]) -> None:
-        tasks = [self._ears.pop(url)[1] for url in urls]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = {self._ears.pop(url)[1] for url in urls}
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # Again and again: while it connects, redis-py takes a cancellation for an answer that did not come.
+            _, tasks = await asyncio.wait(tasks, timeout=CANCEL_EVERY)
 
     async def _listen(self, url: str, channels: frozenset[str]) -> None:
         while True:

@@ -164,6 +164,20 @@ async def test_nobody_is_lapsed_while_nobody_has_looked_for_long(
     assert await orders.recover_lapsed(pool) == [Recovered("silent", returned=0)]
 
 
+async def test_goes_by_the_silence_that_the_pools_own_template_sets(
+    orders: RedisOrders, redis_server: RedisServer, pool: Pool
+) -> None:
+    variable = {"name": wire.ENV_LAPSED_AFTER, "value": "1.5"}
+    hasty = replace(pool, template={"spec": {"containers": [{"name": "worker", "env": [variable]}]}})
+    now = redis_ms(redis_server)
+    for worker, at_ms in (("silent", now - 3_000), ("alive", now)):
+        tell(redis_server, wire.WorkerRecord(worker, queues=("sms",), at_ms=at_ms))
+    looked = {"at_ms": now - 3_500, "since_ms": 0}
+    redis_server.client.hset(f"{KEYS.prefix}sweep:{POOL}", mapping=looked)
+
+    assert await orders.recover_lapsed(hasty) == [Recovered("silent", returned=0)]
+
+
 async def test_says_what_leading_workers_takes_where_it_may_not(orders: RedisOrders, redis_server: RedisServer) -> None:
     redis_server.client.acl_setuser(
         "looker", enabled=True, reset=True, passwords=["+secret"], categories=["+@read"], keys=["*"]

@@ -245,8 +245,13 @@ async def test_a_namespace_out_of_bounds_stops_no_other(reader: RedisQueues, red
 
     seen = await reader.read([refused, allowed])
 
-    assert isinstance(seen[allowed.key], Observation)
-    assert seen[allowed.key].queues == (QueueState("sms", is_known=False),)
+    looked = seen[allowed.key]
+    assert isinstance(looked, Observation)
+    assert looked.queues == (QueueState("sms", is_known=False),)
+    assert [words.partition(":")[0] for words in looked.unread] == [
+        "workers are not known",
+        "when delayed jobs are due is not known",
+    ]
     assert isinstance(seen[refused.key], QueueUnavailable)
 
 

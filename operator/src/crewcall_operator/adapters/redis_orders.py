@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from crewcall_operator.adapters.redis_link import Call, RedisLinks
+from crewcall_operator.api.deployment import own_variable
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered
@@ -22,8 +23,6 @@ GONE_SILENT_MS = 2_000
 SWEEP_PERIOD_MS = 3_000
 #: For how long dead letters are kept, in ms, as Dramatiq's broker does by default (dramatiq/brokers/redis.py).
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
-#: Workers that a job may kill until it becomes a dead letter.
-MOST_KILLS = 3
 
 _ORDER = """
 -- ARGV: orders, their channel, then for each pod "drain" or "run" and its name.
@@ -62,17 +61,18 @@ class RedisOrders:
 
         Raises `QueueUnavailable`.
         """
-        lapse, period, kept = str(wire.LAPSED_AFTER_MS), str(SWEEP_PERIOD_MS), str(DEAD_LETTERS_KEPT_MS)
-        call = Call(wire.SWEEP, [pool.redis.namespace, _name(pool), lapse, period, kept])
+        lapse_ms = int(_told(pool, wire.ENV_LAPSED_AFTER, wire.LAPSED_AFTER_MS / 1000) * 1000)
+        times = [str(lapse_ms), str(SWEEP_PERIOD_MS), str(DEAD_LETTERS_KEPT_MS)]
+        call = Call(wire.SWEEP, [pool.redis.namespace, _name(pool), *times])
         (lapsed,) = await self._run(pool, [call])
-        return await self._recover(pool, lapsed, wire.LAPSED_AFTER_MS)
+        return await self._recover(pool, lapsed, lapse_ms)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._links.aclose()
 
     async def _recover(self, pool: Pool, workers: Sequence[str], silent_ms: int) -> list[Recovered]:
-        fixed = [str(MOST_KILLS), str(silent_ms)]
+        fixed = [str(int(_told(pool, wire.ENV_MOST_KILLS, wire.MOST_KILLS))), str(silent_ms)]
         calls = [Call(wire.RECOVER, [pool.redis.namespace, _name(pool), worker, *fixed]) for worker in workers]
         answers = await self._run(pool, calls) if calls else []
         found = zip(workers, answers, strict=True)
@@ -85,6 +85,14 @@ class RedisOrders:
             if isinstance(answer, QueueUnavailable):
                 raise answer
         return answers
+
+
+def _told(pool: Pool, variable: str, default: float) -> float:
+    """What the pool's workers go by; they refuse what is no number, so that it matters to nobody here."""
+    try:
+        return float(own_variable(pool, variable) or default)
+    except ValueError:
+        return default
 
 
 def _name(pool: Pool) -> str:

@@ -93,6 +93,13 @@ def worker_container(pool: Pool) -> Mapping[str, Any] | None:
     return None if pool.template is None else _worker_container(pool.template)
 
 
+def own_variable(pool: Pool, name: str) -> str | None:
+    """What the user's template sets in the worker's environment under this name; None where it says nothing."""
+    container = worker_container(pool) or {}
+    found = (each.get("value") for each in container.get("env") or () if each["name"] == name)
+    return next(found, None)
+
+
 def pod_labels(pool: Pool) -> dict[str, str]:
     """What the Deployment selects its pods by. A selector can never be changed, so it holds nothing but the pool."""
     return {names.LABEL_POOL: pool.key.name}

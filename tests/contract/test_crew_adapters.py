@@ -172,8 +172,7 @@ async def test_goes_by_the_silence_that_the_pools_own_template_sets(
     now = redis_ms(redis_server)
     for worker, at_ms in (("silent", now - 3_000), ("alive", now)):
         tell(redis_server, wire.WorkerRecord(worker, queues=("sms",), at_ms=at_ms))
-    looked = {"at_ms": now - 3_500, "since_ms": 0}
-    redis_server.client.hset(f"{KEYS.prefix}sweep:{POOL}", mapping=looked)
+    redis_server.client.hset(f"{KEYS.prefix}sweep:{POOL}", mapping={"at_ms": now - 3_500, "since_ms": 0})
 
     assert await orders.recover_lapsed(hasty) == [Recovered("silent", returned=0)]
 

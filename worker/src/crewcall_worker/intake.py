@@ -103,7 +103,13 @@ class Intake(Middleware):
             owners = {held.owner for held in list(consumer.held.values())}
             for owner in owners:
                 ids = [id_ for id_, held in list(consumer.held.items()) if held.owner == owner]
-                count += self.scripts.give_back(owner, consumer.queue_name, ids, begun=True)
+                # What runs was fetched before what waits, and is to be before it again. Only that was begun.
+                waits, runs = (
+                    [id_ for id_ in ids if id_ not in self.running],
+                    [id_ for id_ in ids if id_ in self.running],
+                )
+                count += self.scripts.give_back(owner, consumer.queue_name, waits)
+                count += self.scripts.give_back(owner, consumer.queue_name, runs, begun=True)
         return count
 
     def take_part(self) -> None:

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.recovery import Recovered, lapsed, predecessors, recover
+from crewcall_worker.recovery import PLAIN_SILENT_MS, Recovered, lapsed, lapsed_plain, predecessors, recover
 
 KEYS = wire.Keys("dramatiq")
 POOL = "shop/pool"
@@ -290,6 +290,64 @@ def test_who_stays_silent_for_the_lapse_after_a_gap_is_dead(redis_server: RedisS
     wait_until(lambda: look(redis_server, lapse_ms=300, period_ms=100) == ["silent"], "the lapse to pass")
 
     assert time.monotonic() - since >= 0.3
+
+
+def fall_silent(server: RedisServer, worker: str, silent_ms: int) -> None:
+    """A worker without the runtime, or a producer, was last heard of so long ago."""
+    server.client.zadd(KEYS.heartbeats, {worker: now_ms(server) - silent_ms})
+
+
+def look_for_plain(server: RedisServer) -> list[str]:
+    return lapsed_plain(server.client, "dramatiq", POOL, period_ms=5_000)
+
+
+def test_a_plain_workers_messages_come_back_after_dramatiqs_own_minute(redis_server: RedisServer) -> None:
+    ids = send(redis_server, "a", "b")
+    redis_server.client.sadd(KEYS.queues, "sms")
+    for worker, silent_ms in (("dead", 60_001), ("alive", 59_000)):
+        fetch(redis_server, worker, count=1)
+        fall_silent(redis_server, worker, silent_ms)
+    looked(redis_server, at_ms=1_000, since_ms=61_000)
+
+    assert look_for_plain(redis_server) == ["dead"]
+    assert look_for_plain(redis_server) == []  # somebody has just looked
+    recover(redis_server.client, "dramatiq", POOL, ["dead", "alive"], silent_ms=PLAIN_SILENT_MS)
+
+    assert ready(redis_server) == ids[:1]
+    assert redis_server.client.zscore(KEYS.heartbeats, "dead") is None
+
+
+def test_plain_workers_are_not_dead_after_an_outage(redis_server: RedisServer) -> None:
+    send(redis_server, "a")
+    redis_server.client.sadd(KEYS.queues, "sms")
+    fetch(redis_server, "silent")
+    fall_silent(redis_server, "silent", 600_000)
+    looked(redis_server, at_ms=1_000, since_ms=59_000)
+
+    assert look_for_plain(redis_server) == []
+
+
+def test_of_many_silent_producers_each_has_its_turn_and_the_long_gone_are_struck_off(
+    redis_server: RedisServer,
+) -> None:
+    send(redis_server, "a")
+    redis_server.client.sadd(KEYS.queues, "sms")
+    redis_server.client.delete(KEYS.heartbeats)
+    for number in range(30):
+        fall_silent(redis_server, f"long gone {number}", 8 * 86_400_000 + number)
+        fall_silent(redis_server, f"gone {number}", 3_600_000 + number)
+        fall_silent(redis_server, f"just gone {number}", 70_000 + number)
+    fetch(redis_server, "dead")
+    fall_silent(redis_server, "dead", 1_800_000)  # neither among the last nor the first ones
+
+    found = []
+    for _ in range(10):
+        looked(redis_server, at_ms=1_000, since_ms=61_000)
+        redis_server.client.hset(f"{KEYS.prefix}sweep:{POOL}", "plain_at_ms", 0)
+        found.extend(look_for_plain(redis_server))
+
+    assert set(found) == {"dead"}
+    assert redis_server.client.zcard(KEYS.heartbeats) == 61
 
 
 def test_looking_clears_the_index_of_what_is_delayed_no_more_and_old_dead_letters(redis_server: RedisServer) -> None:

@@ -25,7 +25,7 @@ from crewcall_worker.scripts import Scripts
 from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, Keys
 
 SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
-"""Seconds since the last contact for which nobody takes this worker for dead, with ample room."""
+"""Seconds; a third of the silence that is taken for death."""
 ASK_AGAIN_AFTER = 1.0
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,20 @@ class Begun:
 class Intake(Middleware):
     """Closed when made; `open` lets messages in."""
 
-    def __init__(self, broker: RedisBroker, pool: str, on_idle: Callable[[], object] = lambda: None) -> None:
-        """`on_idle` is called, by any thread, whenever nothing is held while it is closed."""
+    def __init__(
+        self,
+        broker: RedisBroker,
+        pool: str,
+        on_idle: Callable[[], object] = lambda: None,
+        sure_for: float = SURE_FOR,
+    ) -> None:
+        """`on_idle` is called, by any thread, whenever nothing is held while it is closed. `sure_for` is the seconds
+        since the last contact for which nobody takes this worker for dead, with ample room."""
         self.broker = broker
         self.keys = Keys(broker.namespace)
         self.scripts = Scripts(broker.client, self.keys, pool)
         self.on_idle = on_idle
+        self._sure_for = sure_for
         self.is_open = False
         self.consumers: dict[str, QueueConsumer] = {}
         self.running: dict[str, Begun] = {}
@@ -159,7 +167,7 @@ class Intake(Middleware):
         while True:
             if owner != self.worker_id:
                 raise SkipMessage(f"Message {id_} was given to another worker")
-            is_sure = time.monotonic() - self.seen_at < SURE_FOR
+            is_sure = time.monotonic() - self.seen_at < self._sure_for
             if is_sure and not is_suspect:
                 return
             try:

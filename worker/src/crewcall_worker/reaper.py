@@ -17,6 +17,7 @@ from crewcall_worker import recovery, wire
 
 PERIODS_OF_A_LAPSE = 10
 SHORTEST_PERIOD_MS = 100
+PLAIN_PERIOD_MS = 5_000
 PREDECESSORS_WITHIN = 10.0
 PREDECESSORS_EVERY = 0.25
 
@@ -92,6 +93,8 @@ class Reaper(threading.Thread):
                 queues=watch.queues,
             )
             self._recover(silent, watch.lapse_ms)
+            plain = recovery.lapsed_plain(self._client, watch.namespace, watch.pool, period_ms=PLAIN_PERIOD_MS)
+            self._recover(plain, recovery.PLAIN_SILENT_MS)
         except redis.RedisError as error:
             log.debug("Cannot look for dead workers: %s", error)
 

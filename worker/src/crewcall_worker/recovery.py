@@ -15,6 +15,9 @@ import redis
 
 from crewcall_worker import wire
 
+PLAIN_SILENT_MS = 60_000
+"""What Dramatiq's brokers take for the death of a worker by default (dramatiq/brokers/redis.py)."""
+PLAIN_FORGOTTEN_MS = 7 * 86_400_000
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000  # as Dramatiq's brokers do (dramatiq/brokers/redis.py)
 PREDECESSOR_SILENT_MS = 2_500
 """Between two beats lies a second: a worker that is silent for so long, and replaced, is dead. Several workers may
@@ -85,6 +88,13 @@ def lapsed(
     looked within `period_ms`. Enters `queues` in the registry. Raises `redis.RedisError`."""
     script = client.register_script(wire.SWEEP)
     found = script(args=[namespace, pool, lapse_ms, period_ms, DEAD_LETTERS_KEPT_MS, *queues])
+    return [_text(worker) for worker in found]
+
+
+def lapsed_plain(client: redis.Redis, namespace: str, pool: str, *, period_ms: int) -> list[str]:
+    """Workers without the runtime that have died, as `lua/sweep_plain.lua` finds them. Raises `redis.RedisError`."""
+    script = client.register_script(wire.script("sweep_plain"))
+    found = script(args=[namespace, pool, PLAIN_SILENT_MS, period_ms, PLAIN_FORGOTTEN_MS])
     return [_text(worker) for worker in found]
 
 

@@ -31,7 +31,9 @@ class Runtime:
         outbox = broker.outbox if isinstance(broker, CrewcallBroker) else Outbox(broker)
         clock = outbox.clock
         started_ms = clock.now_ms()
-        self.intake = Intake(broker, settings.pool, on_idle=lambda: self.steward.hear(Event.IDLE))
+        self.intake = Intake(
+            broker, settings.pool, on_idle=lambda: self.steward.hear(Event.IDLE), sure_for=settings.lapsed_after / 3
+        )
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
         identity = Identity(pod, started_ms, settings.threads, tuple(queues))
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)

@@ -1,7 +1,7 @@
 -- Take one worker for dead: what it had fetched and not acknowledged goes back to the head of its queues, the oldest
 -- first, and the worker is fenced. Doing it again changes nothing.
 -- ARGV: namespace, pool, worker, limit (a message that has killed so many workers becomes a dead letter),
--- silent_ms (only if its record has not changed for so long; 0: in any case).
+-- silent_ms (only if its record has not changed for so long, or where it has none, its heartbeat; 0: in any case).
 -- Answers {messages given back, "<queue> <id>" of each dead letter ...}, or {-1} where the worker is not that silent.
 --
 -- Which of the messages was the killer? When a worker dies with one for the first time, all it held are suspects with
@@ -29,7 +29,8 @@ end
 local record = decoded(redis.call("HGET", workers, worker) or "")
 if silent_ms > 0 then
     -- A time to come is that of a clock before a failover: no less silent than one gone by.
-    if type(record.at_ms) ~= "number" or math.abs(now - record.at_ms) < silent_ms then
+    local at_ms = record.at_ms or tonumber(redis.call("ZSCORE", namespace .. ":__heartbeats__", worker) or "")
+    if type(at_ms) ~= "number" or math.abs(now - at_ms) < silent_ms then
         return {-1}
     end
 end

@@ -9,7 +9,7 @@ the part that was read; a finished one holds until the next is. What the script 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,16 +52,23 @@ class _Scans:
 
 
 class DelayedJobs:
-    """What was found on one Redis so far, by queue; the scans go on from look to look."""
+    """What was found on one Redis so far, by queue; the scans go on from look to look.
+
+    `queues` are those with delayed jobs, as "<namespace>:<queue>": asking about all others too would double the cost
+    of a look.
+    """
 
     def __init__(self) -> None:
+        self.queues: frozenset[str] = frozenset()
         self._scans: dict[str, _Scans] = {}
 
-    def calls(self, pools: Sequence[Pool]) -> list[Call]:
-        """What to ask about all queues of these pools."""
+    def calls(self, pools: Sequence[Pool], keys: Collection[str]) -> list[Call]:
+        """What to ask about those queues of these pools that are among `keys`."""
         queues: dict[str, dict[str, None]] = defaultdict(dict)
-        for pool in pools:
-            queues[pool.redis.namespace].update(dict.fromkeys(queue.name for queue in pool.policy.queues))
+        for pool in pools if keys else ():
+            namespace = pool.redis.namespace
+            mine = [queue.name for queue in pool.policy.queues if f"{namespace}:{queue.name}" in keys]
+            queues[namespace].update(dict.fromkeys(mine))
         calls = []
         for namespace, names in queues.items():
             asked = list(names)

@@ -3,7 +3,8 @@
 For a queue Q under a namespace (Dramatiq 2, `dramatiq/brokers/redis/dispatch.lua`): list `Q`, the ready ids; hash
 `Q.msgs`, every ready and unacked message; hash `Q.DQ.msgs`, the delayed; sorted set `Q.XQ`, the dead. So
 `Q.msgs` less `Q` are in flight: prefetched or running, or left behind by a worker that was killed. Workers, orders and
-when delayed jobs are due are read by `redis_crews` and `redis_delayed`, in the same round trip.
+when delayed jobs are due are read by `redis_crews` and `redis_delayed`, in the same round trip; only where a queue has
+delayed jobs for the first time, in one more.
 
 One round trip for any number of pools on one Redis, in scripts of 100 queues each: longer ones would hold up the
 server's other clients. Only reads: an ACL user needs no more than
@@ -62,7 +63,7 @@ class RedisQueues:
         keys = list(dict.fromkeys(chain.from_iterable(_keys(pool) for pool in pools)))
         batches = [keys[at : at + QUEUES_IN_A_SCRIPT] for at in range(0, len(keys), QUEUES_IN_A_SCRIPT)]
         delayed = self._delayed.setdefault(url, DelayedJobs())
-        questions, about_crews = delayed.calls(pools), crew_calls(pools)
+        questions, about_crews = delayed.calls(pools, delayed.queues), crew_calls(pools)
         about_queues = [Call(_SCRIPT, batch) for batch in batches]
         time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_crews])
         answers, now = iter(rest), self._wall_clock()
@@ -75,6 +76,10 @@ class RedisQueues:
             looks.update(zip(batch, lines, strict=True))
         due = delayed.understand(questions, [next(answers) for _ in questions], now_ms)
         crews = read_crews(pools, list(answers), now_ms)
+        have_delayed = {key for key, look in looks.items() if _has_delayed(look)}
+        if more := delayed.calls(pools, have_delayed - delayed.queues):
+            due |= delayed.understand(more, await link.run(more), now_ms)
+        delayed.queues = delayed.queues.difference(keys) | have_delayed
         return {pool.key: self._observe(pool, link, looks, due, crews[pool.key], now) for pool in pools}
 
     def _observe(
@@ -89,7 +94,7 @@ class RedisQueues:
         states: list[QueueState] = []
         unread = list(crew.unread)
         for queue, key in zip(pool.policy.queues, _keys(pool), strict=True):
-            look, delayed = looks[key], due[key]
+            look, delayed = looks[key], due.get(key, NOTHING_DELAYED)
             if isinstance(look, QueueUnavailable):
                 return look
             if look.startswith("-"):
@@ -115,6 +120,10 @@ class RedisQueues:
             due=min(delayed, delayed_jobs.due),
             next_due_in=delayed_jobs.next_due_in if delayed else None,
         )
+
+
+def _has_delayed(look: str | QueueUnavailable) -> bool:
+    return isinstance(look, str) and not look.startswith("-") and look.split(" ")[2] != "0"
 
 
 def _keys(pool: Pool) -> list[str]:

@@ -44,6 +44,12 @@ def _environment() -> celpy.Environment:
     return celpy.Environment()
 
 
+@cache
+def _program(text: str) -> celpy.Runner:
+    """A rule's text, compiled once for all servers of a test run."""
+    return _environment().program(_environment().compile(text), functions=FUNCTIONS)
+
+
 def escape(name: str) -> str:
     """A property's name as a CEL identifier."""
     if name in _RESERVED:
@@ -79,7 +85,7 @@ class Expression:
         self.text = " ".join(text.split())
         self._schema = schema
         self.uses_old = re.search(r"\boldSelf\b", text) is not None
-        self._program = _environment().program(_environment().compile(text), functions=FUNCTIONS)
+        self._program = _program(text)
         self._ask = lru_cache(maxsize=4096)(self._evaluate)
 
     def evaluate(self, value: Any, old: Any = None) -> Any:

@@ -26,7 +26,7 @@ def decide(policy: Policy, observed: Observation | None, current: int, memory: M
     situation = Situation(policy, current, memory, now)
     steps = tuple(_steps(observed, situation))
     last = steps[-1]
-    message = sentence(last.reason, steps[0].replicas, observed, situation)
+    message = sentence(last, steps[0].replicas, observed, situation)
     return Decision(last.replicas, last.reason, message, steps)
 
 

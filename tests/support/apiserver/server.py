@@ -200,6 +200,9 @@ class ApiServer:
             test = _selected(target, query)
             wanted = watching.Watch.read(target.resource, target.namespace, test, query, self.options.bookmark_interval)
             return await watching.stream(self.store, wanted, request, lambda: self.journal.answer(entry, 200))
+        if request.content_type == "application/vnd.kubernetes.protobuf":
+            # client-go tries again in JSON.
+            raise failures.unsupported_media_type(["application/json", "application/yaml"])
         body = _parsed(raw, target.resource.kind)
         entry.media_type, entry.body = request.content_type, body
         answer = self._verbs.answer(

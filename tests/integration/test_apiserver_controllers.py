@@ -337,3 +337,21 @@ async def test_starts_a_crashed_pod_again_and_replaces_an_evicted_one(memory: Ap
     await memory.until(is_replaced, "another pod in place of the evicted one")
     assert crashed["status"]["containerStatuses"][0]["restartCount"] == 1
     assert crashed["status"]["containerStatuses"][0]["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
+async def test_schedules_what_could_not_be_scheduled_once_there_is_room(memory: ApiCluster) -> None:
+    assert memory.server is not None
+    kubelet = memory.server.kubelet
+    kubelet.options.is_schedulable = False
+    await memory.create(deployment("default", replicas=1))
+
+    async def reason() -> str:
+        pods = await memory.list("Pod", "default")
+        return "".join(it.get("reason", "") for pod in pods for it in pod["status"].get("conditions", ()))
+
+    why = await memory.until(reason, "a pod that cannot be scheduled")
+    kubelet.options.is_schedulable = True
+    kubelet.retry()
+    await until_ready(memory, "default", 1)
+
+    assert why == "Unschedulable"

@@ -7,14 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.api_cluster import ApiCluster, Object
-from tests.support.crews import CREW_DEFINITION, crew
-
-
-@pytest.fixture
-async def crews(cluster: ApiCluster) -> ApiCluster:
-    """A cluster that knows the kind Crew."""
-    await cluster.define(CREW_DEFINITION)
-    return cluster
+from tests.support.crews import crew
 
 
 async def take(events: AsyncIterator[Object], count: int) -> list[tuple[str, str, int]]:

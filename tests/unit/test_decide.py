@@ -110,8 +110,7 @@ def test_cools_down_after_the_window_and_the_rate() -> None:
 
 
 def test_knows_what_the_target_alone_asked_for() -> None:
-    assert decide(policy(max=5), seen(90), 4, memory(), now=1000.0).recommended == 9
-    assert Decision(4, Reason.PAUSED).recommended is None
+    assert decide(policy(max=5), seen(90), 4, memory(), now=1000.0).steps[0].replicas == 9
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import pytest
 from tests.support.api_cluster import ApiCluster, Object, Refused
+from tests.support.apiserver import ApiServer, ServerOptions
+from tests.support.apiserver.deletion import Deletion, delete
+from tests.support.apiserver.deployments import DeploymentController
 from tests.support.crews import deployment
 
 pytestmark = pytest.mark.pods
@@ -337,6 +340,17 @@ async def test_starts_a_crashed_pod_again_and_replaces_an_evicted_one(memory: Ap
     await memory.until(is_replaced, "another pod in place of the evicted one")
     assert crashed["status"]["containerStatuses"][0]["restartCount"] == 1
     assert crashed["status"]["containerStatuses"][0]["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
+async def test_makes_nothing_of_a_deployment_whose_namespace_is_about_to_go() -> None:
+    async with ApiServer(ServerOptions(runs_controllers=False)) as server:
+        server.create("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "doomed"}})
+        server.create("deployments.apps", deployment("doomed", replicas=2))
+        delete(server.writer, server.catalog.stored("namespaces"), ("", "doomed"), Deletion())
+        for change in server.store.since("deployments.apps", 0) or ():
+            DeploymentController(server.writer).react(change)
+
+        assert server.store.all("replicasets.apps") == []
 
 
 async def test_schedules_what_could_not_be_scheduled_once_there_is_room(memory: ApiCluster) -> None:

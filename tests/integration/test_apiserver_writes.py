@@ -106,11 +106,14 @@ async def test_makes_up_names_and_puts_nothing_into_a_namespace_that_is_not_ther
     nameless = crew(namespace)
     nameless["metadata"] = {"generateName": "crew-", "namespace": namespace}
     made = await crews.create(nameless)
+    nameless["metadata"]["generateName"] = "x" * 70
+    long = await crews.create(nameless)
     with pytest.raises(Refused) as refused:
         await crews.create(crew("nowhere"))
 
     assert made["metadata"]["name"].startswith("crew-")
     assert len(made["metadata"]["name"]) == len("crew-") + 5
+    assert (len(long["metadata"]["name"]), long["metadata"]["name"][:58]) == (63, "x" * 58)
     assert refused.value.body["message"] == 'namespaces "nowhere" not found'
 
 

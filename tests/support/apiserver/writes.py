@@ -50,7 +50,8 @@ def timestamp(moment: datetime) -> str:
 
 
 def new_name(prefix: str) -> str:
-    return prefix + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311  a name, not a secret
+    """A name as `generateName` makes it, of at most 63 characters (`k8s.io/apiserver/pkg/storage/names`)."""
+    return prefix[:58] + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311  a name, not a secret
 
 
 class Writer:

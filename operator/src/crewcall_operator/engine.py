@@ -1,15 +1,18 @@
 """The engine: one tick over all pools, observe -> decide -> apply -> report, through the ports.
 
-Pools that share a Redis are looked at together, and each Redis goes at its own pace: one that hangs delays its own
-pools and nobody else's. The engine keeps what the next decision must remember, and nothing more.
+Pools that share a Redis are looked at together, and each Redis goes at its own pace, and so does each pool's target:
+one that hangs delays its own pools and nobody else's, and so does a defect, which is logged. The engine keeps what the
+next decision must remember, and nothing more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.decide import decide, remember
@@ -17,6 +20,10 @@ from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Decision, Fleet, Mode, Observation
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
+
+log = logging.getLogger("crewcall")
+
+Name = TypeVar("Name", str, PoolKey)
 
 
 @dataclass(slots=True)
@@ -30,6 +37,7 @@ class Engine:
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _tended: dict[PoolKey, asyncio.Task[None]] = field(default_factory=dict)
     ticked_at: float | None = None
 
     @property
@@ -79,26 +87,30 @@ class Engine:
         """Look at every pool once, and wait until all is done."""
         self._start_lanes()
         await asyncio.gather(*self._lanes.values())
+        await asyncio.gather(*self._tended.values())
 
     def _start_lanes(self) -> None:
-        for finished in [url for url, lane in self._lanes.items() if lane.done()]:
-            self._lanes.pop(finished).result()
+        self._lanes = _going_on(self._lanes)
+        self._tended = _going_on(self._tended)
         by_redis = defaultdict(list)
         for pool in self._pools.values():
-            by_redis[pool.redis.url].append(pool)
+            if pool.key not in self._tended:
+                by_redis[pool.redis.url].append(pool)
         for url, pools in by_redis.items():
             if url not in self._lanes:
                 self._lanes[url] = asyncio.create_task(self._tend(pools))
 
     async def _stop_lanes(self) -> None:
-        for lane in self._lanes.values():
-            lane.cancel()
-        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
-        self._lanes.clear()
+        tasks = [*self._lanes.values(), *self._tended.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._lanes, self._tended = {}, {}
 
     async def _tend(self, pools: Sequence[Pool]) -> None:
         observations = await self.reader.read(pools)
-        await asyncio.gather(*(self._tend_one(pool, observations[pool.key]) for pool in pools))
+        for pool in pools:
+            self._tended[pool.key] = asyncio.create_task(self._tend_one(pool, observations[pool.key]))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
         if self._pools.get(pool.key) is not pool:
@@ -116,10 +128,14 @@ class Engine:
         fleet, decision, failure, applied = None, None, None, False
         try:
             fleet = await self.scaler.ensure(pool)
-            decision = self._decide(pool, observed, fleet.current, now)
-            applied = await self._apply(pool, fleet, decision.replicas)
         except TargetUnavailable as error:
-            failure = error
+            fleet, failure = error.fleet, error
+        if fleet is not None:
+            decision = self._decide(pool, observed, fleet.current, now)
+            try:
+                applied = await self._apply(pool, fleet, decision.replicas)
+            except TargetUnavailable as error:
+                failure = error
         return Report(pool, now, observed, unavailable, fleet, decision, applied, failure)
 
     def _decide(self, pool: Pool, observed: Observation | None, current: int, now: float) -> Decision:
@@ -138,3 +154,11 @@ class Engine:
         if pool.uid in self._memories:
             self._memories[pool.uid] = self._memories[pool.uid].changing(replicas - fleet.current, self.clock())
         return True
+
+
+def _going_on(tasks: dict[Name, asyncio.Task[None]]) -> dict[Name, asyncio.Task[None]]:
+    """The tasks that still run. What one has raised is a defect: it is logged, and the next tick tries again."""
+    for name, task in tasks.items():
+        if task.done() and not task.cancelled() and (defect := task.exception()) is not None:
+            log.error("%s was left as it is for a tick, by a defect: %r", name, defect, exc_info=defect)
+    return {name: task for name, task in tasks.items() if not task.done()}

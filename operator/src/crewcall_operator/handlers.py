@@ -24,7 +24,7 @@ from crewcall_operator.engine import Engine
 from crewcall_operator.errors import ApiError, InvalidSpec
 
 #: Seconds between two lists that find what a watch has missed.
-RELIST = 300.0
+RELIST = 180.0
 
 
 async def spawn(
@@ -41,18 +41,20 @@ async def spawn(
     )
 
 
-async def forget_missed_deletions(cluster: Cluster, engine: Engine) -> None:
-    """Every few minutes, let go of the pools that are gone: kopf never tells of a deletion it missed."""
+async def forget_missed_deletions(cluster: Cluster, engine: Engine, scaler: DeploymentScaler) -> None:
+    """Every few minutes, let go of what is gone: kopf never tells of a deletion that it missed."""
     while True:
         await asyncio.sleep(RELIST)
-        known = engine.pools
+        pools, deployments = engine.pools, scaler.known
         try:
-            there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
+            pools_there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
+            deployments_there = {body["metadata"]["uid"] async for body in cluster.deployments()}
         except ApiError as error:
-            log.warning("cannot list WorkerPools, trying again in %.0f s: %s", RELIST, error)
+            log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
             continue
-        for pool in known:
-            if pool.uid not in there:
+        scaler.lost_all(deployments - deployments_there)
+        for pool in pools:
+            if pool.uid not in pools_there:
                 await engine.remove(pool.key, pool.uid)
 
 
@@ -89,6 +91,7 @@ def _registry(engine: Engine, scaler: DeploymentScaler, status: StatusWriter) ->
                 pool = read_pool(body)
             except InvalidSpec as invalid:
                 rejected[key] = identity
+                log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
                 engine.suspend(key)
                 status.adopt(key, body)
                 status.reject(key, body, invalid)

@@ -85,7 +85,7 @@ async def _operate(
     loops = [
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
-        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine)),
+        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, scaler)),
         asyncio.create_task(stop.wait()),
     ]
     watched = asyncio.Event()

@@ -12,6 +12,7 @@ import pytest
 from tests.support.api_cluster import ApiCluster, Capabilities
 from tests.support.apiserver import ApiServer
 from tests.support.control_plane import ASSETS, control_plane
+from tests.support.crews import CREW_DEFINITION
 
 SERVERS = ["memory", "kube-apiserver"] if ASSETS else ["memory"]
 
@@ -59,3 +60,10 @@ async def namespace(cluster: ApiCluster) -> AsyncIterator[str]:
     await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     await cluster.delete("Namespace", "", name)
+
+
+@pytest.fixture
+async def crews(cluster: ApiCluster) -> ApiCluster:
+    """A cluster that knows the kind Crew."""
+    await cluster.define(CREW_DEFINITION)
+    return cluster

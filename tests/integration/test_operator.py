@@ -191,6 +191,26 @@ async def test_a_deleted_pool_takes_its_deployment_along(shop: Shop, operator: R
     await shop.cluster.until(is_gone, "the Deployment is collected", within=60.0)
 
 
+@pytest.mark.pods
+async def test_a_pool_made_anew_under_its_old_name_gets_a_deployment_of_its_own(
+    shop: Shop, operator: RunningOperator
+) -> None:
+    await shop.open_pool()
+    await shop.until_replicas(0)
+    await shop.cluster.delete("WorkerPool", shop.namespace, "notifications")
+    again = await shop.open_pool()
+    shop.arrive(60)
+
+    async def is_its_own() -> bool:
+        found = await shop.deployment()
+        owners = found["metadata"]["ownerReferences"] if found else []
+        return [owner["uid"] for owner in owners] == [again["metadata"]["uid"]]
+
+    await shop.cluster.until(is_its_own, "a Deployment of the new pool", within=60.0)
+    await shop.until_replicas(3)
+    await shop.until_condition("Ready", lambda status, *_: status == "True")
+
+
 async def test_goes_on_where_the_one_before_it_stopped(shop: Shop) -> None:
     async with operating(shop.kubeconfig, "--interval", "0.1"):
         await shop.open_pool()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support.api_cluster import ApiCluster, Refused
+from tests.support.apiserver import Fault
 from tests.support.operator import RunningOperator, operating
 from tests.support.shop import Shop
 from tests.support.workerpools import CRD_FILE, crd
@@ -236,3 +237,41 @@ class TestWhenTheApiServer:
         shop.arrive(60, "email")
 
         await shop.until_replicas(3, "second")
+
+    async def test_hangs_the_operator_still_leaves_within_three_seconds(
+        self, shop: Shop, operator: RunningOperator
+    ) -> None:
+        assert shop.cluster.server is not None
+        await shop.open_pool()
+        await shop.until_replicas(0)
+
+        shop.cluster.server.faults.add(Fault(hang=True))
+        shop.arrive(60)
+        await shop.cluster.until(lambda: _asks_for_scale(shop), "a request that hangs")
+        asked = time.monotonic()
+        status = await operator.stop()
+
+        assert status == 0
+        assert time.monotonic() - asked < 3.0
+
+    @pytest.mark.parametrize("code", [401, 429, 503])
+    async def test_refuses_everything_for_a_while_the_operator_goes_on_afterwards(
+        self, shop: Shop, operator: RunningOperator, code: int
+    ) -> None:
+        assert shop.cluster.server is not None
+        await shop.open_pool()
+        await shop.until_replicas(0)
+
+        storm = shop.cluster.server.faults.add(Fault(status=code))
+        shop.cluster.server.cut_watches()
+        shop.arrive(60)
+        await shop.cluster.until(lambda: _asks_for_scale(shop), "a request that is refused")
+        storm.clear()
+
+        await shop.until_replicas(3, within=10.0)
+        await shop.until_condition("AbleToScale", lambda status, *_: status == "True")
+
+
+async def _asks_for_scale(shop: Shop) -> bool:
+    assert shop.cluster.server is not None
+    return bool(shop.cluster.server.journal.find(resource="deployments.apps", subresource="scale"))

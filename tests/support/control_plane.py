@@ -28,7 +28,7 @@ ASSETS = os.environ.get("KUBEBUILDER_ASSETS", "")
 START = 90.0
 _CONTROLLERS = (
     "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,"
-    "serviceaccount-controller,replication-controller"
+    "serviceaccount-controller"
 )
 
 
@@ -72,7 +72,7 @@ def control_plane(assets: Path, folder: Path) -> Iterator[ApiCluster]:
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
         )
-        wait_until(lambda: _is_ready(url, token), f"kube-apiserver ready (see {folder})", START)
+        wait_until(lambda: _answers(f"{url}/readyz", token), f"kube-apiserver ready (see {folder})", START)
         manager = assets / "kube-controller-manager"
         if manager.exists():
             kubeconfig = ApiCluster(url, token, Capabilities(False, False)).write_kubeconfig(folder)
@@ -86,6 +86,8 @@ def control_plane(assets: Path, folder: Path) -> Iterator[ApiCluster]:
                 "--leader-elect=false",
                 f"--controllers={_CONTROLLERS}",
             )
+            account = f"{url}/api/v1/namespaces/default/serviceaccounts/default"
+            wait_until(lambda: _answers(account, token), f"kube-controller-manager at work (see {folder})", START)
         yield ApiCluster(url, token, Capabilities(has_pods=manager.exists(), runs_pods=False))
 
 
@@ -110,8 +112,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _is_ready(url: str, token: str) -> bool:
-    request = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {token}"})  # noqa: S310  https
+def _answers(url: str, token: str) -> bool:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  https
     context = ssl._create_unverified_context()  # noqa: S323  on loopback, of our own making
     try:
         with urllib.request.urlopen(request, context=context, timeout=5) as answer:  # noqa: S310

@@ -67,16 +67,18 @@ JOBS = st.integers(0, 2000)
 
 
 @given(by=POLICIES.filter(lambda by: by.pinned is None), current=REPLICAS, remembered=REMEMBERED)
-def test_never_moves_a_replica_while_blind_unless_a_fallback_is_due(
+def test_never_moves_a_replica_within_the_bounds_while_blind_unless_a_fallback_is_due(
     by: Policy, current: int, remembered: Memory
 ) -> None:
     decision = decide(by, None, current, remembered, NOW)
     is_due = by.fallback.policy is FallbackPolicy.REPLICAS and NOW - remembered.observed_at >= by.fallback.after
 
-    if by.mode is Mode.PAUSED or not is_due:
+    kept = by.fallback.replicas if is_due else current
+
+    if by.mode is Mode.PAUSED:
         assert decision.replicas == current
     else:
-        assert decision.replicas == min(max(by.fallback.replicas, by.min_replicas), by.max_replicas)
+        assert decision.replicas == min(max(kept, by.min_replicas), by.max_replicas)
 
 
 @given(by=SCALED, jobs=JOBS, current=REPLICAS, remembered=REMEMBERED)

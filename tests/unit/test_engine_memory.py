@@ -22,6 +22,16 @@ async def test_remembers_the_changes_that_were_carried_out(stage: Stage) -> None
     assert stage.workers.scaled == [("sms", 2), ("sms", 4)]  # at 0 s and, the period being over, at 60 s
 
 
+async def test_remembers_replicas_taken_away_as_well(stage: Stage) -> None:
+    stage.engine.put(pool("sms", down=rules(pods(2, per=60))))
+    stage.workers.replicas["sms"] = 9
+
+    for passed in (0.0, 30.0, 29.5, 0.5):
+        await stage.tick(passed)
+
+    assert stage.workers.scaled == [("sms", 7), ("sms", 5)]
+
+
 async def test_does_not_remember_a_change_that_failed(stage: Stage) -> None:
     stage.engine.put(pool("sms", up=rules(pods(2, per=60))))
     stage.redis.answers["sms"] = seen(90)

@@ -82,14 +82,18 @@ async def test_runs_again_after_it_was_stopped(stage: Stage) -> None:
     assert [report.pool.key.name for report in stage.board.reports] == ["sms"]
 
 
-async def test_does_not_hide_a_defect(stage: Stage) -> None:
+async def test_a_defect_met_with_one_pool_is_logged_and_leaves_the_others_scaled(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.engine.put(pool("odd"))
     stage.engine.put(pool("sms"))
-    stage.redis.answers["sms"] = seen(name="a queue that the pool does not have")
+    stage.redis.answers = {"odd": seen(name="a queue that the pool does not have"), "sms": seen(10)}
 
-    with pytest.raises(KeyError):
-        await stage.engine.tick()
-    with pytest.raises(KeyError):
-        await stage.engine.run(interval=0.0)
+    async with running(stage, interval=0.001):
+        await until(lambda: stage.workers.scaled == [("sms", 1)])
+        await until(lambda: "KeyError" in caplog.text)
+
+    assert "shop/odd was left as it is for a tick" in caplog.text
 
 
 async def test_waits_for_its_interval_between_ticks(stage: Stage) -> None:
@@ -107,4 +111,4 @@ async def test_takes_the_time_of_a_tick_off_the_interval(stage: Stage, step: flo
     stage.engine.put(pool("sms"))
 
     async with running(stage, interval=60.0):
-        await until(lambda: len(stage.redis.asked) >= 3)
+        await until(lambda: len(stage.redis.asked) >= 10)

@@ -139,7 +139,8 @@ def test_names_everything_that_is_wrong_at_once() -> None:
 
     assert problems(resource) == [
         "spec.redis.url: must be redis://[user:password@]host[:port][/database], the same with rediss://, or "
-        "unix:///path; percent-encode '/', '?' and '#' in a password",
+        "unix:///path; percent-encode '/', '?' and '#' in a password. Options: ?db=1, ?ssl_cert_reqs=none, optional or "
+        "required, ?ssl_check_hostname=true or false",
         "spec.queues[0].weight: is 0; must be at least 0.001",
         "spec.queues[2].name: is \"1st\"; must start with a letter or _ and go on with letters, digits, '.', '_' "
         "and '-'",
@@ -173,7 +174,7 @@ def test_names_everything_that_is_wrong_at_once() -> None:
         ({"template": {"containers": []}}, "spec.template.spec: is required"),
         (
             {"template": {"spec": {"containers": [{"name": "worker", "env": [{"name": "A", "value": 5}]}]}}},
-            "spec.template.spec.containers[0].env[0].value: is 5; must be a string",
+            "spec.template.spec.containers[0].env[0].value: must be a string",
         ),
         ({"fallback": {"replicas": 2}}, "spec.fallback.replicas: is 2; has no meaning unless policy is Replicas"),
         ({"redis": {}}, "spec.redis: exactly one of url, urlFrom and sentinel must be set; none is"),

@@ -84,7 +84,7 @@ def test_tells_all_that_a_tick_found() -> None:
         "desiredReplicas": 7,
         "selector": "crewcall.dev/pool=notifications",
         "backlog": "120",
-        "oldest": "4.1s",
+        "oldest": "≥4.1s",
         "queues": [
             {
                 "name": "sms",

@@ -1,13 +1,12 @@
 """The engine: one tick over all pools, observe -> decide -> apply -> report, through the ports.
 
-Pools that share a Redis are looked at together, and each Redis goes at its own pace: one that hangs delays its own
-pools and nobody else's. Between two ticks a hint has single pools looked at at once. The engine keeps what the next
-decision must remember, and nothing more.
+Pools that share a Redis are looked at together, and each Redis goes at its own pace, and so does each pool's target:
+one that hangs delays its own pools and nobody else's. Between two ticks a hint has single pools looked at at once. The
+engine keeps what the next decision must remember, and nothing more.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -100,7 +99,8 @@ class Engine:
 
     async def _tend(self, pools: Sequence[Pool]) -> None:
         observations = await self.reader.read(pools)
-        await asyncio.gather(*(self._tend_one(pool, observations[pool.key]) for pool in pools))
+        for pool in pools:
+            self._lanes.go(pool.key, self._tend_one(pool, observations[pool.key]))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
         if not self._is_current(pool):
@@ -116,14 +116,20 @@ class Engine:
         now = self.clock()
         observed, unavailable = (answer, None) if isinstance(answer, Observation) else (None, answer)
         report = Report(pool, now, observed, unavailable)
+        fleet: Fleet | None
         try:
             fleet = await self.scaler.ensure(pool)
-            report = replace(report, fleet=fleet)
-            memory = self._recalled(pool, fleet, observed, now)
-            decision = decide(pool.policy, observed, fleet.current, memory, now)
-            steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
-            report = replace(report, decision=decision, plan=steps)
-            self._keep(pool, remember(pool.policy, memory, observed, decision, now))
+        except TargetUnavailable as error:
+            report = replace(report, failure=error)
+            fleet = error.fleet
+        if fleet is None:
+            return report
+        memory = self._recalled(pool, fleet, observed, now)
+        decision = decide(pool.policy, observed, fleet.current, memory, now)
+        steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
+        report = replace(report, fleet=fleet, decision=decision, plan=steps)
+        self._keep(pool, remember(pool.policy, memory, observed, decision, now))
+        try:
             report = replace(report, applied=await self._apply(pool, report))
             if observed is not None:
                 recovered, trouble = await self.foreman.recover(pool, fleet, observed)

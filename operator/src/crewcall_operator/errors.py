@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crewcall_operator.core.model import Fleet
+
 
 class CrewcallError(Exception):
     """The parent of every expected failure; its text is for people."""
@@ -23,12 +25,14 @@ class QueueUnavailable(CrewcallError):
 class TargetUnavailable(CrewcallError):
     """What runs a pool's workers could not be read or changed.
 
-    `reason` is a CamelCase word for the AbleToScale condition, such as FailedGetScale or FailedUpdateScale.
+    `reason` is a CamelCase word for a condition, such as FailedGetScale or FailedUpdateScale; `fleet` is what can be
+    scaled all the same, None where nothing can.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, fleet: Fleet | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.fleet = fleet
 
 
 class ApiError(CrewcallError):

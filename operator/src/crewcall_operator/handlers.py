@@ -25,7 +25,7 @@ from crewcall_operator.engine import Engine
 from crewcall_operator.errors import ApiError, InvalidSpec
 
 #: Seconds between two lists that find what a watch has missed.
-RELIST = 300.0
+RELIST = 180.0
 
 
 async def spawn(
@@ -47,17 +47,19 @@ async def spawn(
     )
 
 
-async def forget_missed_deletions(cluster: Cluster, engine: Engine, pods: Pods) -> None:
-    """Every few minutes, let go of the pools and pods that are gone: kopf never tells of a deletion it missed."""
+async def forget_missed_deletions(cluster: Cluster, engine: Engine, scaler: DeploymentScaler, pods: Pods) -> None:
+    """Every few minutes, let go of what is gone: kopf never tells of a deletion that it missed."""
     while True:
         await asyncio.sleep(RELIST)
-        known, known_pods = engine.pools, pods.names()
+        known, known_deployments, known_pods = engine.pools, scaler.known, pods.names()
         try:
             there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
+            there_deployments = {body["metadata"]["uid"] async for body in cluster.deployments()}
             there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
-            log.warning("cannot list WorkerPools and pods, trying again in %.0f s: %s", RELIST, error)
+            log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
             continue
+        scaler.lost_all(known_deployments - there_deployments)
         for pool_key, name in known_pods - there_pods:
             pods.missing(pool_key, name)
         for pool in known:
@@ -99,6 +101,7 @@ def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: Stat
                 pool = read_pool(body)
             except InvalidSpec as invalid:
                 rejected[key] = identity
+                log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
                 engine.suspend(key)
                 status.adopt(key, body)
                 status.reject(key, body, invalid)

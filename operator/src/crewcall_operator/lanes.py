@@ -1,20 +1,26 @@
-"""Lanes: one look at a time for each Redis, so that one that hangs delays its own pools and nobody else's.
+"""Lanes: one look at a time for each Redis and each pool, so that what hangs delays its own and nobody else's.
 
-Beside the looks that are due there are those that were hinted at. Which pools there are, and what is done with one, is
-the engine's.
+A defect that one of them meets is logged, and leaves the others alone. Beside the looks that are due there are those
+that were hinted at. Which pools there are, and what is done with one, is the engine's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from crewcall_operator.api.pool import Pool, PoolKey
 
 #: Seconds between two looks that hints have asked for.
 BETWEEN_HINTS = 0.1
+
+log = logging.getLogger("crewcall")
+
+Name = TypeVar("Name", str, PoolKey)
 
 
 @dataclass(slots=True)
@@ -24,19 +30,24 @@ class Lanes:
     tend: Callable[[Sequence[Pool]], Awaitable[None]]
     find: Callable[[PoolKey], Pool | None]
     _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _pools: dict[PoolKey, asyncio.Task[None]] = field(default_factory=dict)
     _hinted: dict[str, set[PoolKey]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self, pools: Iterable[Pool]) -> None:
-        """Have these pools looked at. A Redis that is still busy sits this one out. Raises what a look has raised."""
-        for finished in [url for url, lane in self._lanes.items() if lane.done()]:
-            self._lanes.pop(finished).result()
+        """Have these pools looked at. A Redis or a pool that is still busy sits this one out."""
+        self._lanes, self._pools = _going_on(self._lanes), _going_on(self._pools)
         by_redis = defaultdict(list)
         for pool in pools:
-            by_redis[pool.redis.url].append(pool)
+            if pool.key not in self._pools:
+                by_redis[pool.redis.url].append(pool)
         for url, together in by_redis.items():
             if url not in self._lanes:
                 self._lanes[url] = asyncio.create_task(self._run(together))
+
+    def go(self, key: PoolKey, work: Coroutine[None, None, None]) -> None:
+        """Have the work of one pool done, beside its Redis' next look."""
+        self._pools[key] = asyncio.create_task(work)
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
         """There may be work for these pools on the Redis at `url`: look at them soon, whatever is going on there."""
@@ -61,13 +72,15 @@ class Lanes:
     async def finish(self) -> None:
         """Wait until every look is over. Raises what one has raised."""
         await asyncio.gather(*self._lanes.values())
+        await asyncio.gather(*self._pools.values())
 
     async def stop(self) -> None:
         """End every look."""
-        for lane in self._lanes.values():
-            lane.cancel()
-        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
-        self._lanes.clear()
+        tasks = [*self._lanes.values(), *self._pools.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._lanes, self._pools = {}, {}
 
     def _start_hinted(self) -> None:
         free = [url for url in self._hinted if url not in self._lanes or self._lanes[url].done()]
@@ -78,3 +91,11 @@ class Lanes:
         await self.tend(pools)
         if self._hinted:
             self._woken.set()  # what was hinted at meanwhile
+
+
+def _going_on(tasks: dict[Name, asyncio.Task[None]]) -> dict[Name, asyncio.Task[None]]:
+    """The tasks that still run. What another has raised is a defect: it is logged, and the next look tries again."""
+    for name, task in tasks.items():
+        if task.done() and not task.cancelled() and (defect := task.exception()) is not None:
+            log.error("%s was left as it is for a tick, by a defect: %r", name, defect, exc_info=defect)
+    return {name: task for name, task in tasks.items() if not task.done()}

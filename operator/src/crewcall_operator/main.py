@@ -10,7 +10,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -35,6 +35,9 @@ from crewcall_operator.settings import OperatorSettings
 
 #: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
 STUCK = 30.0
+
+#: Seconds that the last statuses and Events may take when the operator is told to stop.
+LAST_WORDS = 1.0
 
 Found = TypeVar("Found")
 
@@ -95,7 +98,7 @@ async def _operate(
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
         asyncio.create_task(RedisHints(lambda: engine.pools, engine.hint).run()),
-        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, pods)),
+        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, scaler, pods)),
         asyncio.create_task(stop.wait()),
     ]
     watched = asyncio.Event()
@@ -110,7 +113,9 @@ async def _operate(
             finished.result()
     finally:
         await _cancelled(loops)
-        await status.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await status.flush()
         watched.set()
         await watch
 

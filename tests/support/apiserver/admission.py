@@ -29,6 +29,10 @@ _BAD_LABEL = (
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[-+]\d\d:\d\d)")
+_ESTABLISHED = {
+    "NamesAccepted": {"reason": "NoConflicts", "message": "no conflicts found"},
+    "Established": {"reason": "InitialNamesAccepted", "message": "the initial names have been accepted"},
+}
 _WORKLOADS = ("deployments.apps", "replicasets.apps")
 
 
@@ -66,6 +70,14 @@ def complete(resource: Resource, body: Object, *, is_new: bool) -> Object:
         names = body["spec"]["names"]
         names.setdefault("singular", names["kind"].lower())
         names.setdefault("listKind", f"{names['kind']}List")
+        body["status"] = {
+            "acceptedNames": names,
+            "storedVersions": [it["name"] for it in body["spec"]["versions"] if it["storage"]],
+            "conditions": [
+                {"type": kind, "status": "True", "lastTransitionTime": body["metadata"]["creationTimestamp"], **why}
+                for kind, why in _ESTABLISHED.items()
+            ],
+        }
     return body
 
 

@@ -44,6 +44,12 @@ def _environment() -> celpy.Environment:
     return celpy.Environment()
 
 
+@cache
+def _program(text: str) -> celpy.Runner:
+    """A rule's text, compiled once for all servers of a test run."""
+    return _environment().program(_environment().compile(text), functions=FUNCTIONS)
+
+
 def escape(name: str) -> str:
     """A property's name as a CEL identifier."""
     if name in _RESERVED:
@@ -79,12 +85,23 @@ class Expression:
         self.text = " ".join(text.split())
         self._schema = schema
         self.uses_old = re.search(r"\boldSelf\b", text) is not None
-        self._program = _environment().program(_environment().compile(text), functions=FUNCTIONS)
-        self._ask = lru_cache(maxsize=4096)(self._evaluate)
+        self._program = _program(text)
+        self._paths = _paths(text)
+        self._ask = lru_cache(maxsize=65536)(self._evaluate)
 
     def evaluate(self, value: Any, old: Any = None) -> Any:
         """The expression's value, as Python has it. Raises `RuleFailed`."""
-        return self._ask(json.dumps(value), json.dumps(old) if self.uses_old else "null")
+        seen = json.dumps(self._part(value))
+        return self._ask(seen, json.dumps(self._part(old)) if self.uses_old else "null")
+
+    def _part(self, value: Any) -> Any:
+        """What the rule looks at: so that a change elsewhere does not make it evaluate again."""
+        if self._paths is None or not isinstance(value, dict):
+            return value
+        part: dict[str, Any] = {}
+        for path in self._paths:
+            _copy(value, part, path)
+        return part
 
     def _evaluate(self, value: str, old: str) -> Any:
         context = {"self": to_cel(json.loads(value), self._schema)}
@@ -95,6 +112,26 @@ class Expression:
         except CELEvalError as error:
             raise RuleFailed(_told(error)) from error
         return bool(result) if isinstance(result, celtypes.BoolType) else result
+
+
+def _paths(text: str) -> list[list[str]] | None:
+    """The fields that an expression reads of `self` and `oldSelf`, None where it takes one of them as a whole."""
+    found = re.findall(r"\b(?:self|oldSelf)\b((?:\.\w+)*)(\()?", text)
+    paths = [path.split(".")[1 : -1 if call else None] for path, call in found]
+    return paths if all(paths) and "__" not in text else None
+
+
+def _copy(value: dict[str, Any], part: dict[str, Any], path: list[str]) -> None:
+    for index, name in enumerate(path):
+        if name not in value:
+            return
+        value = value[name]
+        if index == len(path) - 1 or not isinstance(value, dict):
+            part[name] = value
+            return
+        # A longer path adds to what another has brought, and never changes the object itself.
+        part[name] = dict(part.get(name, {}))
+        part = part[name]
 
 
 def _told(error: CELEvalError) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from tests.support.apiserver.failures import Failure
 from tests.support.apiserver.kinds import Object, Resource, clone, dig
 from tests.support.apiserver.store import Change, Record
 from tests.support.apiserver.writes import Writer, Writing
@@ -61,6 +62,15 @@ class Controller:
                 if found and found.object["metadata"]["uid"] == reference["uid"]:
                     return found
         return None
+
+    def make(self, key: str, namespace: str, body: Object) -> Record | None:
+        """Create an object; None where its namespace is being deleted, which is nothing to stop for."""
+        try:
+            return self.writer.create(self.resource(key), namespace, body, Writing(self.manager))
+        except Failure as failure:
+            if failure.reason in ("Forbidden", "NotFound"):
+                return None
+            raise
 
     def write(self, key: str, record: Record, change: Any, *, subresource: str = "") -> Record:
         """Store a copy of a record's object that `change`, a function, has worked on."""

@@ -20,7 +20,6 @@ from tests.support.apiserver.controller import (
 )
 from tests.support.apiserver.kinds import Object, clone, dig
 from tests.support.apiserver.store import Change, Record, encode
-from tests.support.apiserver.writes import Writing
 
 _HASH = "pod-template-hash"
 _REVISION = "deployment.kubernetes.io/revision"
@@ -48,11 +47,12 @@ class DeploymentController(Controller):
             old = [it for it in sets if it is not new]
             if new is None:
                 new = self._start(record.object, hashed, old)
-            self._annotate(record, new)
-            self._roll(record.object, new, old)
+            if new is not None:
+                self._annotate(record, new)
+                self._roll(record.object, new, old)
         self._report(namespace, name)
 
-    def _start(self, body: Object, hashed: str, old: list[Record]) -> Record:
+    def _start(self, body: Object, hashed: str, old: list[Record]) -> Record | None:
         spec, metadata = body["spec"], body["metadata"]
         template = clone(spec["template"])
         template["metadata"]["labels"][_HASH] = hashed
@@ -70,8 +70,7 @@ class DeploymentController(Controller):
             },
             "spec": {"replicas": 0 if old else spec["replicas"], "selector": selector, "template": template},
         }
-        resource = self.resource(REPLICA_SETS)
-        return self.writer.create(resource, metadata["namespace"], replica_set, Writing(self.manager))
+        return self.make(REPLICA_SETS, metadata["namespace"], replica_set)
 
     def _annotate(self, record: Record, new: Record) -> None:
         revision = new.object["metadata"]["annotations"][_REVISION]

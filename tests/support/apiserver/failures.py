@@ -56,9 +56,6 @@ class Cause:
     message: str
 
 
-_ABSENT = object()
-
-
 def required(field: str, detail: str = "") -> Cause:
     return Cause("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
 

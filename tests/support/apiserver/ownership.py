@@ -7,7 +7,7 @@ a member of a set. Format: `sigs.k8s.io/structured-merge-diff/v6/fieldpath`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tests.support.apiserver.kinds import Object, Schema
@@ -137,9 +137,3 @@ def _tree(paths: frozenset[Path]) -> Object:
         if path[-1].startswith(("k:", "v:")):
             node.setdefault(".", {})
     return root
-
-
-def parents(paths: frozenset[Path]) -> Iterator[Path]:
-    for path in paths:
-        for end in range(1, len(path)):
-            yield path[:end]

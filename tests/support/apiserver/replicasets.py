@@ -21,7 +21,6 @@ from tests.support.apiserver.controller import (
 from tests.support.apiserver.deletion import Deletion, delete
 from tests.support.apiserver.kinds import Object, clone, dig
 from tests.support.apiserver.store import Change
-from tests.support.apiserver.writes import Writing
 
 _COST = "controller.kubernetes.io/pod-deletion-cost"
 
@@ -58,7 +57,7 @@ class ReplicaSetController(Controller):
             "ownerReferences": [reference(owner)],
         }
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-        self.writer.create(self.resource(PODS), owner["metadata"]["namespace"], pod, Writing(self.manager))
+        self.make(PODS, owner["metadata"]["namespace"], pod)
 
     def _ranked(self, pods: list[Object]) -> list[Object]:
         """Pods in the order in which they are to go."""

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
 from aiohttp import web
-from tests.support.apiserver import discovery, failures, routes, selectors, watching
-from tests.support.apiserver.access import ADMIN, Access, Attributes
-from tests.support.apiserver.builtins import BUILTINS
+from tests.support.apiserver import failures
+from tests.support.apiserver.access import ADMIN, Access
+from tests.support.apiserver.answering import Answering
 from tests.support.apiserver.catalog import Catalog
 from tests.support.apiserver.collector import Collector
 from tests.support.apiserver.deployments import DeploymentController
-from tests.support.apiserver.failures import Failure
-from tests.support.apiserver.faults import Faults, Reset
-from tests.support.apiserver.journal import Entry, Journal
+from tests.support.apiserver.faults import Faults
+from tests.support.apiserver.journal import Journal
 from tests.support.apiserver.pods import Kubelet, PodOptions
 from tests.support.apiserver.replicasets import ReplicaSetController
 from tests.support.apiserver.store import Store, encode
-from tests.support.apiserver.verbs import Request, Verbs
 from tests.support.apiserver.writes import Writer, Writing
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -63,17 +57,16 @@ class ApiServer:
         self.faults = Faults()
         self.journal = Journal()
         self.kubelet = Kubelet(self.writer, self.options.pods)
-        self._verbs = Verbs(self.writer, self.access)
+        self._answering = Answering(self.writer, self.access, self.faults, self.journal, self.options.bookmark_interval)
         self._controllers = [
             Collector(self.writer),
             DeploymentController(self.writer),
             ReplicaSetController(self.writer),
             self.kubelet,
         ]
-        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._answering.handle, handler_cancellation=True, access_log=None))
         self._site: web.SockSite | None = None
         self._port = 0
-        self._is_resetting = False
         self._tasks: list[asyncio.Task[None]] = []
         for name in _NAMESPACES:
             self.create("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -112,7 +105,7 @@ class ApiServer:
 
     async def go_down(self, *, resets: bool = False) -> None:
         """Be gone: break every connection and refuse new ones, or (`resets`) accept and break them."""
-        self._is_resetting = resets
+        self._answering.is_resetting = resets
         if not resets and self._site:
             await self._site.stop()
             self._site = None
@@ -120,7 +113,7 @@ class ApiServer:
 
     async def come_back(self) -> None:
         """Serve again, on the same port and with the same state."""
-        self._is_resetting = False
+        self._answering.is_resetting = False
         if self._site is None:
             await self._listen()
 
@@ -145,106 +138,3 @@ class ApiServer:
         """Put an object in from Python, past HTTP, the journal and the faults; `key` as in `deployments.apps`."""
         namespace = body["metadata"].get("namespace", "")
         return self.writer.create(self.catalog.stored(key), namespace, body, Writing("test")).object
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        agent = request.headers.get("User-Agent", "")
-        entry = self.journal.open(
-            Entry(request.method, request.path, request.query_string, agent, token, time.monotonic())
-        )
-        if self._is_resetting:
-            return self._reset(request, entry)
-        try:
-            response = await self._answer(request, entry)
-        except Reset:
-            return self._reset(request, entry)
-        except Failure as failure:
-            response = self._failed(failure)
-        if not entry.status:
-            self.journal.answer(entry, response.status)
-        return response
-
-    def _reset(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
-        if request.transport:
-            request.transport.abort()
-        self.journal.answer(entry, 0)
-        return web.Response()
-
-    @staticmethod
-    def _failed(failure: Failure) -> web.Response:
-        if str(failure) == "404 page not found":
-            return web.Response(status=404, text="404 page not found\n")
-        return web.Response(
-            status=failure.code,
-            body=encode(failure.status()),
-            content_type="application/json",
-            headers=failure.headers,
-        )
-
-    async def _answer(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
-        query = request.query
-        target = routes.find(self.catalog, request.method, request.path, query)
-        if target:
-            entry.verb, entry.resource, entry.subresource = target.verb, target.resource.key, target.subresource
-            entry.namespace, entry.name = target.namespace, target.name
-        raw = await request.read() if request.body_exists else b""
-        await self.faults.strike(entry)
-        user = self.access.authenticate(entry.token)
-        if target is None:
-            self.access.authorize(user, Attributes(request.method.lower(), path=request.path))
-            return self._discovered(request.path)
-        self.access.authorize(user, target.attributes)
-        if wrong := routes.no_method(target):
-            raise wrong
-        if target.verb == "watch":
-            test = _selected(target, query)
-            wanted = watching.Watch.read(target.resource, target.namespace, test, query, self.options.bookmark_interval)
-            return await watching.stream(self.store, wanted, request, lambda: self.journal.answer(entry, 200))
-        body = _parsed(raw, target.resource.kind)
-        entry.media_type, entry.body = request.content_type, body
-        answer = self._verbs.answer(
-            Request(
-                target,
-                query,
-                body,
-                request.content_type,
-                request.headers.get("Accept", ""),
-                entry.agent,
-                user,
-            )
-        )
-        headers = [("Warning", f"299 - {json.dumps(text)}") for text in answer.warnings]
-        return web.Response(status=answer.status, body=answer.body, content_type="application/json", headers=headers)
-
-    def _discovered(self, path: str) -> web.Response:
-        found = discovery.answer(path, self.catalog)
-        if found is None:
-            raise failures.unknown_resource() if _is_built_in(path) else failures.unknown_path()
-        if isinstance(found, str):
-            return web.Response(text=found)
-        return web.Response(body=encode(found), content_type="application/json")
-
-
-def _is_built_in(path: str) -> bool:
-    parts = path.strip("/").split("/")
-    return parts[0] == "api" or (len(parts) > 3 and any(it.group == parts[1] for it in BUILTINS))
-
-
-def _selected(target: routes.Target, query: Any) -> selectors.Test | None:
-    fields = query.get("fieldSelector", "")
-    if target.name:
-        fields = ",".join(filter(None, (fields, f"metadata.name={target.name}")))
-    return selectors.select(target.resource, query.get("labelSelector", ""), fields)
-
-
-def _parsed(raw: bytes, kind: str) -> Any:
-    """A body's JSON or YAML. Raises a 400 `Failure`."""
-    if not raw:
-        return None
-    with suppress(ValueError):
-        return json.loads(raw)
-    try:
-        return yaml.safe_load(raw)
-    except yaml.YAMLError as error:
-        what = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind"
-        raise failures.bad_request(f"{what}; json parse error: {str(error).splitlines()[0]}") from error

@@ -78,7 +78,8 @@ class Store:
         self._tables: dict[str, dict[Name, Record]] = defaultdict(dict)
         self._history: dict[str, deque[Change]] = defaultdict(lambda: deque(maxlen=history))
         self._forgotten: dict[str, int] = defaultdict(lambda: self._expired)
-        self._subscriptions: dict[str, set[Subscription]] = defaultdict(set)
+        # Dicts for their order: a server that is asked the same does the same.
+        self._subscriptions: dict[str, dict[Subscription, None]] = defaultdict(dict)
         self._dependents: dict[str, set[tuple[str, Name]]] = defaultdict(set)
 
     def get(self, key: str, name: Name) -> Record | None:
@@ -161,11 +162,11 @@ class Store:
 
     def subscribe(self, key: str = "") -> Subscription:
         subscription = Subscription(key)
-        self._subscriptions[key].add(subscription)
+        self._subscriptions[key][subscription] = None
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        self._subscriptions[subscription.key].discard(subscription)
+        self._subscriptions[subscription.key].pop(subscription, None)
 
     def cut(self, key: str = "", last: bytes | None = None) -> int:
         """End the watches of one resource, or all but the controllers' own, after a last line; says how many."""

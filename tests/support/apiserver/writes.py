@@ -16,16 +16,15 @@ from typing import Any
 
 from tests.support.apiserver import admission, failures, ownership
 from tests.support.apiserver.catalog import CRDS, Catalog
-from tests.support.apiserver.failures import Cause
 from tests.support.apiserver.kinds import Object, Resource
 from tests.support.apiserver.ownership import Manager, Owners
+from tests.support.apiserver.preconditions import OTHER_NAMESPACE, check_namespace, check_update
 from tests.support.apiserver.store import Name, Record, Store
 from tests.support.apiserver.structure import drop_nulls, fill, prune
 from tests.support.apiserver.validation import BLOCKING, UNCHECKED
 from tests.support.apiserver.validation import judge as judge_structure
 
 WallClock = Callable[[], datetime]
-SERVER = Manager("apiserver", "Update")
 _KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 _CLIENTS = ("name", "generateName", "namespace", "labels", "annotations", "ownerReferences", "finalizers")
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -51,7 +50,8 @@ def timestamp(moment: datetime) -> str:
 
 
 def new_name(prefix: str) -> str:
-    return prefix + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311  a name, not a secret
+    """A name as `generateName` makes it, of at most 63 characters (`k8s.io/apiserver/pkg/storage/names`)."""
+    return prefix[:58] + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311  a name, not a secret
 
 
 class Writer:
@@ -73,14 +73,12 @@ class Writer:
             raise failures.Failure(500, "", "resourceVersion should not be set on objects to be created")
         metadata = _clean(body.get("metadata") or {}, {})
         if metadata.get("namespace", namespace) != namespace:
-            raise failures.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise failures.bad_request(OTHER_NAMESPACE)
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = new_name(metadata["generateName"])
         if namespace:
             metadata["namespace"] = namespace
-            self._check_namespace(resource, namespace, metadata.get("name", ""))
+            check_namespace(self.store, resource, namespace, metadata.get("name", ""))
         metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": self.now()}
         if resource.counts_generations:
             metadata["generation"] = 1
@@ -102,7 +100,7 @@ class Writer:
         old = record.object
         metadata = dict(body.get("metadata") or {})
         name = (old["metadata"].get("namespace", ""), old["metadata"]["name"])
-        self._check_identity(resource, metadata, old)
+        check_update(resource, metadata, old)
         body = self._restrict({**body, "metadata": _clean(metadata, old["metadata"])}, resource, old, writing)
         body = self._admit(resource, body, old, writing)
         kept = body["metadata"]
@@ -117,48 +115,6 @@ class Writer:
             last = self._store(resource, name, body, owned, record.owners, writing, old)
             return last if writing.dry_run else self.store.remove(resource.key, name)
         return self._store(resource, name, body, owned, record.owners, writing, old)
-
-    def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
-        record = self.store.get("namespaces", ("", namespace))
-        if record is None:
-            found = self.catalog.find("", "v1", "namespaces")
-            assert found is not None
-            raise failures.not_found(found, namespace)
-        if record.object["metadata"].get("deletionTimestamp"):
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            cause = Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
-            raise failures.forbidden(resource, name, why, [cause])
-
-    @staticmethod
-    def check_name(metadata: Object, name: str) -> None:
-        """Raises a 400 `Failure` where an object is not of the name that the URL has."""
-        found = metadata.get("name") or ""
-        if found != name:
-            why = f"the name of the object ({found}) does not match the name on the URL ({name})"
-            raise failures.bad_request(why if found else "name must be provided")
-
-    def _check_identity(self, resource: Resource, metadata: Object, old: Object) -> None:
-        name = old["metadata"]["name"]
-        self.check_name(metadata, name)
-        if metadata.get("namespace", old["metadata"].get("namespace")) != old["metadata"].get("namespace"):
-            raise failures.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        if metadata.get("resourceVersion", "") not in ("", "0", old["metadata"]["resourceVersion"]):
-            raise failures.conflict(resource, name)
-        uid = metadata.get("uid", old["metadata"]["uid"])
-        if uid != old["metadata"]["uid"]:
-            raise failures.invalid(
-                resource, name, [failures.invalid_value("metadata.uid", uid, "field is immutable")] * 2
-            )
-        if old["metadata"].get("deletionTimestamp"):
-            added = [it for it in metadata.get("finalizers") or () if it not in old["metadata"].get("finalizers", ())]
-            if added:
-                listed = ", ".join(f'"{it}"' for it in added)
-                why = "no new finalizers can be added if the object is being deleted, found new finalizers []string{"
-                raise failures.invalid(
-                    resource, name, [failures.forbidden_field("metadata.finalizers", f"{why}{listed}}}")]
-                )
 
     @staticmethod
     def _restrict(body: Object, resource: Resource, old: Object, writing: Writing) -> Object:

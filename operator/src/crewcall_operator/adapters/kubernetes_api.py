@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,11 @@ from crewcall_operator.errors import ApiError
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+
+#: Refusals that may be none the next time.
+PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
+
+Json = dict[str, Any]
 
 #: Objects to a page of a list, as client-go's pager asks for.
 PAGE = 500
@@ -33,7 +39,8 @@ class KubernetesApi:
         self._configuration = configuration
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=32),
-            timeout=aiohttp.ClientTimeout(total=timeout),
+            # Not in total: that would count the time in which a request waits for one of the connections.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout),
             headers={"User-Agent": "crewcall-operator"},
         )
 

@@ -77,7 +77,7 @@ class RedisLink:
                 encoding_errors="replace",
             )
             self._pool.connection_class(**self._pool.connection_kwargs)  # knows every option in the URL, or says so
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, LookupError, failed.RedisError):
             # Without the parser's own words: where a password holds a "/", they repeat a part of it.
             raise QueueUnavailable("(unreadable URL)", _URLS) from None
         self.endpoint = _endpoint(self._pool.connection_kwargs)

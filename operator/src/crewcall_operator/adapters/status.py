@@ -14,17 +14,23 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from crewcall_operator.adapters.kubernetes_api import KubernetesApi
+from crewcall_operator.adapters.kubernetes_api import PASSING, Json, KubernetesApi
 from crewcall_operator.adapters.log import log
 from crewcall_operator.api import status as words
 from crewcall_operator.api.happenings import happenings
-from crewcall_operator.api.names import API_VERSION, KIND, MANAGER, PLURAL
+from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import ApiError, InvalidSpec
 from crewcall_operator.ports import Clock, Report
 
 #: Seconds before a write that failed is tried again.
 RETRY = 1.0
+
+#: Seconds within which a pool's trouble of one kind is told once: a Redis that comes and goes is one story.
+ONE_STORY = 60.0
+
+#: Requests at a time, so that there are connections left for changes of replicas; Events that wait, at the most.
+AT_ONCE, EVENTS_KEPT = 16, 1000
 
 
 @dataclass(slots=True)
@@ -35,6 +41,7 @@ class Page:
     written: Mapping[str, Any]
     written_at: float
     waiting: Mapping[str, Any] | None = None
+    told: dict[str, float] = field(default_factory=dict)
 
     @property
     def latest(self) -> Mapping[str, Any]:
@@ -49,8 +56,10 @@ class StatusWriter:
     wall_clock: Callable[[], datetime]
     clock: Clock
     _pages: dict[PoolKey, Page] = field(default_factory=dict)
-    _events: list[tuple[PoolKey, str, tuple[str, str, str]]] = field(default_factory=list)
+    _events: list[Json] = field(default_factory=list)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _trouble: str = ""
 
     def adopt(self, key: PoolKey, body: Mapping[str, Any]) -> None:
         """Begin with the status that the resource has, unless this pool is known already."""
@@ -64,7 +73,9 @@ class StatusWriter:
             return
         happening = words.event(report, page.latest)
         self._put(report.pool.key, words.status(report, page.latest, self.wall_clock()))
-        for told in (*([happening] if happening is not None else []), *happenings(report)):
+        if happening is not None and (report.applied or self._is_news(page, happening[1])):
+            self._tell(report.pool.key, happening)
+        for told in happenings(report):
             self._tell(report.pool.key, told)
 
     def reject(self, key: PoolKey, body: Mapping[str, Any], invalid: InvalidSpec) -> None:
@@ -92,8 +103,21 @@ class StatusWriter:
         """Send all that waits; false where some could not be sent and waits on."""
         events, self._events = self._events, []
         waiting = [self._send(key, page) for key, page in self._pages.items() if page.waiting is not None]
-        sent = await asyncio.gather(*waiting, *(self._post(*event) for event in events))
-        return all(sent)
+        failures = await asyncio.gather(*waiting, *(self._post(event) for event in events))
+        trouble = next((str(failure) for failure in failures if failure is not None), "")
+        if trouble and not self._trouble:
+            log.warning("statuses and Events cannot be written and wait: %s", trouble)
+        elif self._trouble and not trouble:
+            log.info("statuses and Events are written again")
+        self._trouble = trouble
+        return all(page.waiting is None for page in self._pages.values()) and not self._events
+
+    def _is_news(self, page: Page, reason: str) -> bool:
+        now = self.clock()
+        if now - page.told.get(reason, -ONE_STORY) < ONE_STORY:
+            return False
+        page.told[reason] = now
+        return True
 
     def _put(self, key: PoolKey, new: Mapping[str, Any]) -> None:
         page = self._pages[key]
@@ -102,46 +126,36 @@ class StatusWriter:
             self._work.set()
 
     def _tell(self, key: PoolKey, happening: tuple[str, str, str]) -> None:
-        self._events.append((key, self._pages[key].uid, happening))
+        event = words.event_body(key, self._pages[key].uid, happening, self.wall_clock())
+        self._events = [*self._events[1 - EVENTS_KEPT :], event]
         self._work.set()
 
-    async def _send(self, key: PoolKey, page: Page) -> bool:
+    async def _send(self, key: PoolKey, page: Page) -> ApiError | None:
         new = page.waiting or {}
         # A merge patch leaves what it does not name: name what shall go.
         gone = dict.fromkeys(page.written.keys() - new.keys())
         path = f"/apis/{API_VERSION}/namespaces/{key.namespace}/{PLURAL}/{key.name}/status"
         try:
-            await self.api.patch(path, {"status": {**gone, **new}})
+            async with self._turns:
+                await self.api.patch(path, {"status": {**gone, **new}})
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self.forget(key)
-                return True
-            log.warning("%s: status not written, trying again: %s", key, error)
-            return False
+                return None
+            return error
         page.written, page.written_at = new, self.clock()
         if page.waiting is new:
             page.waiting = None
-        return page.waiting is None
+        return None
 
-    async def _post(self, key: PoolKey, uid: str, happening: tuple[str, str, str]) -> bool:
-        kind, reason, message = happening
-        now = self.wall_clock()
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{key.name}.", "namespace": key.namespace},
-            "involvedObject": {"apiVersion": API_VERSION, "kind": KIND, **key._asdict(), "uid": uid},
-            "type": kind,
-            "reason": reason,
-            "message": message[:1024],  # the API server refuses a longer one
-            "source": {"component": MANAGER},
-            "firstTimestamp": stamp,
-            "lastTimestamp": stamp,
-            "count": 1,
-        }
+    async def _post(self, event: Json) -> ApiError | None:
         try:
-            await self.api.create(f"/api/v1/namespaces/{key.namespace}/events", event)
+            async with self._turns:
+                await self.api.create(f"/api/v1/namespaces/{event['metadata']['namespace']}/events", event)
         except ApiError as error:
-            log.warning("%s: Event %s is lost: %s", key, reason, error)
-        return True
+            if error.status is not None and 400 <= error.status < 500 and error.status not in PASSING:
+                log.warning("an Event was refused: %s", error)
+                return None
+            self._events.append(event)
+            return error
+        return None

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from crewcall_operator.api.happenings import listed
 from crewcall_operator.api.names import LABEL_POOL
 from crewcall_operator.core.model import Decision, Mode, Reason
+from crewcall_operator.core.wording import SENTENCES
 from crewcall_operator.ports import Report
 
 TRUE: Final = "True"
@@ -67,12 +68,13 @@ def ready(report: Report) -> Condition:
     if report.unavailable is not None:
         return Condition("Ready", FALSE, _blind_reason(report), str(report.unavailable))
     reason, message = _decided(report.decision)
-    is_ready = report.decision is not None and report.decision.reason is not Reason.TARGET_NOT_AVAILABLE
-    return Condition("Ready", TRUE if is_ready else FALSE, reason, message)
+    if Reason.TARGET_NOT_AVAILABLE in _reasons(report.decision):
+        return Condition("Ready", FALSE, Reason.TARGET_NOT_AVAILABLE.value, SENTENCES[Reason.TARGET_NOT_AVAILABLE])
+    return Condition("Ready", TRUE if report.decision is not None else FALSE, reason, message)
 
 
 def _able_to_scale(report: Report) -> Condition:
-    if report.failure is not None:
+    if report.failure is not None and report.failure.fleet is None:
         return Condition("AbleToScale", FALSE, report.failure.reason, str(report.failure))
     if report.applied and report.decision is not None:
         message = f"the replicas were set to {report.replicas}"
@@ -96,8 +98,8 @@ def _scaling_active(report: Report) -> Condition:
         return Condition("ScalingActive", FALSE, _blind_reason(report), str(report.unavailable))
     if report.decision is None:
         return Condition("ScalingActive", UNKNOWN, *_decided(None))
-    if report.decision.reason is Reason.TARGET_NOT_AVAILABLE:
-        return Condition("ScalingActive", FALSE, *_decided(report.decision))
+    if Reason.TARGET_NOT_AVAILABLE in _reasons(report.decision):
+        return Condition("ScalingActive", FALSE, *ready(report)[2:])
     return Condition("ScalingActive", TRUE, "ValidMetricFound", "the backlog was read from Redis")
 
 

@@ -139,6 +139,12 @@ def is_owned_by(pool: Pool, live: Mapping[str, Any]) -> bool:
     return any(owner.get("controller") and owner.get("uid") == pool.uid for owner in owners)
 
 
+def controlling_pool(live: Mapping[str, Any]) -> str | None:
+    """The name of the WorkerPool that made `live`, whichever it is; None where none has."""
+    owners = live["metadata"].get("ownerReferences") or []
+    return next((owner["name"] for owner in owners if owner.get("controller") and owner["kind"] == names.KIND), None)
+
+
 def _labels(pool: Pool) -> dict[str, str]:
     return {
         names.LABEL_NAME: names.APP_NAME,
@@ -168,5 +174,6 @@ def _added_environment(pool: Pool, container: Mapping[str, Any]) -> list[Json]:
     # Before the user's own variables, so that those may refer to these: $(REDIS_URL).
     taken = {variable["name"] for variable in container.get("env") or []}
     pod: Json = {"name": wire.ENV_POD, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    given: list[Json] = [{"name": name, "value": value} for name, value in environment(pool).items()]
+    # Kubernetes would read $(NAME) as a reference, and $$ as a plain $.
+    given: list[Json] = [{"name": name, "value": value.replace("$", "$$")} for name, value in environment(pool).items()]
     return [variable for variable in [*given, pod] if variable["name"] not in taken]

@@ -1,7 +1,8 @@
 """pydantic's errors in the words of a WorkerPool's user: path, value, what is allowed.
 
 The kinds of error and their `ctx` are pydantic's: https://docs.pydantic.dev/latest/errors/validation_errors/.
-A value that may be or hold a secret (all of `spec.redis` but its namespace, objects, unknown fields) is never shown.
+A value that may be or hold a secret is never shown: all of `spec.redis` but its namespace, `spec.template`, objects,
+unknown fields.
 """
 
 from __future__ import annotations
@@ -42,12 +43,15 @@ _WORDS: Final[Mapping[str, str]] = {
     "literal_error": "must be {expected}",
 }
 
+_SECRETIVE: Final = ("spec.redis", "spec.template")
+
 _KINDS: Final[Mapping[type, str]] = {NoneType: "empty", dict: "an object", list: "a list"}
 
 _PATTERNS: Final[Mapping[str, str]] = {
     schema.QUEUE_NAME: "must start with a letter or _ and go on with letters, digits, '.', '_' and '-'",
     schema.REDIS_URL: "must be redis://[user:password@]host[:port][/database], the same with rediss://, "
-    "or unix:///path; percent-encode '/', '?' and '#' in a password",
+    "or unix:///path; percent-encode '/', '?' and '#' in a password. Options: ?db=1, "
+    "?ssl_cert_reqs=none, optional or required, ?ssl_check_hostname=true or false",
     schema.OBJECT_NAME: "must be lower-case letters, digits, '-' and '.', with a letter or digit at either end",
     schema.ADDRESS: "must be host:port",
     schema.CRON: 'must be five cron fields, such as "0 8 * * 1-5"',
@@ -69,7 +73,7 @@ def _path(loc: Sequence[int | str]) -> str:
 
 def _shown(path: str, error: ErrorDetails) -> object:
     value = error["input"]
-    is_secret = path.startswith("spec.redis") and path != "spec.redis.namespace"
+    is_secret = path.startswith(_SECRETIVE) and path != "spec.redis.namespace"
     is_plain = isinstance(value, str | int | float) and error["type"] != "missing"
     return value if is_plain and not is_secret else None
 

@@ -23,10 +23,13 @@ from crewcall_operator.core.model import FallbackPolicy, Mode, PolicyType, Selec
 
 #: dramatiq.actor demands the same of a queue's name.
 QUEUE_NAME: Final = r"^[a-zA-Z_][a-zA-Z0-9._-]*$"
-#: What redis-py's from_url reads; the user information may hold anything but the characters that end it.
+_OPTION: Final = r"(db=[0-9]{1,4}|ssl_cert_reqs=(none|optional|required)|ssl_check_hostname=(true|false))"
+#: What redis-py's from_url reads; the user information may hold anything but the characters that end it. Of its options
+#: only those that say where Redis is and whom to trust: others would be no connection, or another client.
 REDIS_URL: Final = (
-    r"^(rediss?://([^/?#\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#\s:@\[\]]+)(:[0-9]{1,5})?(/[0-9]{0,4})?(\?[^\s]*)?"
-    r"|unix://([^/?#\s]*@)?/[^\s]+)$"
+    r"^(rediss?://([^/?#\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#\s:@\[\]]+)(:[0-9]{1,5})?(/[0-9]{0,4})?"
+    r"|unix://([^/?#\s]*@)?/[^?\s]+)"
+    rf"(\?{_OPTION}(&{_OPTION})*)?$"
 )
 #: A decimal, or thousandths as `kubectl get hpa -o yaml` writes them: a Quantity, as far as a tolerance needs it.
 TOLERANCE: Final = r"^([0-9]{1,2}(\.[0-9]{1,6})?|[0-9]{1,5}m)$"

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from crewcall_operator.api import names
 from crewcall_operator.api.conditions import FALSE, TRUE, Condition, conditions, ready, rejected
 from crewcall_operator.api.deployment import pod_labels
 from crewcall_operator.api.duration import write_duration
+from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.core.model import Mode, Observation, QueueState
 from crewcall_operator.errors import Problem
 from crewcall_operator.ports import Report
@@ -27,6 +29,9 @@ REFRESH: Final = 10.0
 
 MESSAGE_LENGTH: Final = 32_768
 """The longest message of a condition that the CRD admits, in characters."""
+
+EVENT_LENGTH: Final = 1024
+"""The longest message of an Event that an API server takes, in characters."""
 
 
 def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) -> Json:
@@ -88,6 +93,24 @@ def event(report: Report, previous: Mapping[str, Any] | None) -> tuple[str, str,
     return None
 
 
+def event_body(key: PoolKey, uid: str, happening: tuple[str, str, str], now: datetime) -> Json:
+    """The Event object of a happening (type, reason, message) about the pool of this uid."""
+    type_, reason, message = happening
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{key.name}.", "namespace": key.namespace},
+        "involvedObject": {"apiVersion": names.API_VERSION, "kind": names.KIND, **key._asdict(), "uid": uid},
+        "type": type_,
+        "reason": reason,
+        "message": message[:EVENT_LENGTH],
+        "source": {"component": names.MANAGER},
+        "firstTimestamp": _stamp(now),
+        "lastTimestamp": _stamp(now),
+        "count": 1,
+    }
+
+
 def _queues(observation: Observation | None, previous: Mapping[str, Any]) -> list[Json]:
     """Where Redis could not be read, only which queues it is about, and which of them were seen before."""
     known = {queue["name"] for queue in previous.get("queues", ()) if queue.get("seen")}
@@ -115,9 +138,11 @@ def _backlog(observation: Observation | None) -> Json:
     if observation is None:
         return {"backlog": UNKNOWN, "oldest": UNKNOWN}
     found = {"backlog": str(observation.ready)}
-    if observation.ready:
-        age = observation.oldest_ready_age
-        found["oldest"] = UNKNOWN if age is None else write_duration(age)
+    ages = [queue.oldest_ready_age for queue in observation.queues if queue.ready]
+    if ages:
+        known = [age for age in ages if age is not None]
+        at_least = "" if len(known) == len(ages) else "≥"
+        found["oldest"] = f"{at_least}{write_duration(max(known))}" if known else UNKNOWN
     return found
 
 

@@ -4,8 +4,8 @@ Pure: no I/O, no clock. The steps go in one order, and the last one that changed
 
     paused? pinned? blind?  ->  recommend  ->  stabilize  ->  limit_rate  ->  cool_down  ->  bound
 
-What is not known never moves a replica: without an observation the pool keeps what it has, unless its owner asked
-for a fallback.
+What is not known never moves a replica: without an observation the pool keeps what it has, within its bounds, unless
+its owner asked for a fallback.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def decide(policy: Policy, observed: Observation | None, current: int, memory: M
     situation = Situation(policy, current, memory, now)
     steps = tuple(_steps(observed, situation))
     last = steps[-1]
-    message = sentence(last.reason, steps[0].replicas, observed, situation)
+    message = sentence(last, steps[0].replicas, observed, situation)
     return Decision(last.replicas, last.reason, message, steps)
 
 
@@ -48,7 +48,7 @@ def _steps(observed: Observation | None, at: Situation) -> Iterator[Step]:
     elif (
         step := recommend(policy, observed, at.current, at.memory.startups.usual)
     ).reason is Reason.TARGET_NOT_AVAILABLE:
-        yield step
+        yield from _limited(step, at, (bound,))
     else:
         yield from _limited(step, at, LIMITS)
 
@@ -57,9 +57,10 @@ def _blind(at: Situation) -> Iterator[Step]:
     fallback = at.policy.fallback
     is_over = at.now - at.memory.observed_at >= fallback.after
     if fallback.policy is FallbackPolicy.REPLICAS and is_over:
-        yield from _limited(Step(fallback.replicas, Reason.FALLBACK), at, (bound,))
+        step = Step(fallback.replicas, Reason.FALLBACK)
     else:
-        yield Step(at.current, Reason.REDIS_UNAVAILABLE)
+        step = Step(at.current, Reason.REDIS_UNAVAILABLE)
+    yield from _limited(step, at, (bound,))
 
 
 def _limited(step: Step, at: Situation, limits: tuple[Limit, ...]) -> Iterator[Step]:

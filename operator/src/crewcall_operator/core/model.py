@@ -275,8 +275,3 @@ class Decision:
     reason: Reason
     message: str = field(default="", compare=False)
     steps: tuple[Step, ...] = field(default=(), compare=False)
-
-    @property
-    def recommended(self) -> int | None:
-        """What the target alone asked for, before any limit; None where nothing was computed."""
-        return self.steps[0].replicas if self.steps else None

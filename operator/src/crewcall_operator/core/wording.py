@@ -7,7 +7,7 @@ replicas and reason, never its words.
 from __future__ import annotations
 
 from crewcall_operator.core.limits import Situation
-from crewcall_operator.core.model import BacklogPerReplica, Observation, Reason
+from crewcall_operator.core.model import BacklogPerReplica, Observation, Reason, Step
 
 SENTENCES = {
     Reason.ACTIVATED: "{backlog}; {wanted} replicas at {target}",
@@ -18,12 +18,12 @@ SENTENCES = {
     Reason.IDLE: "nothing is outstanding",
     Reason.COOLDOWN: "nothing is outstanding; the last replica goes after {cooldown:.0f} s without work",
     Reason.WITHIN_TOLERANCE: "{backlog}; within the tolerance of {target}",
-    Reason.SCALE_UP_STABILIZED: "{wanted} wanted; fewer were in the last {up_window:.0f} s, going to the fewest",
-    Reason.SCALE_DOWN_STABILIZED: "{wanted} wanted; more were in the last {down_window:.0f} s, staying at the most",
-    Reason.SCALE_UP_LIMIT: "{wanted} wanted; behavior.scaleUp allows no more for now",
-    Reason.SCALE_DOWN_LIMIT: "{wanted} wanted; behavior.scaleDown allows no fewer for now",
-    Reason.TOO_FEW_REPLICAS: "{wanted} wanted; minReplicas is {min}",
-    Reason.TOO_MANY_REPLICAS: "{wanted} wanted; maxReplicas is {max}",
+    Reason.SCALE_UP_STABILIZED: "{backlog}; {wanted} wanted, but {replicas} at some time in the last {up:.0f} s",
+    Reason.SCALE_DOWN_STABILIZED: "{backlog}; {wanted} wanted, but {replicas} at some time in the last {down:.0f} s",
+    Reason.SCALE_UP_LIMIT: "{backlog}; {wanted} wanted, behavior.scaleUp allows {replicas} for now",
+    Reason.SCALE_DOWN_LIMIT: "{backlog}; {wanted} wanted, behavior.scaleDown allows {replicas} for now",
+    Reason.TOO_FEW_REPLICAS: "{backlog}; {wanted} wanted, minReplicas is {min}",
+    Reason.TOO_MANY_REPLICAS: "{backlog}; {wanted} wanted, maxReplicas is {max}",
     Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
     Reason.PAUSED: "mode is Paused",
     Reason.REDIS_UNAVAILABLE: "Redis has not answered for {silence:.0f} s; keeping what runs",
@@ -32,16 +32,17 @@ SENTENCES = {
 }
 
 
-def sentence(reason: Reason, wanted: int, observed: Observation | None, at: Situation) -> str:
-    """Say why; `wanted` is what the target alone asked for."""
+def sentence(step: Step, wanted: int, observed: Observation | None, at: Situation) -> str:
+    """Say why a decision ended with `step`; `wanted` is what the target alone asked for."""
     policy = at.policy
-    return SENTENCES[reason].format(
+    return SENTENCES[step.reason].format(
         wanted=wanted,
+        replicas=step.replicas,
         backlog=_backlog(observed),
         target=f"{policy.target.jobs:g} each" if isinstance(policy.target, BacklogPerReplica) else "the target",
         cooldown=policy.cooldown,
-        up_window=policy.behavior.scale_up.stabilization,
-        down_window=policy.behavior.scale_down.stabilization,
+        up=policy.behavior.scale_up.stabilization,
+        down=policy.behavior.scale_down.stabilization,
         min=policy.min_replicas,
         max=policy.max_replicas,
         due=(observed.next_due_in if observed is not None else None) or 0.0,

@@ -79,6 +79,7 @@ class QueueConsumer(Consumer):
         self._misses = 0
         self._wake = Event()
         self._is_cut_off = False
+        self._may_have_strays = False
         self.looked_at = time.monotonic()
         """When its thread last came by."""
 
@@ -148,6 +149,8 @@ class QueueConsumer(Consumer):
                 self._wait_for_work()
                 return None
         self._hand_back()
+        if self._may_have_strays:
+            self._put_back_strays()
         self.is_settled = True
         self.intake.tell_if_idle()
         self._wait(LOOK_UP_WHILE_CLOSED)
@@ -160,10 +163,11 @@ class QueueConsumer(Consumer):
             return False
         self._wants_room = False
         wanted = self.prefetch - len(self.held)
+        self._may_have_strays = True  # until the answer is here
         fetched = self.intake.scripts.fetch(self._owner, self.queue_name, wanted, len(self.held))
+        self._may_have_strays = False
         if fetched is Refused.STRAYS:
-            count = self.intake.scripts.give_back_strays(self._owner, self.queue_name, list(self.held))
-            log.warning("Queue %s: put back %d messages that had been lost on their way here", self.queue_name, count)
+            self._put_back_strays()
             return self._fetch()
         if isinstance(fetched, Refused):
             return False
@@ -174,6 +178,13 @@ class QueueConsumer(Consumer):
                 self._cache.append(message)
             self.held[message.id] = Held(self._owner, message.kills, message.marked)
         return bool(fetched)
+
+    def _put_back_strays(self) -> None:
+        """What a fetch took whose answer never came here goes back."""
+        count = self.intake.scripts.give_back_strays(self._owner, self.queue_name, list(self.held))
+        self._may_have_strays = False
+        if count:
+            log.warning("Queue %s: put back %d messages that had been lost on their way here", self.queue_name, count)
 
     def _decode(self, fetched: Fetched) -> MessageProxy | None:
         try:

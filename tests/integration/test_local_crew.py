@@ -47,8 +47,8 @@ def test_the_idle_worker_goes_and_the_busy_one_stays(redis_server: RedisServer, 
         assert ": 1 of 2 replicas suffice" in running.text()
         jobs.let_go(client, 1)
         running.wait_for("→ 0 replicas")
+        wait_until(lambda: not client.exists(KEYS.workers(POOL)), "nothing to be on record")
     assert client.llen(jobs.BEGUN) == 3
-    wait_until(lambda: not client.exists(KEYS.workers(POOL)), "nothing to be on record")
 
 
 def test_the_job_of_a_killed_worker_comes_back_and_is_done_by_another(

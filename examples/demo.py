@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import dramatiq
@@ -59,7 +59,7 @@ class Result:
     peak_replicas: int
     final_replicas: int | None
     reaction_s: float | None
-    plot: str
+    plot: str | None
 
     def broken_promises(self) -> list[str]:
         """In words; none where all is well."""
@@ -173,15 +173,23 @@ def main() -> int:
     demo = Demo()
     try:
         asyncio.run(run(Options(files=(POOL_FILE,)), console, beside=demo.play))
-    except CrewcallError as error:
-        console.print(str(error), style="red")
+    except (CrewcallError, redis.RedisError) as error:
+        console.print(f"The demo has come to nothing: {error}", style="red")
         return 1
     result = demo.result()
     if result is None or demo.history is None or demo.producer is None:
         console.print("Interrupted before there was a result.")
         return 1
-    draw(list(demo.history.reports[POOL]), demo.history.applied(POOL), demo.producer.bursts, PICTURE)
-    broken = [*result.broken_promises(), *([] if demo.killed else ["no worker was busy enough to be killed"])]
+    try:
+        draw(list(demo.history.reports[POOL]), demo.history.applied(POOL), demo.producer.bursts, PICTURE)
+    except OSError as error:
+        console.print(f"There is no picture: {error}", style="red")
+        result = replace(result, plot=None)
+    broken = [
+        *result.broken_promises(),
+        *([] if result.plot else ["no picture"]),
+        *([] if demo.killed else ["no worker was busy enough to be killed"]),
+    ]
     for words in broken:
         console.print(f"Not as promised: {words}", style="red")
     print(json.dumps(asdict(result)), flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.support.api_cluster import ApiCluster, Capabilities
+from tests.support.api_cluster import ApiCluster, Capabilities, Refused
 from tests.support.operator import RunningOperator, operating
 from tests.support.redis import RedisServer
 from tests.support.shop import Shop
@@ -141,6 +141,35 @@ async def test_touches_no_deployment_of_the_pools_name_that_is_somebody_elses(
     assert reason == "DeploymentNotOwned"
     assert "spec.deploymentRef" in message
     assert await shop.replicas() == 1
+
+
+async def test_two_pools_do_not_fight_for_one_deployment(shop: Shop, operator: RunningOperator) -> None:
+    await shop.open_pool()
+    shop.arrive(60)
+    await shop.until_replicas(3)
+
+    await shop.open_pool("second", template=ABSENT, deploymentRef={"name": "notifications"}, minReplicas=1)
+    _, reason, message = await shop.until_condition("AbleToScale", lambda status, *_: status == "False", "second")
+
+    assert reason == "AmbiguousTarget"
+    assert "notifications" in message
+    assert await shop.replicas() == 3
+
+
+async def test_a_pool_keeps_to_its_template_lest_its_workers_be_left_behind(shop: Shop) -> None:
+    await shop.open_pool()
+
+    with pytest.raises(Refused, match="a pool keeps to its template"):
+        await shop.change_pool({"template": None, "deploymentRef": {"name": "existing"}})
+
+
+async def test_recommends_for_a_pool_that_was_never_made(shop: Shop, operator: RunningOperator) -> None:
+    await shop.open_pool(mode="Recommend")
+    shop.arrive(60)
+
+    await shop.cluster.until(lambda: _settled(shop, replicas=0, desired=3), "the recommendation")
+
+    assert await shop.deployment() is None
 
 
 async def test_sets_right_what_somebody_else_has_scaled(shop: Shop, operator: RunningOperator) -> None:

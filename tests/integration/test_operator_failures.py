@@ -238,6 +238,21 @@ class TestWhenTheApiServer:
 
         await shop.until_replicas(3, "second")
 
+    async def test_refuses_a_template_what_runs_is_scaled_all_the_same(
+        self, shop: Shop, operator: RunningOperator
+    ) -> None:
+        assert shop.cluster.server is not None
+        await shop.open_pool()
+        shop.arrive(40)
+        await shop.until_replicas(2)
+
+        shop.cluster.server.faults.add(Fault(status=422, verb="patch", resource="deployments.apps", subresource=""))
+        await shop.change_pool({"template": {"spec": {"containers": [{"name": "worker", "image": "example/2"}]}}})
+        await shop.until_condition("Ready", lambda _, reason, __: reason == "FailedUpdateTemplate")
+        shop.arrive(60)
+
+        await shop.until_replicas(5)
+
     async def test_hangs_the_operator_still_leaves_within_three_seconds(
         self, shop: Shop, operator: RunningOperator
     ) -> None:

@@ -58,6 +58,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a URL of another kind": (workerpool(redis={"url": "http://redis:6379"}), "spec.redis.url"),
     "a URL without a host": (workerpool(redis={"url": "redis://:6379"}), "spec.redis.url"),
     "a database that is no number": (workerpool(redis={"url": "redis://redis/jobs"}), "spec.redis.url"),
+    "an option of another client": (workerpool(redis={"url": "redis://redis:6379/0?retry=3"}), "spec.redis.url"),
     "an empty namespace": (workerpool(redis={**_URL, "namespace": ""}), "spec.redis.namespace"),
     "a reference without a key": (
         workerpool(redis={"urlFrom": {"secretKeyRef": {"name": "redis"}}}),

@@ -201,6 +201,14 @@ def test_the_order_of_the_fields_is_no_change() -> None:
     assert template_change(pool(one), live(pool(two))) is None
 
 
+def test_a_dollar_sign_in_the_redis_url_reaches_the_worker_as_it_is() -> None:
+    """Kubernetes reads $(NAME) in a value as a reference, and $$ as a plain $."""
+    made = deployment(pool(redis={"url": "redis://:a$$b$(HOME)@redis:6379/0"}))
+
+    environment = made["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "REDIS_URL", "value": "redis://:a$$$$b$$(HOME)@redis:6379/0"} in environment
+
+
 def test_a_new_template_replaces_the_old_one_and_nothing_else() -> None:
     old = pool({"name": "worker", "image": "a", "args": ["--gone"]})
     new = pool({"name": "worker", "image": "b"})

@@ -65,10 +65,13 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
         raise click.BadParameter(f"{listen!r} is not HOST:PORT, such as 0.0.0.0:8080", param_hint="--listen")
     # The imports below take a second, and process 1 of a container ignores a signal that it has no handler for.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    import kubernetes.config
+    try:
+        import kubernetes.config
 
-    from crewcall_operator.adapters import log
-    from crewcall_operator.main import run
+        from crewcall_operator.adapters import log
+        from crewcall_operator.main import run
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed. Try: pip install 'crewcall[operator]'") from error
 
     log.configure(log_format, log_level)
     settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port))

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,8 +51,9 @@ def launch_of(pool: Pool, inherited: Mapping[str, str], directory: Path) -> Laun
     variables = _variables(pool, container, inherited)
     command = [*(container.get("command") or ENTRY_POINT), *(container.get("args") or ())]
     arguments = tuple(_expand(argument, variables) for argument in command)
-    where = directory / container.get("workingDir", "")
-    problems = [*_unanswered(container, inherited), *_not_here(arguments[0], variables["PATH"], where)]
+    where = directory / str(container.get("workingDir", ""))
+    problems = [*_unanswered(container, inherited), *_impossible(arguments, container)]
+    problems = problems or list(_not_here(arguments[0], variables["PATH"], where))
     if problems:
         raise InvalidSpec(problems)
     return Launch(arguments, variables, where, deployment.grace_period(pool))
@@ -86,6 +87,14 @@ def _unanswered(container: Mapping[str, Any], inherited: Mapping[str, str]) -> I
         name = variable["name"]
         if "valueFrom" in variable and name not in {*inherited, wire.ENV_POD}:
             yield Problem(f"spec.template: env {name}: valueFrom", None, _NO_VALUE.format(name=name))
+
+
+def _impossible(arguments: Sequence[str], container: Mapping[str, Any]) -> Iterator[Problem]:
+    if any("\0" in argument for argument in arguments):
+        yield Problem("spec.template: command", None, "must not hold a zero byte")
+    for variable in container.get("env") or ():
+        if not variable["name"] or "=" in variable["name"] or "\0" in f"{variable['name']}{variable.get('value')}":
+            yield Problem("spec.template: env", variable["name"], "must be a name without = and zero bytes")
 
 
 def _not_here(program: str, path: str, directory: Path) -> Iterator[Problem]:

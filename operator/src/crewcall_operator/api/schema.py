@@ -216,7 +216,7 @@ class Spec(Part):
 
 class Metadata(Loose):
     name: Annotated[str, Field(pattern=OBJECT_NAME, max_length=NAME_LENGTH)]
-    namespace: str = "default"
+    namespace: Annotated[str, Field(pattern=OBJECT_NAME, max_length=NAME_LENGTH)] = "default"
     uid: str = ""
     generation: int = 1
 

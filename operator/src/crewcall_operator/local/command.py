@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -20,12 +21,14 @@ BAD_INPUT = 2
     multiple=True,
     required=True,
     metavar="FILE",
+    envvar="CREWCALL_LOCAL_FILE",
     help="A file of one or several WorkerPools; may be repeated.",
 )
 @click.option(
     "--redis",
     "redis_url",
     metavar="URL",
+    envvar="CREWCALL_LOCAL_REDIS",
     help="The Redis to use. Default: an embedded one that is gone with the command. "
     "The pools' own spec.redis.url names a host of the cluster and is not used.",
 )
@@ -36,7 +39,13 @@ BAD_INPUT = 2
     show_default=True,
     help="Seconds between two looks at Redis.",
 )
-@click.option("--plain", "is_plain", is_flag=True, help="Write a line for each change, as when this is no terminal.")
+@click.option(
+    "--plain",
+    "is_plain",
+    is_flag=True,
+    envvar="CREWCALL_LOCAL_PLAIN",
+    help="Write a line for each change, as when this is no terminal.",
+)
 def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_plain: bool) -> None:
     """Run the pools of the FILEs on this machine, with processes for pods.
 
@@ -51,11 +60,16 @@ def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_pl
         from rich.console import Console
 
         from crewcall_operator.adapters.embedded_redis import EmbeddedRedisFailed
+        from crewcall_operator.api.schema import REDIS_URL
         from crewcall_operator.local.files import BadFiles
         from crewcall_operator.local.run import Options, run
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
+    if redis_url is not None and not re.match(REDIS_URL, redis_url):
+        raise click.BadParameter(
+            "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
+        )
     try:
         asyncio.run(run(Options(files, redis_url, interval, is_plain), Console()))
     except BadFiles as error:

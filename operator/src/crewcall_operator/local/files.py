@@ -69,7 +69,8 @@ def _workerpools(file: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
         problems.append(f"{file}: cannot be read: {error.strerror}.")
     except UnicodeDecodeError:
         problems.append(f"{file}: is not text in UTF-8.")
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # PyYAML lets out what a value's own constructor raises: a date that is none, a number that is none.
         problems.append(f"{file}: is not YAML: {' '.join(str(error).split())}.")
     else:
         if KIND not in kinds:

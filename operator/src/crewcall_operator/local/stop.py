@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +19,7 @@ class Stop:
 
     again: Callable[[], None] = lambda: None
     _requested: asyncio.Event = field(default_factory=asyncio.Event)
+    _taken: Sequence[signal.Signals] = ()
 
     @property
     def is_requested(self) -> bool:
@@ -33,14 +34,16 @@ class Stop:
         await self._requested.wait()
 
     def __enter__(self) -> Self:
-        for number in SIGNALS:
+        # One that is ignored, as nohup has it of a closed terminal, goes on being ignored.
+        self._taken = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        for number in self._taken:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in SIGNALS:
+        for number in self._taken:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     def _on_signal(self) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
+from crewcall_operator.core.model import Observation
+
 #: The longest period that a scaling policy may have, in seconds, as in the HPA; older changes are forgotten.
 LONGEST_PERIOD = 1800.0
 
@@ -35,6 +38,7 @@ class Memory:
     observed_at: float
     busy_at: float
     changes: tuple[Change, ...] = ()
+    flow: Flow = NOTHING_KNOWN
 
     @classmethod
     def beginning(cls, now: float, current: int) -> Memory:
@@ -68,3 +72,7 @@ class Memory:
         """Remember a change of replicas that was carried out."""
         kept = tuple(change for change in self.changes if change.at > now - LONGEST_PERIOD)
         return replace(self, changes=(*kept, Change(now, delta)))
+
+    def flow_after(self, observed: Observation, now: float) -> Flow:
+        """What is known of the work once `observed` is taken into account."""
+        return self.flow.seeing({it.name: it.counters for it in observed.queues if it.counters is not None}, now)

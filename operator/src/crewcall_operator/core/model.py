@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from crewcall_operator.core.counters import Counters, Crew
+
 
 class Mode(StrEnum):
     """What the operator may do to a pool."""
@@ -146,7 +148,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """One queue at one moment, in jobs; the age in seconds, None where no job is ready or its age is unreadable."""
+    """One queue at one moment, in jobs; the age in seconds, None where no job is ready or its age is unreadable.
+
+    Of the delayed jobs `due` should be ready by now, and wait for a worker that moves them; the first of the others is
+    due in `next_due_in` seconds, None where there is none. `due_soon` will be before a new replica could have started.
+    """
 
     name: str
     ready: int = 0
@@ -155,11 +161,15 @@ class QueueState:
     dead: int = 0
     oldest_ready_age: float | None = None
     is_known: bool = True
+    due: int = 0
+    next_due_in: float | None = None
+    due_soon: int = 0
+    counters: Counters | None = None
 
     @property
     def outstanding(self) -> int:
-        """Jobs ready or fetched and not acknowledged: the work that is not done yet."""
-        return self.ready + self.in_flight
+        """Jobs ready, due, or fetched and not acknowledged: the work that is not done yet."""
+        return self.ready + self.due + self.in_flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,7 @@ class Observation:
     """One look at one pool's queues. A look that failed is None instead: that is never zero."""
 
     queues: tuple[QueueState, ...]
+    crew: Crew | None = None
 
     @property
     def ready(self) -> int:

@@ -11,16 +11,21 @@ from __future__ import annotations
 
 import math
 
+from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
 from crewcall_operator.core.model import Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.promise import replicas_for
 
 #: Sums of weights such as 0.1 are not exact; a quotient this little above a whole number is that number.
 ROUNDING = 1e-9
 
 
-def recommend(policy: Policy, observed: Observation, current: int) -> Step:
-    """The replicas that the target asks for when `current` are there."""
+def recommend(policy: Policy, observed: Observation, current: int, flow: Flow = NOTHING_KNOWN) -> Step:
+    """The replicas that the target asks for when `current` are there. `flow` is after what was observed."""
     if isinstance(policy.target, QueueLatency):
-        return Step(current, Reason.TARGET_NOT_AVAILABLE)
+        wanted = replicas_for(policy, policy.target.seconds, observed, flow)
+        return (
+            Step(current, Reason.TARGET_NOT_AVAILABLE) if wanted is None else Step(wanted, _direction(wanted, current))
+        )
     return _by_backlog(policy, policy.target.jobs, observed, current)
 
 

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     SCALE_DOWN_LIMIT = "ScaleDownLimit"
     TOO_FEW_REPLICAS = "TooFewReplicas"
     TOO_MANY_REPLICAS = "TooManyReplicas"
+    PODS_UNSCHEDULABLE = "PodsUnschedulable"
     PINNED = "Pinned"
     PAUSED = "Paused"
     REDIS_UNAVAILABLE = "RedisUnavailable"

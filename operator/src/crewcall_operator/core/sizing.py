@@ -22,10 +22,7 @@ ROUNDING = 1e-9
 def recommend(policy: Policy, observed: Observation, current: int, flow: Flow = NOTHING_KNOWN) -> Step:
     """The replicas that the target asks for when `current` are there. `flow` is after what was observed."""
     if isinstance(policy.target, QueueLatency):
-        wanted = replicas_for(policy, policy.target.seconds, observed, flow)
-        return (
-            Step(current, Reason.TARGET_NOT_AVAILABLE) if wanted is None else Step(wanted, _direction(wanted, current))
-        )
+        return _by_promise(policy, policy.target.seconds, observed, current, flow)
     return _by_backlog(policy, policy.target.jobs, observed, current)
 
 
@@ -33,6 +30,16 @@ def weighted_backlog(policy: Policy, observed: Observation) -> float:
     """Outstanding jobs, each counted with its queue's weight."""
     weights = {queue.name: queue.weight for queue in policy.queues}
     return sum(weights[queue.name] * queue.outstanding for queue in observed.queues)
+
+
+def _by_promise(policy: Policy, promise: float, observed: Observation, current: int, flow: Flow) -> Step:
+    wanted = replicas_for(policy, promise, observed, flow)
+    if wanted is None:
+        return Step(current, Reason.TARGET_NOT_AVAILABLE)
+    if wanted > current and observed.crew is not None and observed.crew.unschedulable:
+        # More of them would only wait as well, and take the nodes that come from others.
+        return Step(current, Reason.PODS_UNSCHEDULABLE)
+    return Step(wanted, _direction(wanted, current))
 
 
 def _by_backlog(policy: Policy, jobs: float, observed: Observation, current: int) -> Step:

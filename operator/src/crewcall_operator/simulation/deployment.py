@@ -19,7 +19,10 @@ TRIED_AGAIN = 1.0
 
 
 class Deployment:
-    """`asked` is how many replicas there shall be, `paid` the replica-seconds until the last change."""
+    """`asked` is how many replicas there shall be, `paid` the replica-seconds until the last change.
+
+    `interrupted` jobs were cut off because they took longer than the grace period.
+    """
 
     def __init__(
         self, workers: Workers, setting: Setting, autoscaler: Autoscaler, agenda: Agenda, chance: Callable[[], float]
@@ -34,6 +37,7 @@ class Deployment:
         self.startups: deque[float] = deque(maxlen=STARTUPS_KEPT)
         self.asked = 0
         self.paid = 0.0
+        self.interrupted = 0
         for at in setting.kills:
             agenda.plan(at, Event.KILL)
 
@@ -71,7 +75,12 @@ class Deployment:
         self._workers.give_back(replica)
         self._remove(replica)
 
-    def kill(self, replica: Replica) -> None:
+    def cut_off(self, replica: Replica) -> None:
+        """It drained for longer than it may."""
+        self.interrupted += len(replica.running)
+        self._kill(replica)
+
+    def _kill(self, replica: Replica) -> None:
         """It is gone at once; its jobs come back later."""
         for job in self._workers.lose(replica):
             self._agenda.plan(self._agenda.now + self._autoscaler.recovery, Event.RETURN, job)
@@ -80,7 +89,7 @@ class Deployment:
     def kill_any(self) -> None:
         """One that works dies, and the Deployment replaces it."""
         if working := self.working:
-            self.kill(working[int(self._chance() * len(working))])
+            self._kill(working[int(self._chance() * len(working))])
             self._call_one()
 
     def return_job(self, job: int) -> None:

@@ -21,6 +21,7 @@ class Outcome:
 
     `replica_seconds` are those of all replicas from being asked for to being gone, as far as they went until the last
     job was done, at `ended_at`: that is what is paid for.
+    `interrupted` jobs were cut off because their replica had to go; what crashes take is not counted.
     `events` are the arrivals, starts and ends of jobs that were simulated.
     """
 

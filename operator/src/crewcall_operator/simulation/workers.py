@@ -35,7 +35,6 @@ class Workers:
         self.due: deque[int] = deque()
         self.is_out = False
         self.arrived = self.started = self.done = self.running = 0
-        self.interrupted = 0
         self.strays = 0  # jobs that dead replicas held
 
     @property
@@ -97,7 +96,6 @@ class Workers:
         """A replica dies: the jobs that it held, which are nobody's until they `come_back`."""
         lost = [*replica.running, *replica.held]
         waiting = {job for job, holder in self._downstream if holder is replica}
-        self.interrupted += len(replica.running)
         self.running -= len(replica.running)
         self._counted_from_zero += self._agenda.now * len(replica.running)
         self._downstream_free += len(replica.running.keys() - waiting)

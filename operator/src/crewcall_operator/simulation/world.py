@@ -84,7 +84,7 @@ class World:
         if event is Event.READY and replica is not None:
             deployment.become_ready(replica)
         elif event is Event.GRACE_OVER and replica is not None and replica.phase is Phase.DRAINING:
-            deployment.kill(replica)
+            deployment.cut_off(replica)
         elif event is Event.RETURN:
             deployment.return_job(job)
         elif event is Event.KILL:
@@ -146,7 +146,7 @@ class World:
             replica_seconds=self._deployment.paid,
             changes=self._changes,
             ended_at=self._agenda.now,
-            interrupted=workers.interrupted,
+            interrupted=self._deployment.interrupted,
             events=workers.arrived + workers.started + workers.done,
         )
 

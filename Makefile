@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-quality images chart kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: $(READY) ## Rewrite the code in the project's format
 ##@ Measure it
 bench-reaction: $(READY) ## Time from 1,000 jobs in an idle pool to 50 replicas asked for
 	@$(BIN)/python -m benchmarks.reaction
+
+bench-quality: $(READY) ## How well queueLatency keeps its promise, against other autoscalers (CREWCALL_TRACES)
+	@$(BIN)/python -m benchmarks.quality
 
 ##@ Ship it
 images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BASE_IMAGE)

@@ -21,8 +21,9 @@ def test_finds_the_rate_and_the_service_time_of_a_steady_stream() -> None:
     assert known.service == pytest.approx(2.5, rel=0.05)
 
 
-def test_knows_the_rate_without_bias_from_the_first_seconds_on() -> None:
-    assert sms(flowing(5.0, 1.0, seconds=3)).arrivals == pytest.approx(5.0)
+def test_knows_the_rate_without_bias_soon_and_makes_little_of_the_first_seconds() -> None:
+    assert sms(flowing(5.0, 1.0, seconds=8)).arrivals == pytest.approx(5.0)
+    assert sms(flowing(5.0, 1.0, seconds=1)).arrivals < 1.1
 
 
 def test_counts_the_time_of_jobs_that_still_run() -> None:

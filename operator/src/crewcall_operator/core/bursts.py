@@ -7,11 +7,14 @@ came before, and forgotten after half an hour; the first one of its kind is met 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
 BUCKET = 10.0
 REMEMBERED = 1800.0
+
+_MOST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Bursts:
         if bucket == self.last[0]:
             return Bursts(self.buckets, (bucket, self.last[1] + jobs)) if jobs else self
         oldest = bucket - int(REMEMBERED / BUCKET)
-        kept = tuple(item for item in self.buckets if item[0] > oldest)
+        kept = self.buckets[bisect_right(self.buckets, (oldest, _MOST)) :]
         return Bursts((*kept, self.last) if self.last[1] else kept, (bucket, jobs))
 
     def size(self, within: float, share: float) -> int:

@@ -9,8 +9,9 @@ little, two standard errors are added, a job's deviation taken for as large as t
 Fails when: service times change within minutes (the estimate lags by its half-life); jobs end without being counted
 (killed workers: it errs on the long side).
 
-Arrival rate: two averages with exponential weights, corrected for their start, a slow one, and a fast one that
-replaces it while it exceeds it by three standard deviations of a Poisson stream, which chance does not do for long.
+Arrival rate: two averages with exponential weights, corrected for their start but for the first seconds: a slow one,
+and a fast one that replaces it while it exceeds it by three standard deviations of a Poisson stream, which chance does
+not do for long.
 Fails when: bursts are shorter than the fast one's memory; those are met as backlog.
 """
 
@@ -28,6 +29,9 @@ HALF_LIFE = 600.0
 
 #: Seconds that the averages of arrivals remember.
 FAST, SLOW = 20.0, 180.0
+
+#: Seconds that a rate is taken to be of at least: what the first moment tells is mostly chance.
+RELIABLE_AFTER = 5.0
 
 #: Standard deviations by which the fast average has to exceed the slow one.
 BEYOND_CHANCE = 3.0
@@ -55,7 +59,7 @@ class Rate:
 
     @property
     def per_second(self) -> float:
-        return self.events / self.seconds if self.seconds else 0.0
+        return self.events / max(self.seconds, RELIABLE_AFTER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from crewcall_operator.simulation.trace import Trace
 
 HOUR = 3600.0
 
+#: What the shipped ones are made from.
+SEED = 20
+
 #: Seconds that a replica takes to start in scenarios: a cached image and a Python worker's imports.
 STARTUP = 15.0
 
@@ -34,7 +37,7 @@ class Scenario:
         return self.trace.name
 
 
-def scenarios(seed: int = 20) -> tuple[Scenario, ...]:
+def scenarios(seed: int = SEED) -> tuple[Scenario, ...]:
     """All of them."""
     return tuple(make(seed) for make in SCENARIOS.values())
 

@@ -59,10 +59,9 @@ def step_burst(seed: int) -> Scenario:
 
 
 def diurnal(seed: int) -> Scenario:
-    """A day in four hours: from almost nothing to twenty jobs a second and back, twice."""
+    """A day in an hour: from almost nothing to twenty jobs a second and back, twice."""
     chance = Random(seed)
-    rates = _wave(0.2, 20.0, 2 * HOUR)
-    return _scenario("diurnal", _stream(chance, rates, 20.0, 4 * HOUR), chance, 2.0)
+    return _scenario("diurnal", _stream(chance, _wave(0.2, 20.0, HOUR), 20.0, 2 * HOUR), chance, 2.0)
 
 
 def cron(seed: int) -> Scenario:

@@ -54,6 +54,8 @@ class Deployment:
 
     def scale(self, wanted: int) -> None:
         """As the Deployment does it when it is told of another number of replicas."""
+        if wanted == self.asked == len(self.replicas) and Phase.DRAINING not in {it.phase for it in self.replicas}:
+            return
         self.asked = wanted
         serving = [it for it in self.replicas if it.phase is not Phase.DRAINING]
         missing = wanted - len(serving)

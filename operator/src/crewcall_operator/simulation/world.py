@@ -101,26 +101,31 @@ class World:
         self._note()
 
     def _note(self) -> None:
-        change = Change(self._agenda.now, self._deployment.asked, len(self._deployment.replicas))
-        if not self._changes or change[1:] != self._changes[-1][1:]:
-            self._changes.append(change)
+        asked, alive = self._deployment.asked, len(self._deployment.replicas)
+        last = self._changes[-1] if self._changes else None
+        if last is None or last.asked != asked or last.alive != alive:
+            self._changes.append(Change(self._agenda.now, asked, alive))
 
     def _seen(self) -> Look:
         now, workers, deployment = self._agenda.now, self._workers, self._deployment
-        phases = [replica.phase for replica in deployment.replicas]
+        starting = draining = held = 0
+        for replica in deployment.replicas:
+            held += len(replica.held)
+            starting += replica.phase is Phase.STARTING
+            draining += replica.phase is Phase.DRAINING
         delayed, due_in = self._delayed() if self._announced else (0, ())
         return Look(
             at=now,
             ready=len(workers.queue),
-            held=workers.running + workers.strays + sum(len(replica.held) for replica in deployment.replicas),
+            held=workers.running + workers.strays + held,
             running=workers.running,
             delayed=delayed,
             due=len(workers.due),
             due_in=due_in,
             asked=deployment.asked,
-            working=len(phases) - phases.count(Phase.STARTING),
-            draining=phases.count(Phase.DRAINING),
-            starting=phases.count(Phase.STARTING),
+            working=len(deployment.replicas) - starting,
+            draining=draining,
+            starting=starting,
             arrived=workers.arrived,
             started=workers.started,
             done=workers.done,

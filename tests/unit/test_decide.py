@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen
+from tests.support.promises import counted, crew
 
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
@@ -58,6 +59,13 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
     Reason.SCALE_DOWN_LIMIT: (policy(down=rules(pods(1, 60))), seen(10), 4, memory(), 3),
     Reason.TOO_FEW_REPLICAS: (policy(min=3), seen(10), 4, memory(), 3),
     Reason.TOO_MANY_REPLICAS: (policy(max=5), seen(90), 4, memory(), 5),
+    Reason.PODS_UNSCHEDULABLE: (
+        policy(target=QueueLatency(30)),
+        counted(ready=900, crew=crew(2, pending=2, unschedulable=1)),
+        4,
+        memory(),
+        4,
+    ),
     Reason.PINNED: (policy(pinned=6), seen(10), 4, memory(), 6),
     Reason.PAUSED: (policy(mode=Mode.PAUSED), seen(90), 4, memory(), 4),
     Reason.REDIS_UNAVAILABLE: (policy(), None, 4, memory(), 4),

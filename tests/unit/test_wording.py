@@ -92,7 +92,7 @@ def test_has_a_sentence_for_every_reason() -> None:
             seen(90),
             4,
             memory(),
-            "target.queueLatency is not available in this version; set target.backlogPerReplica",
+            "target.queueLatency needs the counters of crewcall-worker; keeping what runs",
         ),
     ],
 )

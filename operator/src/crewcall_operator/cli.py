@@ -10,6 +10,7 @@ import click
 
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
+from crewcall_operator.simulation.command import simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CREWCALL"})
@@ -82,3 +83,4 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
 
 
 main.add_command(local)
+main.add_command(simulate)

@@ -11,6 +11,7 @@ its owner asked for a fallback.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crewcall_operator.core.limits import Limit, Situation, bound, cool_down, limit_rate, stabilize
 from crewcall_operator.core.memory import Memory
@@ -33,7 +34,7 @@ def decide(policy: Policy, observed: Observation | None, current: int, memory: M
 def remember(policy: Policy, memory: Memory, observed: Observation | None, decision: Decision, now: float) -> Memory:
     """What the next decision must know of this one. A change of replicas is remembered once it is carried out."""
     if observed is not None:
-        memory = memory.observing(observed.outstanding, now)
+        memory = replace(memory.observing(observed.outstanding, now), flow=memory.flow_after(observed, now))
     return memory.recommending(decision.steps[0].replicas, now, policy.behavior.longest_window)
 
 
@@ -46,7 +47,13 @@ def _steps(observed: Observation | None, at: Situation) -> Iterator[Step]:
     elif observed is None:
         yield from _blind(at)
     elif (
-        step := recommend(policy, observed, at.current, at.memory.startups.usual)
+        step := recommend(
+            policy,
+            observed,
+            at.current,
+            at.memory.startups.usual,
+            at.memory.flow_after(observed, at.now),
+        )
     ).reason is Reason.TARGET_NOT_AVAILABLE:
         yield from _limited(step, at, (bound,))
     else:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
+from crewcall_operator.core.model import Observation
 from crewcall_operator.core.startups import UNSEEN, Startups
 
 #: The longest period that a scaling policy may have, in seconds, as in the HPA; older changes are forgotten.
@@ -47,6 +49,7 @@ class Memory:
     changes: tuple[Change, ...] = ()
     orders: Mapping[str, float] = field(default_factory=dict)
     startups: Startups = field(default_factory=Startups)
+    flow: Flow = NOTHING_KNOWN
 
     @classmethod
     def beginning(cls, now: float, current: int, startup: float = UNSEEN) -> Memory:
@@ -90,3 +93,7 @@ class Memory:
     def ordering(self, pods: Iterable[str], now: float) -> Memory:
         """Remember orders that are being given."""
         return replace(self, orders={**self.orders, **dict.fromkeys(pods, now)})
+
+    def flow_after(self, observed: Observation, now: float) -> Flow:
+        """What is known of the work once `observed` is taken into account."""
+        return self.flow.seeing({it.name: it.counters for it in observed.queues if it.counters is not None}, now)

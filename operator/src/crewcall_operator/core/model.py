@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from crewcall_operator.core.counters import Counters, Crew
+
 
 class Mode(StrEnum):
     """What the operator may do to a pool."""
@@ -57,6 +59,7 @@ class Reason(StrEnum):
     SCALE_DOWN_LIMIT = "ScaleDownLimit"
     TOO_FEW_REPLICAS = "TooFewReplicas"
     TOO_MANY_REPLICAS = "TooManyReplicas"
+    PODS_UNSCHEDULABLE = "PodsUnschedulable"
     PINNED = "Pinned"
     PAUSED = "Paused"
     REDIS_UNAVAILABLE = "RedisUnavailable"
@@ -158,7 +161,8 @@ class QueueState:
     """One queue at one moment, in jobs; the age in seconds, None where no job is ready or its age is unreadable.
 
     Of the delayed jobs `due` should be ready by now, and wait for a worker that moves them. The first of all delayed is
-    due in `next_due_in` seconds, 0 where it is overdue, None where there is none.
+    due in `next_due_in` seconds, 0 where it is overdue, None where there is none. `due_soon`
+    will be before a new replica could have started.
     """
 
     name: str
@@ -170,6 +174,8 @@ class QueueState:
     is_known: bool = True
     due: int = 0
     next_due_in: float | None = None
+    due_soon: int = 0
+    counters: Counters | None = None
 
     @property
     def outstanding(self) -> int:
@@ -204,6 +210,7 @@ class Observation:
     workers: tuple[Worker, ...] = ()
     orders: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
+    crew: Crew | None = None
 
     @property
     def ready(self) -> int:

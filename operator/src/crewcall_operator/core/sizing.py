@@ -12,19 +12,27 @@ from __future__ import annotations
 
 import math
 
+from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
 from crewcall_operator.core.model import Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.promise import replicas_for
 from crewcall_operator.core.startups import UNSEEN
 
 #: Sums of weights such as 0.1 are not exact; a quotient this little above a whole number is that number.
 ROUNDING = 1e-9
 
 
-def recommend(policy: Policy, observed: Observation, current: int, startup: float = UNSEEN) -> Step:
-    """The replicas that the target asks for when `current` are there; a new one takes `startup` seconds to start."""
+def recommend(
+    policy: Policy, observed: Observation, current: int, startup: float = UNSEEN, flow: Flow = NOTHING_KNOWN
+) -> Step:
+    """The replicas that the target asks for when `current` are there.
+
+    A new one takes `startup` seconds to start; `flow` is what is known of the work, this observation included.
+    """
     if isinstance(policy.target, QueueLatency):
-        return Step(current, Reason.TARGET_NOT_AVAILABLE)
-    step = _by_backlog(policy, policy.target.jobs, observed, current)
-    if step.replicas == 0 and _is_due_soon(observed, startup):
+        step = _by_promise(policy, policy.target.seconds, observed, current, flow)
+    else:
+        step = _by_backlog(policy, policy.target.jobs, observed, current)
+    if step.replicas == 0 and _is_due_soon(observed, startup) and step.reason is not Reason.TARGET_NOT_AVAILABLE:
         # Only a worker moves delayed jobs: without one they would stay where they are for ever.
         return Step(1, Reason.DUE_SOON)
     return step
@@ -34,6 +42,16 @@ def weighted_backlog(policy: Policy, observed: Observation) -> float:
     """Outstanding jobs, each counted with its queue's weight."""
     weights = {queue.name: queue.weight for queue in policy.queues}
     return sum(weights[queue.name] * queue.outstanding for queue in observed.queues)
+
+
+def _by_promise(policy: Policy, promise: float, observed: Observation, current: int, flow: Flow) -> Step:
+    wanted = replicas_for(policy, promise, observed, flow)
+    if wanted is None:
+        return Step(current, Reason.TARGET_NOT_AVAILABLE)
+    if wanted > current and observed.crew is not None and observed.crew.unschedulable:
+        # More of them would only wait as well, and take the nodes that come from others.
+        return Step(current, Reason.PODS_UNSCHEDULABLE)
+    return Step(wanted, _direction(wanted, current))
 
 
 def _by_backlog(policy: Policy, jobs: float, observed: Observation, current: int) -> Step:

@@ -24,11 +24,12 @@ SENTENCES = {
     Reason.SCALE_DOWN_LIMIT: "{backlog}; {wanted} wanted, behavior.scaleDown allows {replicas} for now",
     Reason.TOO_FEW_REPLICAS: "{backlog}; {wanted} wanted, minReplicas is {min}",
     Reason.TOO_MANY_REPLICAS: "{backlog}; {wanted} wanted, maxReplicas is {max}",
+    Reason.PODS_UNSCHEDULABLE: "{backlog}; more replicas are needed, but {unschedulable} that are there find no node",
     Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
     Reason.PAUSED: "mode is Paused",
     Reason.REDIS_UNAVAILABLE: "Redis has not answered for {silence:.0f} s; keeping what runs",
     Reason.FALLBACK: "Redis has not answered for {silence:.0f} s; going to fallback.replicas",
-    Reason.TARGET_NOT_AVAILABLE: "target.queueLatency is not available in this version; set target.backlogPerReplica",
+    Reason.TARGET_NOT_AVAILABLE: "target.queueLatency needs the counters of crewcall-worker; keeping what runs",
 }
 
 
@@ -39,8 +40,11 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         wanted=wanted,
         replicas=step.replicas,
         backlog=_backlog(observed),
-        target=f"{policy.target.jobs:g} each" if isinstance(policy.target, BacklogPerReplica) else "the target",
+        target=f"{policy.target.jobs:g} each"
+        if isinstance(policy.target, BacklogPerReplica)
+        else f"a promise of {policy.target.seconds:g} s",
         cooldown=policy.cooldown,
+        unschedulable=observed.crew.unschedulable if observed is not None and observed.crew is not None else 0,
         up=policy.behavior.scale_up.stabilization,
         down=policy.behavior.scale_down.stabilization,
         min=policy.min_replicas,

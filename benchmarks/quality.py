@@ -1,0 +1,108 @@
+"""How well `target.queueLatency` keeps its promise, at what cost, on every shipped scenario and against every peer.
+
+The last line is JSON; exits 1 when an aim is missed, and says which. One promise and one set of defaults for all cases.
+CREWCALL_TRACES, or --traces, names a folder of further traces (CSV, see `simulation.trace`); each is run with replicas
+that start in 15 s and in 30 s, those longer than a day with the first only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from crewcall_operator.core.model import Policy, Queue, QueueLatency
+from crewcall_operator.core.promise import LATE
+from crewcall_operator.simulation.contest import LONG, Result, hold
+from crewcall_operator.simulation.outcome import Outcome
+from crewcall_operator.simulation.peers import PEERS
+from crewcall_operator.simulation.report import as_json, table
+from crewcall_operator.simulation.scenarios import Scenario, scenarios
+from crewcall_operator.simulation.setting import Setting
+from crewcall_operator.simulation.trace import read_trace
+
+PROMISE_S, MOST = 30.0, 50
+STARTUPS_S = (15.0, 30.0)
+COST, FLIPS_PER_HOUR = 1.1, 6
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    folder = os.environ.get("CREWCALL_TRACES")
+    parser.add_argument("--traces", type=Path, default=Path(folder) if folder else None, metavar="FOLDER")
+    parser.add_argument("--only", default="", metavar="WORD", help="cases whose name holds it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write every score as JSON lines")
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    cases = [case for case in [*scenarios(), *_traces(options.traces)] if options.only in case.name]
+    results = _results(cases)
+    for result in results:
+        print(table(result) + "\n")
+    if options.out:
+        options.out.write_text("".join(json.dumps(as_json(result)) + "\n" for result in results))
+    cost = median(result.ours.pod_hours / result.clairvoyant for result in results)
+    missed = [miss for case, result in zip(cases, results, strict=True) for miss in _misses(case, result)]
+    if cost > COST:
+        missed.append(f"median cost is {cost:.2f} times the clairvoyant bound; aim {COST}")
+    print("\n".join(f"missed: {miss}" for miss in missed) or "nothing missed")
+    print(f"{len(results)} cases in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(json.dumps(_figures(results, cost)))
+    return 1 if missed else 0
+
+
+def _results(cases: Sequence[Scenario]) -> list[Result]:
+    # The longest ones first, or one process ends up with them while the other one is idle.
+    order = sorted(range(len(cases)), key=lambda at: -cases[at].trace.span)
+    with ProcessPoolExecutor(max_workers=2) as processes:
+        running = {at: processes.submit(_contest, cases[at]) for at in order}
+        return [running[at].result() for at in range(len(cases))]
+
+
+def _contest(case: Scenario) -> Result:
+    policy = Policy((Queue("jobs"),), max_replicas=MOST, target=QueueLatency(PROMISE_S))
+    result = hold(case.trace, case.setting, policy, PROMISE_S, tuple(PEERS))
+    # Of what happened only the scores are told: the rest is long, and has to come from another process.
+    nothing = Outcome((), 0.0, (), 0.0, 0, 0)
+    return replace(result, entries={name: replace(it, outcome=nothing) for name, it in result.entries.items()})
+
+
+def _misses(case: Scenario, result: Result) -> Iterator[str]:
+    ours = result.ours
+    if result.is_feasible and ours.late > LATE:
+        yield f"{case.name}: {ours.late:.1%} of jobs late; aim {LATE:.0%}"
+    for name in result.dominating():
+        yield f"{case.name}: {name} has fewer late jobs and fewer pod-hours"
+    if case.is_steady and ours.flips_per_hour > FLIPS_PER_HOUR:
+        yield f"{case.name}: {ours.flips_per_hour} changes of direction in an hour; aim {FLIPS_PER_HOUR}"
+    if ours.interrupted:
+        yield f"{case.name}: {ours.interrupted} jobs cut off; aim 0"
+
+
+def _figures(results: Sequence[Result], cost: float) -> dict[str, float]:
+    feasible = [result for result in results if result.is_feasible]
+    return {
+        "cases": len(results),
+        "feasible": len(feasible),
+        "target_met": sum(result.ours.late <= LATE for result in feasible),
+        "dominated_by": sum(bool(result.dominating()) for result in results),
+        "cost_vs_clairvoyant_median": round(cost, 3),
+        "interrupted": sum(result.ours.interrupted for result in results),
+    }
+
+
+def _traces(folder: Path | None) -> Iterator[Scenario]:
+    for file in sorted(folder.glob("*.csv")) if folder else ():
+        trace = read_trace(file)
+        for startup in STARTUPS_S if trace.span <= LONG else STARTUPS_S[:1]:
+            yield Scenario(replace(trace, name=f"{trace.name}, start in {startup:g} s"), Setting(startup=startup))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

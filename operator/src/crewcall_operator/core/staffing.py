@@ -1,0 +1,41 @@
+"""Staffing: how many threads let jobs that arrive at random start in time.
+
+Pure. Erlang C is the chance that an arriving job finds all n threads busy, with Poisson arrivals and exponential
+service (M/M/n); given that it waits, its wait is exponential with rate (n - a)/S, where a is the offered load and S the
+mean service time. Gross & Harris, Fundamentals of Queueing Theory, section 2.3; the recursion of Erlang B is exact.
+Real arrivals are burstier: what they leave behind is seen as backlog, and is `promise`'s part.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+
+def erlang_c(threads: int, load: float) -> float:
+    """The chance of having to wait, with `load` threads busy on average; 1 where there are no more."""
+    if threads <= load:
+        return 1.0
+    blocked = 1.0
+    for n in range(1, threads + 1):
+        blocked = load * blocked / (n + load * blocked)
+    return blocked / (1.0 - load / threads * (1.0 - blocked))
+
+
+@lru_cache(maxsize=4096)
+def threads_for(load: float, patience: float, late: float) -> int:
+    """The fewest threads with which at most a share of `late` waits longer than `patience` mean service times.
+
+    `load` is in threads. More than one thread above the load is never needed where patience is long.
+    """
+    if load <= 0.0:
+        return 0
+    blocked, threads = 1.0, 0
+    while True:
+        threads += 1
+        blocked = load * blocked / (threads + load * blocked)
+        if threads <= load:
+            continue
+        waits = blocked / (1.0 - load / threads * (1.0 - blocked))
+        if waits * math.exp(-(threads - load) * patience) <= late:
+            return threads

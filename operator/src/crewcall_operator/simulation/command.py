@@ -1,0 +1,165 @@
+"""The command `crewcall simulate`: its options, and its errors in words. What it runs is imported when it is run."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from crewcall_operator.api.duration import MAX_LENGTH, PATTERN, read_duration
+
+if TYPE_CHECKING:
+    from crewcall_operator.api.pool import Pool
+    from crewcall_operator.simulation.scenarios import Scenario
+
+BAD_INPUT = 2
+
+#: Jobs that one replica runs at once where the pool does not tell.
+THREADS = 8
+
+#: What jobs are late by where the pool makes no promise.
+USUAL_PROMISE = 30.0
+
+
+#: Seconds that a replica takes to start, of traces.
+STARTUP = 30.0
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, written as in a WorkerPool."""
+
+    name = "duration"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if len(value) > MAX_LENGTH or not re.match(PATTERN, value) or not read_duration(value):
+            self.fail(f'"{value}"; expected a duration above zero, such as 30s, 1m30s or 500ms.', param, ctx)
+        return read_duration(value)
+
+
+@click.command(short_help="Try a pool on a trace of jobs, in seconds.")
+@click.option(
+    "-f",
+    "--file",
+    "file",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="A file of one WorkerPool.",
+)
+@click.option(
+    "--trace",
+    "traces",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A CSV file with the columns arrival_s and service_s; may be repeated.",
+)
+@click.option("--scenario", "names", multiple=True, metavar="NAME", help="A trace that ships, or all; may be repeated.")
+@click.option(
+    "--startup", type=Duration(), help="How long a replica takes to start. Default: 30s; in a scenario what it says."
+)
+@click.option(
+    "--within", type=Duration(), help="What late is. Default: the pool's queueLatency, or 30s where it has none."
+)
+@click.option("--compare", default="", metavar="NAMES", help="Other autoscalers, separated by commas, or all.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it; PNG, SVG or PDF.")
+@click.option("--json", "is_json", is_flag=True, help="Answer in JSON, a line for each trace.")
+def simulate(
+    file: Path,
+    traces: tuple[Path, ...],
+    names: tuple[str, ...],
+    startup: float | None,
+    within: float | None,
+    compare: str,
+    plot: Path | None,
+    is_json: bool,
+) -> None:
+    """Run jobs of the past through a pool, with the operator's own decisions, and see how long they would have waited.
+
+    \b
+    crewcall simulate -f workerpool.yaml --trace jobs.csv
+    crewcall simulate -f workerpool.yaml --trace jobs.csv --compare keda,hpa --plot out.png
+    crewcall simulate -f workerpool.yaml --scenario all --compare all
+    """
+    try:
+        from crewcall_operator.core.model import QueueLatency
+        from crewcall_operator.simulation.contest import hold
+        from crewcall_operator.simulation.report import as_json, table
+        from crewcall_operator.simulation.setting import Setting
+        from crewcall_operator.simulation.trace import BadTrace, read_trace
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
+
+    pool, peers, scenarios = _pool(file), _peers(compare), _scenarios(names)
+    threads = pool.concurrency or THREADS
+    target = pool.policy.target
+    promise = within or (target.seconds if isinstance(target, QueueLatency) else USUAL_PROMISE)
+    setting = Setting(threads=threads, prefetch=threads, startup=startup or STARTUP)
+    try:
+        runs = [(read_trace(trace), setting) for trace in traces]
+    except BadTrace as error:
+        _refuse(error.lines)
+    for scenario in scenarios:
+        own = scenario.setting
+        runs.append((scenario.trace, replace(own, threads=threads, prefetch=threads, startup=startup or own.startup)))
+    if not runs:
+        raise click.UsageError("nothing to simulate: give a --trace, or a --scenario.")
+    if plot is not None and len(runs) > 1:
+        raise click.UsageError(f"--plot draws one trace, and there are {len(runs)}.")
+    for number, (trace, around) in enumerate(runs):
+        result = hold(trace, around, pool.policy, promise, peers, pool.grace_period)
+        if is_json:
+            click.echo(json.dumps(as_json(result)))
+        else:
+            click.echo(("\n" if number else "") + table(result))
+        if plot is not None:
+            from crewcall_operator.simulation.picture import draw
+
+            draw(result, plot)
+            click.echo(f"  picture: {plot}", err=is_json)
+
+
+def _pool(file: Path) -> Pool:
+    from crewcall_operator.local.files import BadFiles, read_pools
+
+    try:
+        pools = read_pools([file], check=lambda _: None)
+    except BadFiles as error:
+        _refuse(error.lines)
+    if len(pools) > 1:
+        _refuse([f"{file}: holds {len(pools)} WorkerPools; keep the one to simulate in a file of its own."])
+    return pools[0]
+
+
+def _peers(compare: str) -> list[str]:
+    from crewcall_operator.simulation.peers import PEERS
+
+    names = [name.strip() for name in compare.split(",") if name.strip()]
+    if names == ["all"]:
+        return list(PEERS)
+    if unknown := [name for name in names if name not in PEERS]:
+        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(PEERS)}.", param_hint="--compare")
+    return names
+
+
+def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
+    from crewcall_operator.simulation.scenarios import SCENARIOS, SEED, scenarios
+
+    if names == ("all",):
+        return list(scenarios())
+    if unknown := [name for name in names if name not in SCENARIOS]:
+        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(SCENARIOS)}.", param_hint="--scenario")
+    return [SCENARIOS[name](SEED) for name in names]
+
+
+def _refuse(lines: Iterable[str]) -> NoReturn:
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(BAD_INPUT)

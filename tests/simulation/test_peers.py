@@ -1,0 +1,77 @@
+"""The other autoscalers, each held to what it publishes of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from crewcall_operator.simulation.peers import PEERS, Pool
+from crewcall_operator.simulation.ports import Autoscaler, Look
+
+KNOWN = Pool(promise=30.0, service=2.0, threads=4, most=50)
+NOTHING = Look(
+    at=0.0, ready=0, held=0, running=0, delayed=0, due=0, due_in=(), asked=0, working=0, draining=0, starting=0,
+    arrived=0, started=0, done=0, busy=0.0, startups=(), is_blind=False,
+)  # fmt: skip
+
+
+def story(autoscaler: Autoscaler, ready: int, seconds: float, asked: int = 0, held: int = 0) -> list[tuple[float, int]]:
+    """What it asks for, and from when on, while so many jobs are there and all replicas work at once."""
+    changes, at = [(0.0, asked)], 0.0
+    while at <= seconds:
+        look = replace(NOTHING, at=at, ready=ready, held=held, asked=asked, working=asked)
+        asked = autoscaler.wanted(look)
+        if asked != changes[-1][1]:
+            changes.append((at, asked))
+        at += autoscaler.interval
+    return changes
+
+
+def test_the_hpa_doubles_every_fifteen_seconds_or_adds_four() -> None:
+    changes = story(PEERS["hpa"](KNOWN), ready=6000, seconds=60, asked=1)
+
+    assert changes == [(0.0, 1), (0.0, 5), (15.0, 10), (30.0, 20), (45.0, 40), (60.0, 50)]
+
+
+def test_the_hpa_waits_five_minutes_on_the_way_down_and_keeps_one() -> None:
+    hpa = PEERS["hpa"](KNOWN)
+    story(hpa, ready=600, seconds=0, asked=10)
+
+    looks = [hpa.wanted(replace(NOTHING, at=at, asked=10)) for at in (15.0, 285.0, 300.0)]
+
+    assert looks == [10, 10, 1]
+
+
+def test_keda_leaves_zero_at_its_own_poll_and_goes_back_after_its_cooldown() -> None:
+    keda = PEERS["keda-default"](KNOWN)
+
+    assert [keda.wanted(replace(NOTHING, at=at, ready=1)) for at in (15.0, 30.0)] == [0, 1]
+    assert [keda.wanted(replace(NOTHING, at=at, asked=1)) for at in (60.0, 300.0, 315.0, 330.0)] == [1, 1, 1, 0]
+
+
+def test_keda_on_the_list_does_not_see_what_workers_have_fetched() -> None:
+    assert story(PEERS["keda-list"](KNOWN), ready=0, held=5, seconds=5) == [(0.0, 0)]
+    assert story(PEERS["keda"](KNOWN), ready=0, held=5, seconds=5) == [(0.0, 0), (0.0, 1)]
+
+
+def test_knative_panics_when_twice_as_much_is_there_as_fits() -> None:
+    changes = story(PEERS["knative"](KNOWN), ready=28, seconds=4, asked=1)
+
+    assert changes[-1][1] == 10  # 28 jobs at 70 % of four threads
+
+
+def test_wpa_never_goes_below_what_the_messages_of_a_minute_need() -> None:
+    wpa = PEERS["wpa"](KNOWN)
+    wpa.wanted(replace(NOTHING, at=0.0, arrived=0))
+
+    assert wpa.wanted(replace(NOTHING, at=60.0, arrived=600)) == 5  # ten a second at half a second each
+
+
+def test_aws_acts_on_three_minutes_above_its_target() -> None:
+    assert story(PEERS["aws"](KNOWN), ready=120, seconds=120, asked=1) == [(0.0, 1), (120.0, 2)]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_holds_what_it_has_while_redis_is_away(name: str) -> None:
+    assert PEERS[name](KNOWN).wanted(replace(NOTHING, asked=7, working=7, is_blind=True)) == 7

@@ -1,0 +1,115 @@
+"""What is estimated from counters: service times, rates, bursts."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.promises import flowing
+
+from crewcall_operator.core.bursts import NO_BURSTS, REMEMBERED
+from crewcall_operator.core.counters import Counters
+from crewcall_operator.core.flow import ASSUMED_SERVICE, NOTHING_KNOWN, Flow, QueueFlow, Rate
+
+
+def sms(flow: Flow) -> QueueFlow:
+    return flow.queues["sms"]
+
+
+def test_finds_the_rate_and_the_service_time_of_a_steady_stream() -> None:
+    known = sms(flowing(4.0, 2.5))
+
+    assert known.arrivals == pytest.approx(4.0, rel=0.02)
+    assert known.service == pytest.approx(2.5, rel=0.05)
+
+
+def test_knows_the_rate_without_bias_soon_and_makes_little_of_the_first_seconds() -> None:
+    assert sms(flowing(5.0, 1.0, seconds=8)).arrivals == pytest.approx(5.0)
+    assert sms(flowing(5.0, 1.0, seconds=1)).arrivals < 1.1
+
+
+def test_counts_the_time_of_jobs_that_still_run() -> None:
+    flow = NOTHING_KNOWN.seeing({"sms": Counters(4, 0, 0.0)}, 0.0).seeing({"sms": Counters(4, 0, 240.0)}, 60.0)
+
+    assert sms(flow).service > 60.0
+
+
+def test_begins_with_what_was_counted_before_it_looked() -> None:
+    """As after a restart of the operator: the counters in Redis know the service time already."""
+    flow = NOTHING_KNOWN.seeing({"sms": Counters(1000, 1000, 7000.0)}, 0.0)
+
+    assert sms(flow).busy / sms(flow).ended == pytest.approx(7.0)
+    assert NOTHING_KNOWN.seeing({"sms": Counters(0, 0, 0.0)}, 0.0).queues["sms"].busy / 2.0 == ASSUMED_SERVICE
+
+
+def test_follows_a_burst_within_seconds_and_forgets_it_within_a_minute() -> None:
+    flow = flowing(2.0, 1.0)
+    for second in range(1, 11):
+        flow = flow.seeing({"sms": Counters(2400 + 40 * second, 2400, 2400.0)}, 1200.0 + second)
+    in_burst = sms(flow).arrivals
+    for second in range(11, 91):
+        flow = flow.seeing({"sms": Counters(2800 + 2 * (second - 10), 2400, 2400.0)}, 1200.0 + second)
+
+    assert in_burst > 12.0
+    assert sms(flow).arrivals < 5.0
+
+
+def test_learns_nothing_from_counters_that_somebody_deleted() -> None:
+    before = flowing(4.0, 2.0)
+
+    reset = before.seeing({"sms": Counters(3, 2, 4.0)}, 1201.0)
+    after = reset.seeing({"sms": Counters(7, 6, 12.0)}, 1202.0)
+
+    assert (sms(reset).service, sms(reset).arrivals) == (sms(before).service, sms(before).arrivals)
+    assert sms(after).arrivals == pytest.approx(4.0, rel=0.02)
+
+
+def test_a_long_gap_between_looks_counts_as_long_as_it_was() -> None:
+    """As after Redis was away: 240 jobs in a minute are four a second."""
+    flow = flowing(4.0, 1.0).seeing({"sms": Counters(4800 + 240, 4800, 4800.0)}, 1260.0)
+
+    assert sms(flow).arrivals == pytest.approx(4.0, rel=0.02)
+
+
+def test_a_rate_is_events_by_seconds_however_the_looks_fall() -> None:
+    often, seldom = Rate(20.0), Rate(20.0)
+    for _ in range(100):
+        often = often.adding(0.5, 0.1)
+    for _ in range(2):
+        seldom = seldom.adding(25.0, 5.0)
+
+    assert often.per_second == pytest.approx(seldom.per_second) == pytest.approx(5.0)
+
+
+def test_a_queue_that_appears_later_is_estimated_from_then_on() -> None:
+    flow = flowing(1.0, 1.0, seconds=10)
+
+    later = flow.seeing({"sms": Counters(10, 10, 10.0), "email": Counters(5, 5, 50.0)}, 11.0)
+
+    assert set(later.queues) == {"sms", "email"}
+    assert later.queues["email"].arrivals == 0.0
+
+
+def test_tells_for_how_long_nothing_has_arrived() -> None:
+    flow = flowing(1.0, 1.0, seconds=10)
+
+    assert flow.idle == 0.0
+    assert flow.seeing({"sms": Counters(10, 10, 10.0)}, 35.0).idle == 25.0
+
+
+def test_remembers_the_size_of_bursts_as_most_jobs_see_it() -> None:
+    bursts = NO_BURSTS
+    for now, jobs in [(5.0, 10), (100.0, 300), (101.0, 100), (112.0, 50), (300.0, 10), (320.0, 0)]:
+        bursts = bursts.adding(jobs, now)
+
+    assert bursts.size(10.0, share=0.98) == 400  # 400 of the 470 jobs came within the same ten seconds
+    assert bursts.size(20.0, share=0.98) == 450
+    assert bursts.size(10.0, share=0.02) == 10
+
+
+def test_forgets_bursts_after_half_an_hour() -> None:
+    bursts = NO_BURSTS.adding(400, 5.0).adding(1, 15.0)
+    assert bursts.size(10.0, share=0.98) == 400
+
+    for later in (REMEMBERED + 5.0, REMEMBERED + 25.0):
+        bursts = bursts.adding(1, later)
+
+    assert bursts.size(10.0, share=0.98) == 1

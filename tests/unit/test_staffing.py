@@ -1,0 +1,39 @@
+"""Erlang C, against values of published tables and its own limits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crewcall_operator.core.staffing import erlang_c, threads_for
+
+
+@pytest.mark.parametrize(("threads", "load"), [(1, 0.5), (2, 1.0), (10, 8.0), (55, 50.0), (80, 20.0)])
+def test_gives_the_chance_of_waiting(threads: int, load: float) -> None:
+    """By the sums of the textbook, which the recursion avoids because they overflow."""
+    waiting = load**threads / math.factorial(threads) * threads / (threads - load)
+    free = sum(load**n / math.factorial(n) for n in range(threads))
+
+    assert erlang_c(threads, load) == pytest.approx(waiting / (free + waiting))
+
+
+def test_everybody_waits_where_the_load_is_as_large_as_the_threads() -> None:
+    assert erlang_c(3, 3.0) == 1.0
+
+
+@given(load=st.floats(0.01, 200), patience=st.floats(0, 50), late=st.floats(0.001, 0.5))
+def test_takes_the_fewest_threads_that_keep_the_share_of_late_jobs(load: float, patience: float, late: float) -> None:
+    threads = threads_for(load, patience, late)
+
+    def share(n: int) -> float:
+        return erlang_c(n, load) * math.exp(-max(0.0, n - load) * patience)
+
+    assert share(threads) <= late * (1 + 1e-9)
+    assert threads - 1 <= load or share(threads - 1) > late * (1 - 1e-9)
+
+
+def test_no_load_needs_no_thread() -> None:
+    assert threads_for(0.0, 30.0, 0.05) == 0

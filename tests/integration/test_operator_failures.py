@@ -207,6 +207,35 @@ async def _replace_definition(cluster: ApiCluster, wanted: dict[str, Any]) -> No
     await cluster.until(holds, "the definition's new schema")
 
 
+#: For an operator's interpreter: names that end in .hang are looked up for 25 s, as where the cluster's DNS is dead.
+HANGING_LOOKUPS = """
+import socket, time
+found = socket.getaddrinfo
+def getaddrinfo(host, *more, **options):
+    time.sleep(25 if str(host).endswith(".hang") else 0)
+    return found(host, *more, **options)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+async def test_a_name_lookup_that_hangs_delays_neither_other_pools_nor_the_end(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGING_LOOKUPS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+        for number in range(3):
+            await shop.open_pool(f"lost-{number}", redis={"url": f"redis://redis-{number}.hang:6379/0"})
+        await shop.until_condition("ScalingActive", lambda status, *_: status == "False", "lost-2")
+        await shop.open_pool(redis={"url": shop.url.replace("127.0.0.1", "localhost")})
+        shop.arrive(60)
+        await shop.until_replicas(3)
+
+        asked = time.monotonic()
+        assert await running.stop() == 0
+        assert time.monotonic() - asked < 3.0
+
+
 class TestWhenTheApiServer:
     """Only our own server can be told to fail."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 import sys
 
@@ -80,6 +82,9 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
         asyncio.run(run(settings))
     except kubernetes.config.ConfigException as error:
         raise click.ClickException(f"no cluster to work in: {error}\nSet KUBECONFIG, or run it in a pod.") from error
+    # All is done; the interpreter's own end would wait for name lookups that hang.
+    logging.shutdown()
+    os._exit(0)
 
 
 main.add_command(local)

@@ -10,6 +10,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -39,7 +40,18 @@ STUCK = 30.0
 #: Seconds that the last statuses and Events may take when the operator is told to stop.
 LAST_WORDS = 1.0
 
+#: Name lookups at a time. By default there are few, and pools whose names hang would use them up for everybody.
+LOOKUPS = 64
+
 Found = TypeVar("Found")
+
+
+class _Lookups(ThreadPoolExecutor):
+    """Threads for name lookups. Nothing can end a lookup that hangs, so the end does not wait for it."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 async def run(settings: OperatorSettings) -> None:
@@ -49,6 +61,7 @@ async def run(settings: OperatorSettings) -> None:
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
+    asyncio.get_running_loop().set_default_executor(_Lookups(max_workers=LOOKUPS))
     async with AsyncExitStack() as stack:
         api = KubernetesApi(load_configuration())
         stack.push_async_callback(api.aclose)

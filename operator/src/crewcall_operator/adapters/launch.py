@@ -52,8 +52,9 @@ def launch_of(pool: Pool, inherited: Mapping[str, str], directory: Path) -> Laun
     command = [*(container.get("command") or ENTRY_POINT), *(container.get("args") or ())]
     arguments = tuple(_expand(argument, variables) for argument in command)
     where = directory / str(container.get("workingDir", ""))
-    problems = [*_unanswered(container, inherited), *_impossible(arguments, container)]
-    problems = problems or list(_not_here(arguments[0], variables["PATH"], where))
+    impossible = list(_impossible(arguments, container))
+    missing = [] if impossible else list(_not_here(arguments[0], variables["PATH"], where))
+    problems = [*_unanswered(container, inherited), *impossible, *missing]
     if problems:
         raise InvalidSpec(problems)
     return Launch(arguments, variables, where, deployment.grace_period(pool))

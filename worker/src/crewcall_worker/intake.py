@@ -123,6 +123,8 @@ class Intake(Middleware):
     def take_part(self) -> None:
         """Become the one by whom the broker consumes: its actors are bound to it, whoever has made it."""
         vars(self.broker)["consume"] = self.consume
+        # A plain broker's own maintenance takes every worker for dead after an outage of Redis; `reaper` looks instead.
+        self.broker.maintenance_chance = 0
         self.broker.add_middleware(self)
 
     # For the consumers

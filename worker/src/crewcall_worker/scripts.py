@@ -12,7 +12,7 @@ from importlib import resources
 
 import redis
 
-from crewcall_worker.wire import DEAD, DELAYED, Keys, Order, plain_queue, read_order
+from crewcall_worker.wire import DEAD, DELAYED, HEARTBEAT_AHEAD_MS, Keys, Order, plain_queue, read_order
 
 MOST_FETCHED = 1000
 """Messages by one fetch: more would keep Redis from others for long (and Lua's stack has an end)."""
@@ -125,7 +125,7 @@ class Scripts:
         keys = self._keys
         now_ms, order, is_fenced = self._beat(
             keys=[keys.workers(self._pool), keys.orders(self._pool), keys.fenced(self._pool), keys.heartbeats],
-            args=[worker, pod, record],
+            args=[worker, pod, record, HEARTBEAT_AHEAD_MS],
         )
         return Heard(now_ms, read_order(order), bool(is_fenced))
 

@@ -17,8 +17,9 @@ name, without .DQ or .XQ; `<pool>` is `pool_name(...)`; `<worker>` is a worker's
 
 ========================  =======  ==================================================================================
 workers:<pool>            hash     worker -> JSON, see `WorkerRecord`. Written by the worker each second and on change,
-                                   with its heartbeat in Dramatiq's `__heartbeats__`; removed when it leaves or is
-                                   declared dead. A worker without a record here fetches nothing.
+                                   with its heartbeat in Dramatiq's `__heartbeats__`, which is written for a time to
+                                   come (`HEARTBEAT_AHEAD_MS`); removed when it leaves or is declared dead. A worker
+                                   without a record here fetches nothing.
 orders:<pool>             hash     pod -> "drain"; absent or "run": work. Written by the operator or the local mode.
 fenced:<pool>             zset     worker -> when it was declared dead. Kept for a day.
 kills:<queue>             hash     redis_message_id -> how often a worker died with it. Removed with the message.
@@ -90,6 +91,10 @@ ENV_METRICS_PORT: Final = "CREWCALL_METRICS_PORT"
 
 BEAT_EVERY: Final = 1.0
 """Seconds between two records of a worker, if nothing changes."""
+
+HEARTBEAT_AHEAD_MS: Final = 600_000
+"""How far ahead a worker's heartbeat is written. With any of their commands, by chance, plain producers and workers take
+whoever was silent for 60 s for dead: an outage of Redis that is shorter than the two together makes nobody dead."""
 
 LAPSED_AFTER_MS: Final = 30_000
 """A worker whose record is older than this is taken for dead, unless nobody could write for that long. A default."""
@@ -250,7 +255,8 @@ class Keys:
 
     @property
     def heartbeats(self) -> str:
-        """Zset: broker id -> when it was last heard of, ms. Producers are in it as well."""
+        """Zset: broker id -> when it was last heard of, ms; for workers with the runtime, later than that by
+        `HEARTBEAT_AHEAD_MS`. Producers are in it as well."""
         return f"{self.namespace}:__heartbeats__"
 
 

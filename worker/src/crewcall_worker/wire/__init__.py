@@ -1,0 +1,140 @@
+"""The contract between the operator and the workers: what either side writes and the other reads.
+
+Standard library only, and no I/O but for its own scripts: the operator imports this package and nothing else of the
+worker. Everybody imports from here, whichever module inside it has the name.
+
+Environment of a worker process
+-------------------------------
+The operator (in a pod template) and the local mode (for a process) set these; the worker reads them. A variable
+that the user's own template sets is left as it is.
+
+Keys in Redis
+-------------
+Dramatiq's own keys keep Dramatiq's meaning (dramatiq/brokers/redis/dispatch.lua), so that plain producers and plain
+workers go on working on the same queues. What Crewcall adds is under `crewcall:<dramatiq namespace>:`. Every time is
+Redis's own (TIME), in milliseconds since the epoch, a whole number: one clock for all. `<queue>` is a queue's plain
+name, without .DQ or .XQ; `<pool>` is `pool_name(...)`; `<worker>` is a worker's id, which is its Dramatiq broker id.
+
+========================  =======  ==================================================================================
+workers:<pool>            hash     worker -> JSON, see `WorkerRecord`. Written by the worker each second and on change,
+                                   with its heartbeat in Dramatiq's `__heartbeats__`, which is written for a time to
+                                   come (`HEARTBEAT_AHEAD_MS`); removed when it leaves or is declared dead. A worker
+                                   without a record here fetches nothing.
+orders:<pool>             hash     pod -> "drain"; absent or "run": work. Written by the operator or the local mode.
+fenced:<pool>             zset     worker -> when it was declared dead. Kept for a day.
+kills:<queue>             hash     redis_message_id -> how often a worker died with it. Removed with the message.
+deliveries:<queue>        hash     redis_message_id -> how often a worker had begun it and did not finish it: it died,
+                                   or its time to drain was up. Removed with the message.
+started:<worker>          set      ids in `kills` that this worker has begun. Expires.
+stats:<queue>             hash     counters since ever, see `Counter`.
+eta:<queue>               zset     redis_message_id of a delayed message -> when it is due.
+queues                    set      every queue that the runtime has seen.
+sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
+hints                     channel  a queue's name, with .DQ for delayed messages: it was empty, and has work now.
+orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
+========================  =======  ==================================================================================
+
+Message option `ready_at` (ms): when a job became ready, or becomes so.
+
+Scripts for whoever has a Redis client: `RECOVER`, `SWEEP`, `READ_DELAYED`. The head of each tells what it takes and
+answers.
+
+Versions: every record has `v`. A reader ignores fields that it does not know and takes None for those that are
+missing. A higher `v` than its own means that it cannot understand the record: see `read_worker`.
+"""
+
+from __future__ import annotations
+
+from crewcall_worker.wire.counters import (
+    WAIT_BUCKETS_MS,
+    Counter,
+    wait_bucket,
+    wait_field,
+)
+from crewcall_worker.wire.environment import (
+    ENV_LAPSED_AFTER,
+    ENV_METRICS_PORT,
+    ENV_MOST_KILLS,
+    ENV_NAMESPACE,
+    ENV_POD,
+    ENV_POOL,
+    ENV_QUEUES,
+    ENV_REDIS_NAMESPACE,
+    ENV_REDIS_URL,
+    ENV_SHUTDOWN_TIMEOUT,
+    ENV_THREADS,
+)
+from crewcall_worker.wire.keys import (
+    DEAD,
+    DELAYED,
+    READY_AT,
+    Keys,
+    plain_queue,
+    pool_name,
+)
+from crewcall_worker.wire.scripts import (
+    READ_DELAYED,
+    RECOVER,
+    SWEEP,
+    Delayed,
+    read_delayed,
+    script,
+)
+from crewcall_worker.wire.workers import (
+    BEAT_EVERY,
+    FENCED_FOR_MS,
+    HEARTBEAT_AHEAD_MS,
+    LAPSED_AFTER_MS,
+    MOST_KILLS,
+    WIRE_VERSION,
+    Order,
+    UnknownRecord,
+    WorkerRecord,
+    WorkerState,
+    read_order,
+    read_worker,
+    write_worker,
+)
+
+__all__ = [
+    "BEAT_EVERY",
+    "DEAD",
+    "DELAYED",
+    "ENV_LAPSED_AFTER",
+    "ENV_METRICS_PORT",
+    "ENV_MOST_KILLS",
+    "ENV_NAMESPACE",
+    "ENV_POD",
+    "ENV_POOL",
+    "ENV_QUEUES",
+    "ENV_REDIS_NAMESPACE",
+    "ENV_REDIS_URL",
+    "ENV_SHUTDOWN_TIMEOUT",
+    "ENV_THREADS",
+    "FENCED_FOR_MS",
+    "HEARTBEAT_AHEAD_MS",
+    "LAPSED_AFTER_MS",
+    "MOST_KILLS",
+    "READY_AT",
+    "READ_DELAYED",
+    "RECOVER",
+    "SWEEP",
+    "WAIT_BUCKETS_MS",
+    "WIRE_VERSION",
+    "Counter",
+    "Delayed",
+    "Keys",
+    "Order",
+    "UnknownRecord",
+    "WorkerRecord",
+    "WorkerState",
+    "plain_queue",
+    "pool_name",
+    "read_delayed",
+    "read_order",
+    "read_worker",
+    "script",
+    "wait_bucket",
+    "wait_field",
+    "write_worker",
+]

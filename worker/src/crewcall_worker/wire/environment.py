@@ -1,0 +1,38 @@
+"""The variables by which a worker process is told what it is. Who sets and who reads them: the head of the package."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENV_POOL: Final = "CREWCALL_POOL"
+"""The WorkerPool's name."""
+
+ENV_NAMESPACE: Final = "CREWCALL_NAMESPACE"
+"""The WorkerPool's Kubernetes namespace. Not to be confused with `ENV_REDIS_NAMESPACE`."""
+
+ENV_POD: Final = "CREWCALL_POD"
+"""The name of the pod, or of the process in the local mode: which replica this worker is."""
+
+ENV_REDIS_URL: Final = "REDIS_URL"
+"""Where the queues live, in redis-py's notation: redis://, rediss:// or unix://."""
+
+ENV_REDIS_NAMESPACE: Final = "CREWCALL_REDIS_NAMESPACE"
+"""Dramatiq's key prefix in Redis (`RedisBroker(namespace=...)`)."""
+
+ENV_QUEUES: Final = "CREWCALL_QUEUES"
+"""The queues to consume, separated by commas."""
+
+ENV_THREADS: Final = "CREWCALL_THREADS"
+"""Jobs to run at once, a whole number. Absent where the pool does not tell: then the worker chooses."""
+
+ENV_SHUTDOWN_TIMEOUT: Final = "CREWCALL_SHUTDOWN_TIMEOUT"
+"""Seconds that running jobs are given after SIGTERM, a decimal number; below the pod's grace period."""
+
+ENV_LAPSED_AFTER: Final = "CREWCALL_LAPSED_AFTER"
+"""Seconds of silence after which a worker is taken for dead, a decimal number; the same for all of a pool."""
+
+ENV_MOST_KILLS: Final = "CREWCALL_MOST_KILLS"
+"""How many workers a job may kill before it becomes a dead letter, a whole number."""
+
+ENV_METRICS_PORT: Final = "CREWCALL_METRICS_PORT"
+"""Where the worker serves /metrics, /healthz and /readyz. Absent: nowhere."""

@@ -1,0 +1,98 @@
+"""The names of all keys; their types and meanings are at the head of the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+READY_AT: Final = "ready_at"
+"""The message option: when the job became or becomes ready, in ms."""
+
+DELAYED, DEAD = ".DQ", ".XQ"
+"""What Dramatiq puts behind a queue's name for its delayed messages and its dead letters (dramatiq/common.py)."""
+
+
+def pool_name(namespace: str, name: str) -> str:
+    """What a pool is called in keys: pools of different Kubernetes namespaces may share a Redis."""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def plain_queue(queue: str) -> str:
+    """The queue's name without .DQ or .XQ."""
+    return queue.removesuffix(DELAYED).removesuffix(DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of all keys of one Dramatiq namespace; types and meanings are at the head of the package."""
+
+    namespace: str = "dramatiq"
+
+    # Crewcall's
+
+    @property
+    def prefix(self) -> str:
+        """What all of Crewcall's keys begin with."""
+        return f"crewcall:{self.namespace}:"
+
+    def workers(self, pool: str) -> str:
+        return f"{self.prefix}workers:{pool}"
+
+    def orders(self, pool: str) -> str:
+        return f"{self.prefix}orders:{pool}"
+
+    def fenced(self, pool: str) -> str:
+        return f"{self.prefix}fenced:{pool}"
+
+    def kills(self, queue: str) -> str:
+        return f"{self.prefix}kills:{plain_queue(queue)}"
+
+    def deliveries(self, queue: str) -> str:
+        return f"{self.prefix}deliveries:{plain_queue(queue)}"
+
+    def started(self, worker: str) -> str:
+        return f"{self.prefix}started:{worker}"
+
+    def stats(self, queue: str) -> str:
+        return f"{self.prefix}stats:{plain_queue(queue)}"
+
+    def eta(self, queue: str) -> str:
+        return f"{self.prefix}eta:{plain_queue(queue)}"
+
+    @property
+    def queues(self) -> str:
+        return f"{self.prefix}queues"
+
+    @property
+    def hints(self) -> str:
+        """A channel."""
+        return f"{self.prefix}hints"
+
+    @property
+    def orders_changed(self) -> str:
+        """A channel."""
+        return f"{self.prefix}orders"
+
+    # Dramatiq's: here `queue` is taken as it is, .DQ or .XQ included
+
+    def ready(self, queue: str) -> str:
+        """List of ids, the next one first."""
+        return f"{self.namespace}:{queue}"
+
+    def messages(self, queue: str) -> str:
+        """Hash: id -> message, of all that are ready or fetched; of a .XQ, of the dead letters."""
+        return f"{self.namespace}:{queue}.msgs"
+
+    def dead(self, queue: str) -> str:
+        """Zset: id of a dead letter -> when it became one, ms."""
+        return f"{self.namespace}:{plain_queue(queue)}{DEAD}"
+
+    def acks(self, worker: str, queue: str) -> str:
+        """Set of the ids that this worker has fetched and not yet acknowledged."""
+        return f"{self.namespace}:__acks__.{worker}.{queue}"
+
+    @property
+    def heartbeats(self) -> str:
+        """Zset: broker id -> when it was last heard of, ms; for workers with the runtime, later than that by
+        `HEARTBEAT_AHEAD_MS`. Producers are in it as well."""
+        return f"{self.namespace}:__heartbeats__"

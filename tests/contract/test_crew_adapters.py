@@ -79,7 +79,7 @@ async def test_reads_workers_as_they_tell_of_themselves(
     assert found["w1"].oldest_age == pytest.approx(60.0, abs=1.0)
     assert found["w1"].silent_for == pytest.approx(2.0, abs=1.0)
     assert {id_: replace(it, oldest_age=None, silent_for=0.0) for id_, it in found.items()} == {
-        "w1": Worker("w1", "pod-1", WorkerState.DRAINING, busy=3),
+        "w1": Worker("w1", "pod-1", WorkerState.DRAINING, busy=3, prefetched=2),
         "w2": Worker("w2", "pod-2", WorkerState.RUNNING),
     }
 
@@ -92,17 +92,69 @@ async def test_takes_what_a_worker_does_not_tell_for_the_worse(
     assert (await look(reader, pool)).workers == (Worker("w1", "", silent_for=float("inf")),)
 
 
-async def test_a_worker_of_a_newer_version_counts_as_one_without_the_runtime_and_is_told_of(
+async def test_does_not_know_all_workers_where_one_is_of_a_newer_version_and_tells_of_it(
     reader: RedisQueues, redis_server: RedisServer, pool: Pool
 ) -> None:
     redis_server.client.hset(KEYS.workers(POOL), "w1", '{"v": 2, "pod": "pod-1"}')
+    tell(redis_server, wire.WorkerRecord("w2", pod="pod-2"))
 
     seen = await look(reader, pool)
 
-    assert (seen.workers, seen.unread) == (
-        (),
+    assert ([worker.id for worker in seen.workers], seen.knows_workers, seen.unread) == (
+        ["w2"],
+        False,
         ("worker w1: its record is of version 2; known is 1. Update the reader.",),
     )
+
+
+async def test_knows_that_there_are_no_workers_where_nobody_has_the_runtime(reader: RedisQueues, pool: Pool) -> None:
+    seen = await look(reader, pool)
+
+    assert (seen.workers, seen.knows_workers, seen.unread) == ((), True, ())
+
+
+@pytest.mark.parametrize(
+    ("keys", "unknown"),
+    [
+        (["dramatiq:*"], "workers are not known: "),
+        (["dramatiq:*", "crewcall:dramatiq:orders:*"], "workers are not known: "),
+        (["dramatiq:*", "crewcall:dramatiq:workers:*"], "orders are not known: "),
+    ],
+)
+async def test_does_not_know_workers_or_orders_that_it_may_not_read_and_says_what_to_grant(
+    reader: RedisQueues, redis_server: RedisServer, keys: list[str], unknown: str
+) -> None:
+    redis_server.client.acl_setuser(
+        "looker", enabled=True, reset=True, passwords=["+secret"], categories=["+@all"], keys=keys
+    )
+
+    seen = await look(reader, a_pool(redis_server.url.replace("//", "//looker:secret@"), "sms"))
+
+    assert (len(seen.queues), seen.knows_workers, [words.startswith(unknown) for words in seen.unread]) == (
+        1,
+        False,
+        [True],
+    )
+    assert "Grant it: " in seen.unread[0]
+
+
+async def test_tells_of_the_workers_though_it_may_not_read_the_orders(
+    reader: RedisQueues, redis_server: RedisServer
+) -> None:
+    """So that the jobs of those who are dead are given back all the same."""
+    tell(redis_server, wire.WorkerRecord("w1", pod="pod-1"))
+    redis_server.client.acl_setuser(
+        "looker",
+        enabled=True,
+        reset=True,
+        passwords=["+secret"],
+        categories=["+@all"],
+        keys=["dramatiq:*", "crewcall:dramatiq:workers:*"],
+    )
+
+    seen = await look(reader, a_pool(redis_server.url.replace("//", "//looker:secret@"), "sms"))
+
+    assert ([worker.id for worker in seen.workers], seen.orders, seen.knows_workers) == (["w1"], frozenset(), False)
 
 
 async def test_sees_nothing_of_the_workers_of_another_pool(

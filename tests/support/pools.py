@@ -6,6 +6,7 @@ Where a test says nothing, `policy` has the defaults of `core.model`, and one qu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
@@ -97,6 +98,11 @@ def going_to(replicas: int, after: float) -> Fallback:
 def seen(ready: int = 0, in_flight: int = 0, *, name: str = "sms", oldest: float | None = None) -> Observation:
     """One look at a pool with one queue."""
     return Observation((QueueState(name, ready=ready, in_flight=in_flight, oldest_ready_age=oldest),))
+
+
+def unread(look: Observation) -> Observation:
+    """The same look, where what the workers tell of themselves could not be read."""
+    return replace(look, unread=("workers are not known: no permission",), knows_workers=False)
 
 
 def delayed(due_in: float, jobs: int = 1, *, due: int = 0) -> Observation:

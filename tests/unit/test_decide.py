@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen
+from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen, unread
 from tests.support.promises import counted, crew
 
 from crewcall_operator.core.decide import decide, remember
@@ -68,6 +68,7 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
     ),
     Reason.PINNED: (policy(pinned=6), seen(10), 4, memory(), 6),
     Reason.PAUSED: (policy(mode=Mode.PAUSED), seen(90), 4, memory(), 4),
+    Reason.WORKERS_UNREAD: (policy(), unread(seen(10)), 4, memory(), 4),
     Reason.REDIS_UNAVAILABLE: (policy(), None, 4, memory(), 4),
     Reason.FALLBACK: (policy(fallback=going_to(7, after=300)), None, 4, memory(), 7),
     Reason.TARGET_NOT_AVAILABLE: (policy(target=QueueLatency(30)), seen(90), 4, memory(), 4),
@@ -286,6 +287,15 @@ def test_leaves_a_pool_that_it_cannot_size_alone(current: int) -> None:
 
 def test_decides_for_a_pool_that_is_only_advised_what_it_would_do() -> None:
     assert decide(policy(mode=Mode.RECOMMEND), seen(50), 2, memory(), now=1000.0) == Decision(5, Reason.BACKLOG_DRAIN)
+
+
+@pytest.mark.parametrize("by", [policy(), policy(max=2), policy(pinned=2), policy(max=2, target=QueueLatency(30))])
+def test_takes_no_replica_away_while_it_is_not_known_what_the_workers_run(by: Policy) -> None:
+    assert decide(by, unread(seen(10)), 4, memory(), now=1000.0) == Decision(4, Reason.WORKERS_UNREAD)
+
+
+def test_adds_replicas_though_it_is_not_known_what_the_workers_run() -> None:
+    assert decide(policy(), unread(seen(50)), 4, memory(), now=1000.0) == Decision(5, Reason.BACKLOG_DRAIN)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.pools import memory, policy, seen
+from tests.support.pools import memory, policy, seen, unread
 
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
@@ -93,6 +93,15 @@ def test_goes_to_zero_only_with_nothing_outstanding(
     look = seen(ready=jobs) if ready else seen(in_flight=jobs)
 
     assert decide(by, look, max(1, current), remembered, NOW).replicas > 0
+
+
+@given(by=POLICIES, jobs=JOBS, current=REPLICAS, remembered=REMEMBERED)
+def test_not_knowing_what_the_workers_run_only_ever_keeps_replicas(
+    by: Policy, jobs: int, current: int, remembered: Memory
+) -> None:
+    known = decide(by, seen(jobs), current, remembered, NOW).replicas
+
+    assert decide(by, unread(seen(jobs)), current, remembered, NOW).replicas == max(known, current)
 
 
 @given(by=SCALED, fewer=JOBS, more=JOBS, current=REPLICAS, remembered=REMEMBERED)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.support.pools import FREE, policy, pool, seen
-from tests.support.stage import SILENT, Stage
+from tests.support.pools import FREE, delayed, policy, pool, seen, unread
+from tests.support.stage import FORBIDDEN, SILENT, Stage
 
-from crewcall_operator.core.model import Mode, Observation, Pod, Worker, WorkerState
+from crewcall_operator.core.model import Mode, Observation, Pod, Reason, Worker, WorkerState
 from crewcall_operator.ports import Recovered
 
 RUNNING, DRAINING, DRAINED = WorkerState
@@ -66,6 +66,35 @@ async def test_keeps_every_replica_while_orders_cannot_be_given_and_says_so(stag
 
     assert stage.workers.scaled == []
     assert [(report.applied, report.unavailable) for report in stage.board.reports] == [(False, SILENT)]
+
+
+async def test_takes_nobody_away_and_lets_everybody_work_while_workers_cannot_be_read(stage: Stage) -> None:
+    with_pods(stage, "abc")
+    stage.redis.answers["sms"] = unread(crew(10, at_work("a"), at_work("b", DRAINED, 0), orders="b"))
+
+    await stage.tick()
+
+    assert (stage.wire.said, stage.workers.scaled) == ([("b", "run")], [])
+    assert [report.hindered for report in stage.board.reports] == [("workers are not known: no permission",)]
+
+
+async def test_adds_replicas_while_workers_cannot_be_read(stage: Stage) -> None:
+    with_pods(stage, "ab")
+    stage.redis.answers["sms"] = unread(seen(40))
+
+    await stage.tick()
+
+    assert stage.workers.scaled == [("sms", 4)]
+
+
+async def test_says_that_workers_cannot_be_read_though_the_replicas_cannot_be_changed_either(stage: Stage) -> None:
+    with_pods(stage, "ab")
+    stage.redis.answers["sms"] = unread(seen(40))
+    stage.workers.failing["scale", "sms"] = FORBIDDEN
+
+    await stage.tick()
+
+    assert [(report.failure, len(report.hindered)) for report in stage.board.reports] == [(FORBIDDEN, 1)]
 
 
 async def test_counts_an_orders_time_anew_after_redis_was_away(stage: Stage) -> None:
@@ -133,6 +162,19 @@ async def test_scales_on_though_dead_workers_jobs_cannot_be_given_back_and_says_
     assert stage.workers.scaled == [("sms", 3)]
     assert [report.unavailable for report in stage.board.reports] == [None, None]
     assert [len(report.hindered) for report in stage.board.reports] == [1, 1]
+
+
+async def test_learns_nothing_of_a_start_that_it_could_not_see(stage: Stage) -> None:
+    with_pods(stage, "a")
+    stage.workers.pods["sms"] = [Pod("a", is_ready=True, created=1000.0)]
+    for look in (seen(1), unread(seen(1)), crew(1, at_work("a"))):
+        stage.redis.answers["sms"] = look
+        await stage.tick(passed=60.0)
+
+    stage.redis.answers["sms"] = delayed(due_in=31.0)
+    await stage.tick()
+
+    assert stage.board.reasons == {"sms": Reason.IDLE}  # by the 30 s that a start is taken for while none was seen
 
 
 async def test_learns_how_long_a_replica_takes_to_start(stage: Stage) -> None:

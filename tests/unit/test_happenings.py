@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.support.pools import pool, seen
+from tests.support.pools import pool, seen, unread
 
 from crewcall_operator.api.happenings import happenings
 from crewcall_operator.api.status import event, status
-from crewcall_operator.core.model import Decision, Fleet, Observation, Pod, Reason, Worker
+from crewcall_operator.core.model import Decision, Fleet, Observation, Pod, Reason, Step, Worker
 from crewcall_operator.core.victims import Order, Plan
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered, Report
@@ -132,3 +132,17 @@ def test_shows_how_many_drain_and_what_is_waited_for() -> None:
 )
 def test_says_which_replicas_cannot_be_told_to_drain(given: Report, state: str, reason: str, words: str) -> None:
     assert conditions(given)["WorkersSeen"] == (state, reason, words)
+
+
+def test_says_that_no_replica_goes_while_its_workers_cannot_be_read() -> None:
+    message = "no replica goes while it is not known what its workers run: workers are not known: no permission"
+    held = Decision(4, Reason.WORKERS_UNREAD, message, (Step(1, Reason.BACKLOG_FELL), Step(4, Reason.WORKERS_UNREAD)))
+    given = report(Plan(4), observation=unread(seen(9)), decision=held, hindered=unread(seen(9)).unread)
+
+    found = conditions(given)
+
+    assert {kind: found[kind] for kind in ("Ready", "AbleToScale")} == dict.fromkeys(
+        ("Ready", "AbleToScale"), ("False", "WorkersUnread", message)
+    )
+    assert found["ScalingActive"][0] == "True"
+    assert event(given, None) == ("Warning", "WorkersUnread", f"Kept 4: {message}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.pools import delayed, going_to, memory, pods, policy, rules, seen
+from tests.support.pools import delayed, going_to, memory, pods, policy, rules, seen, unread
 
 from crewcall_operator.core.decide import decide
 from crewcall_operator.core.memory import Memory
@@ -34,6 +34,13 @@ def test_has_a_sentence_for_every_reason() -> None:
             "the next delayed job is due in 4.2 s, and a replica takes 30.0 s to start",
         ),
         (policy(), delayed(due_in=0, jobs=9, due=3), 0, memory(), "0 ready, 3 due, 0 in flight; 1 replicas at 10 each"),
+        (
+            policy(),
+            unread(seen(10)),
+            4,
+            memory(),
+            "no replica goes while it is not known what its workers run: workers are not known: no permission",
+        ),
         (
             policy(cooldown=90),
             seen(),

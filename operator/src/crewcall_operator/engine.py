@@ -115,7 +115,8 @@ class Engine:
     async def _scaled(self, pool: Pool, answer: Observation | QueueUnavailable) -> Report:
         now = self.clock()
         observed, unavailable = (answer, None) if isinstance(answer, Observation) else (None, answer)
-        report = Report(pool, now, observed, unavailable)
+        unread = () if observed is None else observed.unread
+        report = Report(pool, now, observed, unavailable, hindered=unread)
         fleet: Fleet | None
         try:
             fleet = await self.scaler.ensure(pool)
@@ -133,7 +134,7 @@ class Engine:
             report = replace(report, applied=await self._apply(pool, report))
             if observed is not None:
                 recovered, trouble = await self.foreman.recover(pool, fleet, observed)
-                report = replace(report, recovered=recovered, hindered=(*observed.unread, *trouble))
+                report = replace(report, recovered=recovered, hindered=(*report.hindered, *trouble))
         except TargetUnavailable as error:
             report = replace(report, failure=error)
         except QueueUnavailable as error:
@@ -144,8 +145,11 @@ class Engine:
         memory = self._memories.get(pool.uid) or Memory.beginning(now, fleet.current, self.startup)
         if observed is None:
             return memory
-        with_worker = frozenset(worker.pod for worker in observed.workers)
-        startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
+        if observed.knows_workers:
+            with_worker = frozenset(worker.pod for worker in observed.workers)
+            startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
+        else:
+            startups = memory.startups.losing_sight()
         return replace(memory.standing(observed.orders, now), startups=startups)
 
     def _keep(self, pool: Pool, memory: Memory) -> None:

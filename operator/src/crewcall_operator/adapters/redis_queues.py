@@ -10,7 +10,8 @@ One round trip for any number of pools on one Redis, in scripts of 100 queues ea
 server's other clients. Only reads: an ACL user needs no more than
 `+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~<namespace>:*`, `+select` for a database other than 0, and
 `+eval` in place of `+eval_ro` on Redis 6; and for the workers
-`+hgetall +hexists +hscan +zrange +zcount +zscore +time ~crewcall:<namespace>:*`. Without these it sees none of them.
+`+hgetall +hexists +hscan +zrange +zcount +zscore +time ~crewcall:<namespace>:*`. Without these it does not know what
+workers there are, and no replica goes.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class RedisQueues:
             lines = [answer] * len(batch) if isinstance(answer, QueueUnavailable) else answer.split("\n")
             looks.update(zip(batch, lines, strict=True))
         due = delayed.understand(questions, [next(answers) for _ in questions], now_ms)
-        crews = read_crews(pools, list(answers), now_ms)
+        crews = read_crews(pools, list(answers), now_ms, link.refused)
         have_delayed = {key for key, look in looks.items() if _has_delayed(look)}
         if more := delayed.calls(pools, have_delayed - delayed.queues):
             due |= delayed.understand(more, await link.run(more), now_ms)
@@ -103,7 +104,8 @@ class RedisQueues:
                 unread.append(delayed)
                 delayed = NOTHING_DELAYED
             states.append(self._state(link.endpoint, key, queue.name, look, now, delayed))
-        return Observation(tuple(states), crew.workers, crew.orders, tuple(dict.fromkeys(unread)))
+        words = tuple(dict.fromkeys(unread))
+        return Observation(tuple(states), crew.workers, crew.orders, words, crew.is_known)
 
     def _state(self, endpoint: str, key: str, name: str, line: str, now: float, delayed_jobs: Delayed) -> QueueState:
         ready, held, delayed, dead, ready_at_ms = map(int, line.split())

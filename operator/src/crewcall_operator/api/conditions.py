@@ -68,6 +68,8 @@ def ready(report: Report) -> Condition:
     if report.unavailable is not None:
         return Condition("Ready", FALSE, _blind_reason(report), str(report.unavailable))
     reason, message = _decided(report.decision)
+    if Reason.WORKERS_UNREAD in _reasons(report.decision):
+        return Condition("Ready", FALSE, reason, message)
     if Reason.TARGET_NOT_AVAILABLE in _reasons(report.decision):
         return Condition("Ready", FALSE, Reason.TARGET_NOT_AVAILABLE.value, SENTENCES[Reason.TARGET_NOT_AVAILABLE])
     return Condition("Ready", TRUE if report.decision is not None else FALSE, reason, message)
@@ -79,6 +81,8 @@ def _able_to_scale(report: Report) -> Condition:
     if report.applied and report.decision is not None:
         message = f"the replicas were set to {report.replicas}"
         return Condition("AbleToScale", TRUE, "SucceededRescale", message)
+    if Reason.WORKERS_UNREAD in _reasons(report.decision):
+        return Condition("AbleToScale", FALSE, *_decided(report.decision))
     if report.plan is not None and report.plan.draining:
         message = f"waiting until {listed(report.plan.draining)} have finished what they run"
         return Condition("AbleToScale", TRUE, "Draining", message)

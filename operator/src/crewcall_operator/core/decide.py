@@ -5,7 +5,8 @@ Pure: no I/O, no clock. The steps go in one order, and the last one that changed
     paused? pinned? blind?  ->  recommend  ->  stabilize  ->  limit_rate  ->  cool_down  ->  bound
 
 What is not known never moves a replica: without an observation the pool keeps what it has, within its bounds, unless
-its owner asked for a fallback.
+its owner asked for a fallback. Where only the workers could not be read, no replica goes, whoever asks for it: nobody
+could say what it runs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def decide(policy: Policy, observed: Observation | None, current: int, memory: M
     """How many replicas there shall be where `current` are. `observed` is None where Redis could not be read."""
     situation = Situation(policy, current, memory, now)
     steps = tuple(_steps(observed, situation))
+    if observed is not None and not observed.knows_workers and steps[-1].replicas < current:
+        steps = (*steps, Step(current, Reason.WORKERS_UNREAD))
     last = steps[-1]
     message = sentence(last, steps[0].replicas, observed, situation)
     return Decision(last.replicas, last.reason, message, steps)

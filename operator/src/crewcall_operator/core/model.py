@@ -7,7 +7,7 @@ Pure values, no behaviour beyond sums. Durations in seconds, sizes in jobs or re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from crewcall_operator.core.counters import Counters, Crew
 
@@ -62,6 +62,7 @@ class Reason(StrEnum):
     PODS_UNSCHEDULABLE = "PodsUnschedulable"
     PINNED = "Pinned"
     PAUSED = "Paused"
+    WORKERS_UNREAD = "WorkersUnread"
     REDIS_UNAVAILABLE = "RedisUnavailable"
     FALLBACK = "Fallback"
     TARGET_NOT_AVAILABLE = "TargetNotAvailable"
@@ -187,7 +188,8 @@ class QueueState:
 class Worker:
     """A worker as it told of itself, `silent_for` seconds ago. `pod` is the replica it runs in.
 
-    `busy` jobs run in its threads, the longest for `oldest_age` seconds (None where none runs).
+    `busy` jobs run in its threads, the longest for `oldest_age` seconds (None where none runs). It holds `prefetched`
+    more, which it runs next.
     """
 
     id: str
@@ -196,6 +198,7 @@ class Worker:
     busy: int = 0
     oldest_age: float | None = None
     silent_for: float = 0.0
+    prefetched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +206,14 @@ class Observation:
     """One look at one pool. A look that failed is None instead: that is never zero.
 
     `workers` are those with the runtime, `orders` the pods that are asked to drain. `unread` says in words what could
-    not be read of these: then they are fewer here than there are.
+    not be read. Without `knows_workers` that were workers or orders: there may be more of them than are here.
     """
 
     queues: tuple[QueueState, ...]
     workers: tuple[Worker, ...] = ()
     orders: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
+    knows_workers: bool = True
     crew: Crew | None = None
 
     @property
@@ -239,17 +243,26 @@ class Observation:
         )
 
 
+class Phase(IntEnum):
+    """How far a pod has come, in Kubernetes' words; the lower, the sooner a ReplicaSet takes it away."""
+
+    PENDING = 0
+    UNKNOWN = 1
+    RUNNING = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """One replica that is there and not about to end. `created` is in seconds on the engine's clock.
 
-    `is_marked` where it was named as one to go at the next reduction of the replicas.
+    `is_marked` where it was named as one to go at the next reduction of the replicas. One that is ready is running.
     """
 
     name: str
     is_ready: bool
     created: float
     is_marked: bool = False
+    phase: Phase = Phase.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

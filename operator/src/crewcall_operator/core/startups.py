@@ -34,6 +34,10 @@ class Startups:
         """Seconds that a start takes; `default` where none was seen."""
         return median(self.lasted) if self.lasted else self.default
 
+    def losing_sight(self) -> Startups:
+        """Workers cannot be seen: of those that come meanwhile it will not be known when they came."""
+        return replace(self, awaited=frozenset())
+
     def seeing(self, pods: Iterable[Pod], with_worker: Collection[str], now: float) -> Startups:
         """Look at the pods there are, and which of them have a worker that tells of itself."""
         created = {pod.name: pod.created for pod in pods}

@@ -27,6 +27,7 @@ SENTENCES = {
     Reason.PODS_UNSCHEDULABLE: "{backlog}; more replicas are needed, but {unschedulable} that are there find no node",
     Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
     Reason.PAUSED: "mode is Paused",
+    Reason.WORKERS_UNREAD: "no replica goes while it is not known what its workers run: {unread}",
     Reason.REDIS_UNAVAILABLE: "Redis has not answered for {silence:.0f} s; keeping what runs",
     Reason.FALLBACK: "Redis has not answered for {silence:.0f} s; going to fallback.replicas",
     Reason.TARGET_NOT_AVAILABLE: "target.queueLatency needs the counters of crewcall-worker; keeping what runs",
@@ -51,6 +52,7 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         max=policy.max_replicas,
         due=(observed.next_due_in if observed is not None else None) or 0.0,
         startup=at.memory.startups.usual,
+        unread="; ".join(observed.unread) if observed is not None else "",
         silence=at.now - at.memory.observed_at,
     )
 

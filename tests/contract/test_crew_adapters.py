@@ -10,11 +10,13 @@ from dataclasses import replace
 import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from tests.support.redis import RedisServer, a_pool
 from tests.support.waiting import until
 
 from crewcall_operator.adapters import redis_delayed
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
@@ -235,8 +237,21 @@ async def test_says_what_leading_workers_takes_where_it_may_not(orders: RedisOrd
     )
     pool = a_pool(redis_server.url.replace("//", "//looker:secret@"), "sms")
 
-    with pytest.raises(QueueUnavailable, match=r"Grant it: \+eval .*&crewcall:<namespace>:\*"):
+    with pytest.raises(QueueUnavailable, match=r"cannot be written to: .* Grant it: \+eval .*&crewcall:<namespace>:\*"):
         await orders.give(pool, ["a"], [])
+
+
+async def test_says_that_a_redis_is_a_replica_where_it_takes_no_writes(
+    orders: RedisOrders, reader: RedisQueues
+) -> None:
+    with EmbeddedRedis() as server, SyncRedis(port=server.port) as client:
+        pool = a_pool(server.url, "sms")
+        client.replicaof("127.0.0.1", "1")  # of nobody: it goes on with what it has
+
+        with pytest.raises(QueueUnavailable, match=r"cannot be written to: it is a replica .* Name the primary"):
+            await orders.give(pool, ["a"], [])
+
+        assert (await look(reader, pool)).knows_workers
 
 
 # Delayed jobs

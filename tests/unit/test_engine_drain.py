@@ -9,6 +9,7 @@ from tests.support.pools import FREE, delayed, policy, pool, seen, unread
 from tests.support.stage import FORBIDDEN, SILENT, Stage
 
 from crewcall_operator.core.model import Mode, Observation, Pod, Reason, Worker, WorkerState
+from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered
 
 RUNNING, DRAINING, DRAINED = WorkerState
@@ -57,15 +58,55 @@ async def test_withdraws_the_order_when_load_returns_and_no_replica_was_lost(sta
     assert (stage.wire.said, stage.workers.scaled) == ([("b", "run")], [("sms", 4)])
 
 
-async def test_keeps_every_replica_while_orders_cannot_be_given_and_says_so(stage: Stage) -> None:
-    with_pods(stage, "ab")
-    stage.redis.answers["sms"] = crew(10, at_work("a"), at_work("b"))
+async def test_keeps_every_replica_while_orders_cannot_be_written_and_says_so(stage: Stage) -> None:
+    with_pods(stage, "abcd")
+    drained = (at_work("b", DRAINED, 0), at_work("c", DRAINING))
+    stage.redis.answers["sms"] = crew(10, at_work("a"), *drained, at_work("d"), orders="bc")
     stage.wire.refusing = SILENT
 
     await stage.tick()
 
-    assert stage.workers.scaled == []
-    assert [(report.applied, report.unavailable) for report in stage.board.reports] == [(False, SILENT)]
+    assert (stage.workers.scaled, stage.workers.left) == ([], [])
+    (report,) = stage.board.reports
+    assert (report.applied, report.unavailable, report.unordered) == (False, None, SILENT)
+    assert report.plan == Plan(4, draining=("c",))
+    assert report.hindered[0] == f"orders could not be written: {SILENT}"
+
+
+async def test_adds_replicas_though_no_order_can_be_withdrawn_and_says_so(stage: Stage) -> None:
+    with_pods(stage, "ab")
+    stage.redis.answers["sms"] = crew(40, at_work("a"), at_work("b", DRAINED, 0), orders="b")
+    stage.wire.refusing = SILENT
+
+    await stage.tick()
+
+    assert stage.workers.scaled == [("sms", 4)]
+    (report,) = stage.board.reports
+    assert (report.applied, report.unavailable, report.unordered, report.plan) == (True, None, SILENT, Plan(4))
+
+
+async def test_gives_the_orders_that_could_not_be_written_with_the_next_look(stage: Stage) -> None:
+    with_pods(stage, "ab")
+    stage.redis.answers["sms"] = crew(10, at_work("a"), at_work("b", busy=0))
+    stage.wire.refusing = SILENT
+    await stage.tick()
+
+    stage.wire.refusing = None
+    await stage.tick(passed=0.5)
+
+    assert stage.wire.said == [("b", "drain")]
+    assert [report.unordered for report in stage.board.reports] == [SILENT, None]
+
+
+async def test_gives_back_what_the_dead_held_though_the_replicas_cannot_be_changed(stage: Stage) -> None:
+    with_pods(stage, "a")
+    stage.workers.gone = frozenset("b")
+    stage.redis.answers["sms"] = crew(90, at_work("a"), at_work("b"))
+    stage.workers.failing["scale", "sms"] = FORBIDDEN
+
+    await stage.tick()
+
+    assert stage.wire.dead == ["of-b"]
 
 
 async def test_takes_nobody_away_and_lets_everybody_work_while_workers_cannot_be_read(stage: Stage) -> None:

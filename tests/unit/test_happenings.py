@@ -47,7 +47,6 @@ ORDERED = (Order("b", "idle"), Order("c", "running 2 jobs, the oldest for 5 s"))
                 )
             ],
         ),
-        (report(Plan(4, order=ORDERED), unavailable=QueueUnavailable("redis:6379", "no answer for 2 s")), []),
         (
             report(Plan(4, withdraw=("b", "gone"), kept=("b",))),
             [("Normal", "DrainWithdrawn", "Needed again: b go on working")],
@@ -132,6 +131,28 @@ def test_shows_how_many_drain_and_what_is_waited_for() -> None:
 )
 def test_says_which_replicas_cannot_be_told_to_drain(given: Report, state: str, reason: str, words: str) -> None:
     assert conditions(given)["WorkersSeen"] == (state, reason, words)
+
+
+UNWRITTEN = QueueUnavailable("redis:6379/0", "no answer within 2 s", cannot_be="written to")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "able", "words"),
+    [
+        (1, ("False", "OrdersUnwritten"), "no replica goes, as orders could not be written: "),
+        (4, ("True", "ReadyForNewScale"), "who is drained stays so, as orders could not be written: "),
+    ],
+)
+def test_says_that_orders_could_not_be_written(wanted: int, able: tuple[str, str], words: str) -> None:
+    decision = Decision(wanted, Reason.BACKLOG_FELL)
+
+    found = conditions(report(Plan(4), decision=decision, unordered=UNWRITTEN, hindered=(f"orders: {UNWRITTEN}",)))
+
+    message = f"{words}Redis redis:6379/0 cannot be written to: no answer within 2 s"
+    assert found["Ready"] == ("False", "OrdersUnwritten", message)
+    assert found["AbleToScale"][:2] == able
+    assert found["ScalingActive"] == ("True", "ValidMetricFound", "the backlog was read from Redis")
+    assert found["WorkersSeen"] == ("False", "OrdersUnwritten", f"orders: {UNWRITTEN}")
 
 
 def test_says_that_no_replica_goes_while_its_workers_cannot_be_read() -> None:

@@ -16,7 +16,7 @@ from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
 from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
-from crewcall_operator.foreman import Foreman, plan_for
+from crewcall_operator.foreman import Foreman, plan_for, without_orders
 from crewcall_operator.lanes import Lanes
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
 
@@ -130,15 +130,15 @@ class Engine:
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
         report = replace(report, fleet=fleet, decision=decision, plan=steps)
         self._keep(pool, remember(pool.policy, memory, observed, decision, now))
+        # The orders first: a drained worker that is needed again is sooner at work than a new one.
+        report = await self._ordered(pool, fleet, report)
         try:
-            report = replace(report, applied=await self._apply(pool, report))
-            if observed is not None:
-                recovered, trouble = await self.foreman.recover(pool, fleet, observed)
-                report = replace(report, recovered=recovered, hindered=(*report.hindered, *trouble))
+            report = replace(report, applied=await self._apply(pool, fleet, report))
         except TargetUnavailable as error:
             report = replace(report, failure=error)
-        except QueueUnavailable as error:
-            report = replace(report, unavailable=error)
+        if observed is not None:
+            recovered, trouble = await self.foreman.recover(pool, fleet, observed)
+            report = replace(report, recovered=recovered, hindered=(*report.hindered, *trouble))
         return report
 
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
@@ -160,12 +160,20 @@ class Engine:
         """Not when it was removed or replaced while somebody was asked: it may be paused now, or let go of."""
         return self._pools.get(pool.key) is pool
 
-    async def _apply(self, pool: Pool, report: Report) -> bool:
-        """Give the orders first: a drained worker that is needed again is sooner at work than a new one."""
-        if report.plan is not None and self._is_current(pool):
+    async def _ordered(self, pool: Pool, fleet: Fleet, report: Report) -> Report:
+        if report.plan is None or not self._is_current(pool):
+            return report
+        try:
             self._keep(pool, await self.foreman.order(pool, report.plan, self._memories[pool.uid]))
-        fleet, replicas = report.fleet, report.replicas
-        if fleet is None or replicas is None or replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
+        except QueueUnavailable as error:
+            words = f"orders could not be written: {error}"
+            steps = without_orders(report.plan, fleet.current)
+            return replace(report, plan=steps, unordered=error, hindered=(*report.hindered, words))
+        return report
+
+    async def _apply(self, pool: Pool, fleet: Fleet, report: Report) -> bool:
+        replicas = report.replicas
+        if replicas is None or replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
             return False
         if not self._is_current(pool):
             return False

@@ -14,10 +14,10 @@ class CrewcallError(Exception):
 
 
 class QueueUnavailable(CrewcallError):
-    """Redis could not be read. `endpoint` never holds a password."""
+    """Redis could not be read, or `cannot_be` "written to". `endpoint` never holds a password."""
 
-    def __init__(self, endpoint: str, why: str) -> None:
-        super().__init__(f"Redis {endpoint} cannot be read: {why}")
+    def __init__(self, endpoint: str, why: str, cannot_be: str = "read") -> None:
+        super().__init__(f"Redis {endpoint} cannot be {cannot_be}: {why}")
         self.endpoint = endpoint
         self.why = why
 

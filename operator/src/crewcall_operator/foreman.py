@@ -33,6 +33,13 @@ def plan_for(
     return plan(fleet.pods, observed.workers, standing, fleet.current, wanted, memory.startups.usual, now)
 
 
+def without_orders(steps: Plan, current: int) -> Plan:
+    """What is left of a plan whose orders could not be written: more replicas come, none of the `current` goes."""
+    ordered = {order.pod for order in steps.order}
+    draining = tuple(pod for pod in steps.draining if pod not in ordered)
+    return Plan(max(current, steps.replicas), draining=draining, plain=steps.plain)
+
+
 @dataclass(slots=True)
 class Foreman:
     """Gives orders and has jobs recovered, through the ports."""
@@ -44,7 +51,10 @@ class Foreman:
     _trouble: dict[PoolKey, tuple[str, ...]] = field(default_factory=dict)
 
     async def order(self, pool: Pool, steps: Plan, memory: Memory) -> Memory:
-        """Give and withdraw the orders of a plan; what to remember of it. Raises `QueueUnavailable`."""
+        """Give and withdraw the orders of a plan; what to remember of it. Raises `QueueUnavailable`.
+
+        Then the plan is to be carried out `without_orders`.
+        """
         if not steps.order and not steps.withdraw:
             return memory
         pods = [order.pod for order in steps.order]

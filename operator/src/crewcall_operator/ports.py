@@ -93,8 +93,9 @@ class Report:
 
     `observation` is None where Redis could not be read (`unavailable` says why); `fleet` and `decision` are None
     where the target could not be (`failure` says why). `applied` is true where the replicas were changed. `plan` is how
-    the decision was carried out where pods are told apart, `recovered` the workers that were found dead; `hindered`
-    says in words what could not be read of the workers or done for them.
+    the decision was carried out where pods are told apart, without its orders where these could not be written
+    (`unordered` says why); `recovered` are the workers that were found dead; `hindered` says in words what could not be
+    read of the workers or done for them.
     """
 
     pool: Pool
@@ -106,6 +107,7 @@ class Report:
     applied: bool = False
     failure: TargetUnavailable | None = None
     plan: Plan | None = None
+    unordered: QueueUnavailable | None = None
     recovered: tuple[Recovered, ...] = ()
     hindered: tuple[str, ...] = ()
 

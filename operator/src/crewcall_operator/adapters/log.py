@@ -51,7 +51,7 @@ class LogReporter:
 
     def _tell_trouble(self, report: Report) -> None:
         key = report.pool.key
-        trouble = str(report.failure or report.unavailable or "")
+        trouble = str(report.failure or report.unavailable or "; ".join(report.hindered))
         if trouble == self._troubles.get(key, ""):
             return
         if trouble:

@@ -84,7 +84,7 @@ class RedisLink:
         self._client = Redis.from_pool(self._pool)
         self._timeout = timeout
         self._command = "EVAL" if writes else "EVAL_RO"
-        self._grant = _TO_WRITE if writes else _TO_READ
+        self._grant, self._cannot_be = (_TO_WRITE, "written to") if writes else (_TO_READ, "read")
 
     async def run(self, calls: Sequence[Call]) -> list[Any]:
         """Run the scripts, all in one round trip; what each answers with.
@@ -101,10 +101,10 @@ class RedisLink:
     def refused(self, key: str, said: str) -> QueueUnavailable:
         """What Redis said when a script asked for `key`, put in words like every other error."""
         if "WRONGTYPE" in said:
-            return QueueUnavailable(self.endpoint, _WRONG_TYPE.format(key=key))
+            return self._failure(_WRONG_TYPE.format(key=key))
         if any(words in said.lower() for words in _NO_PERMISSION):
             return self._unavailable(failed.ResponseError(said))
-        return QueueUnavailable(self.endpoint, f'asked for "{key}", it answered: {said}')
+        return self._failure(f'asked for "{key}", it answered: {said}')
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -125,12 +125,17 @@ class RedisLink:
     def _unavailable(self, error: Exception) -> QueueUnavailable:
         if isinstance(error, failed.ResponseError) and any(words in str(error).lower() for words in _NO_PERMISSION):
             error = failed.NoPermissionError(str(error))  # as scripts are told
+        if isinstance(error, failed.ResponseError) and "read only replica" in str(error):
+            error = failed.ReadOnlyError(str(error))  # as scripts are told before Redis 7
         for kinds, words in _WORDS:
             if isinstance(error, kinds):
                 said = str(error).rstrip(".")
                 why = words.format(error=said, timeout=self._timeout, grant=self._grant)
-                return QueueUnavailable(self.endpoint, why)
-        return QueueUnavailable(self.endpoint, f"it answered: {error}")
+                return self._failure(why)
+        return self._failure(f"it answered: {error}")
+
+    def _failure(self, why: str) -> QueueUnavailable:
+        return QueueUnavailable(self.endpoint, why, self._cannot_be)
 
 
 _URLS = (
@@ -157,6 +162,7 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         "it refuses the user or the password ({error}). Correct them in the pool's Redis URL.",
     ),
     ((failed.BusyLoadingError,), "it is still loading its data. Reading resumes by itself."),
+    ((failed.ReadOnlyError,), "it is a replica ({error}). Name the primary in the pool's Redis URL."),
     (
         (failed.NoPermissionError,),
         "its user may not do what this takes ({error}). {grant}.",

@@ -21,6 +21,7 @@ FALSE: Final = "False"
 UNKNOWN: Final = "Unknown"
 
 INVALID_SPEC: Final = "InvalidSpec"
+ORDERS_UNWRITTEN: Final = "OrdersUnwritten"
 
 _HELD_BACK: Final = (Reason.SCALE_UP_STABILIZED, Reason.SCALE_DOWN_STABILIZED, Reason.COOLDOWN)
 _LIMITS: Final = (Reason.SCALE_UP_LIMIT, Reason.SCALE_DOWN_LIMIT, Reason.TOO_FEW_REPLICAS, Reason.TOO_MANY_REPLICAS)
@@ -70,6 +71,10 @@ def ready(report: Report) -> Condition:
     reason, message = _decided(report.decision)
     if Reason.WORKERS_UNREAD in _reasons(report.decision):
         return Condition("Ready", FALSE, reason, message)
+    if report.unordered is not None:
+        kept = "no replica goes" if _is_kept_by_orders(report) else "who is drained stays so"
+        message = f"{kept}, as orders could not be written: {report.unordered}"
+        return Condition("Ready", FALSE, ORDERS_UNWRITTEN, message)
     if Reason.TARGET_NOT_AVAILABLE in _reasons(report.decision):
         return Condition("Ready", FALSE, Reason.TARGET_NOT_AVAILABLE.value, SENTENCES[Reason.TARGET_NOT_AVAILABLE])
     return Condition("Ready", TRUE if report.decision is not None else FALSE, reason, message)
@@ -83,6 +88,8 @@ def _able_to_scale(report: Report) -> Condition:
         return Condition("AbleToScale", TRUE, "SucceededRescale", message)
     if Reason.WORKERS_UNREAD in _reasons(report.decision):
         return Condition("AbleToScale", FALSE, *_decided(report.decision))
+    if _is_kept_by_orders(report):
+        return ready(report)._replace(type="AbleToScale")
     if report.plan is not None and report.plan.draining:
         message = f"waiting until {listed(report.plan.draining)} have finished what they run"
         return Condition("AbleToScale", TRUE, "Draining", message)
@@ -133,7 +140,8 @@ def _workers_seen(report: Report) -> Iterator[Condition]:
         return
     kind, plainly = "WorkersSeen", "scaled the plain way, by SIGTERM alone"
     if report.hindered:
-        yield Condition(kind, FALSE, "WorkersUnread", "; ".join(report.hindered))
+        reason = "WorkersUnread" if report.unordered is None else ORDERS_UNWRITTEN
+        yield Condition(kind, FALSE, reason, "; ".join(report.hindered))
     elif report.fleet.current and not report.fleet.pods:
         message = f"no pod has the label {LABEL_POOL}={report.pool.key.name}; without it the replicas are {plainly}"
         yield Condition(kind, UNKNOWN, "NoPodSeen", message)
@@ -142,6 +150,13 @@ def _workers_seen(report: Report) -> Iterator[Condition]:
         yield Condition(kind, FALSE, "PodsWithoutRuntime", message)
     else:
         yield Condition(kind, TRUE, "AllWorkersSeen", "every pod that has had time to start shows its worker")
+
+
+def _is_kept_by_orders(report: Report) -> bool:
+    """Whether fewer replicas would suffice, and none can be ordered to drain."""
+    if report.unordered is None or report.fleet is None or report.decision is None:
+        return False
+    return report.decision.replicas < report.fleet.current
 
 
 def _blind_reason(report: Report) -> str:

@@ -25,8 +25,7 @@ class Happening(NamedTuple):
 def happenings(report: Report) -> Iterator[Happening]:
     """What this tick did about workers, beside changing their number."""
     plan, fleet = report.plan, report.fleet
-    # Orders that could not be given are given at the next tick, and told of then.
-    if plan is not None and fleet is not None and report.unavailable is None:
+    if plan is not None and fleet is not None:
         if plan.order:
             victims = listed([f"{order.pod} ({order.load})" for order in plan.order])
             wanted = report.decision.replicas if report.decision is not None else fleet.current

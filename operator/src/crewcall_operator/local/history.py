@@ -19,6 +19,14 @@ REPORTS_KEPT = 7200
 ENTRIES_KEPT = 200
 
 
+#: What may be wrong in a report, and what is said once it is not.
+_OVER = {
+    "unavailable": "Redis answers again",
+    "failure": "scales again",
+    "unordered": "orders can be written again",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """The decision or its reason changed; `applied` where the replicas were changed from `before` to `after`."""
@@ -87,12 +95,12 @@ class History:
         return tuple(e for e in self.entries if isinstance(e, Decided) and e.key == key and e.applied)
 
     def _note_trouble(self, before: Report | None, now: Report) -> None:
-        for name in ("unavailable", "failure"):
+        for name, again in _OVER.items():
             was, is_now = str(getattr(before, name, None) or ""), str(getattr(now, name) or "")
             if is_now and is_now != was:
                 self.happened(now.pool.key, is_now)
             elif was and not is_now:
-                self.happened(now.pool.key, "Redis answers again" if name == "unavailable" else "scales again")
+                self.happened(now.pool.key, again)
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)

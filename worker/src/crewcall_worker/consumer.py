@@ -3,9 +3,7 @@
 In place of Dramatiq's own consumer (dramatiq/brokers/redis.py), and as that one is, called by a `ConsumerThread` of
 `dramatiq.Worker`, while its worker threads acknowledge. What differs: nothing is fetched while the intake is closed,
 and what was prefetched goes back to the head of the queue in its order; waiting ends at once when there is room, work
-or something to do; a fetch whose reply was lost, and a failing Redis, lose nothing.
-
-What is *held* is what Redis has noted as fetched by this worker and not acknowledged: prefetched or running.
+or something to do. When messages come and go is said here; how they do, in `holding`.
 """
 
 from __future__ import annotations
@@ -13,22 +11,17 @@ from __future__ import annotations
 import heapq
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import groupby
 from queue import PriorityQueue
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import redis
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.common import compute_backoff, current_millis
-from dramatiq.errors import ConnectionClosed, DecodeError
-from dramatiq.message import Message
+from dramatiq.errors import ConnectionClosed
 
-from crewcall_worker.scripts import Fetched, Refused
-from crewcall_worker.wire import DELAYED
+from crewcall_worker.holding import Held, Holding
 
 if TYPE_CHECKING:
     from crewcall_worker.intake import Intake
@@ -40,27 +33,8 @@ RETRY_AFTER = 1.0
 log = logging.getLogger(__name__)
 
 
-class Queued(Protocol):
-    """An item of the worker's queues; for delayed messages its priority is their ETA in ms."""
-
-    priority: int
-    message: MessageProxy
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A message held: under which worker id it was fetched, and what is known of its past."""
-
-    owner: str
-    kills: int
-    marked: bool
-
-
 class QueueConsumer(Consumer):
-    """The consumer of one queue (`.DQ`: its delayed messages), for as long as the worker lives.
-
-    `held` is in the order of fetching. Worker threads remove from it; only the consumer's own thread adds.
-    """
+    """The consumer of one queue (`.DQ`: its delayed messages), for as long as the worker lives."""
 
     def __init__(self, intake: Intake, queue_name: str, prefetch: int, timeout: int) -> None:
         """`prefetch` is how many messages it may hold; `timeout` the longest wait between two fetches, in ms."""
@@ -68,20 +42,21 @@ class QueueConsumer(Consumer):
         self.queue_name = queue_name
         self.prefetch = prefetch
         self.timeout = timeout
-        self.held: dict[str, Held] = {}
         self.is_settled = False  # closed, and nothing is held but what runs
-        self._is_delayed = queue_name.endswith(DELAYED)
+        self._holding = Holding(intake.scripts, queue_name)
         self._owner = ""
-        self._cache: deque[Fetched] = deque()
-        self._returning: deque[str] = deque()  # taken out of the worker's queues, not yet back in Redis
         self._refill_at = prefetch - max(1, prefetch // 4)
         self._wants_room = False
         self._misses = 0
         self._wake = Event()
         self._is_cut_off = False
-        self._may_have_strays = False
         self.looked_at = time.monotonic()
         """When its thread last came by."""
+
+    @property
+    def held(self) -> dict[str, Held]:
+        """What is held, by redis_message_id, in the order of fetching."""
+        return self._holding.held
 
     # Called by Dramatiq
 
@@ -108,7 +83,7 @@ class QueueConsumer(Consumer):
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give these back; the worker calls this once its threads have ended."""
-        self._returning.extend(_id(message) for message in messages)
+        self._holding.take_out(_id(message) for message in messages)
         try:
             self._hand_back()
         except redis.RedisError as error:
@@ -126,77 +101,42 @@ class QueueConsumer(Consumer):
         self.is_settled = False
         # Promoting those that are due can take long where there are many; without them it is over at once.
         if delayed := self.intake.delayed(self.queue_name):
-            self._returning.extend(_withdraw(delayed, lambda _: True))
+            self._holding.take_out(_withdraw(delayed, lambda _: True))
         self._wake.set()
 
     def restart(self) -> None:
         """Its thread has begun anew. Dramatiq's then has lost the delayed messages it had: they become strays."""
-        if self._is_delayed:
-            self._cache.clear()
-            self.held.clear()
+        if self._holding.is_delayed:
+            self._holding.forget()
 
     # The consumer's own thread
 
     def _take(self) -> MessageProxy | None:
-        if self._returning or self._owner != self.intake.worker_id:
+        if self._holding.is_returning or self._owner != self.intake.worker_id:
             self._hand_back()
             self._owner = self.intake.worker_id
         while self.intake.is_open:
-            while self._cache:
-                if message := self._decode(self._cache.popleft()):
-                    return message
+            if message := self._holding.following(self._owner):
+                self._misses = 0
+                return message
             if not self._fetch():
                 self._wait_for_work()
                 return None
         self._hand_back()
-        if self._may_have_strays:
-            self._put_back_strays()
+        if self._holding.may_have_strays:
+            self._holding.put_back_strays(self._owner)
         self.is_settled = True
         self.intake.tell_if_idle()
         self._wait(LOOK_UP_WHILE_CLOSED)
         return None
 
     def _fetch(self) -> bool:
-        """Fill the cache; false where there is no room or no message."""
+        """False where there is no room or no message."""
         self._wants_room = True  # before looking: who makes room after the look wakes us
         if len(self.held) > self._refill_at:
             return False
         self._wants_room = False
-        wanted = self.prefetch - len(self.held)
-        self._may_have_strays = True  # until the answer is here
-        fetched = self.intake.scripts.fetch(self._owner, self.queue_name, wanted, len(self.held))
-        self._may_have_strays = False
-        if fetched is Refused.STRAYS:
-            self._put_back_strays()
-            return self._fetch()
-        if isinstance(fetched, Refused):
-            return False
-        for message in fetched:
-            # Held already: it is in the list twice, or it was taken from this worker, declared dead, and has come back
-            # to it. It shall not run twice at once; ending it counts for the owner that it has now.
-            if message.id not in self.held:
-                self._cache.append(message)
-            self.held[message.id] = Held(self._owner, message.kills, message.marked)
-        return bool(fetched)
-
-    def _put_back_strays(self) -> None:
-        """What a fetch took whose answer never came here goes back."""
-        count = self.intake.scripts.give_back_strays(self._owner, self.queue_name, list(self.held))
-        self._may_have_strays = False
-        if count:
-            log.warning("Queue %s: put back %d messages that had been lost on their way here", self.queue_name, count)
-
-    def _decode(self, fetched: Fetched) -> MessageProxy | None:
-        try:
-            message: Message[Any] = Message.decode(fetched.data)
-        except DecodeError:
-            log.exception("Queue %s: message %s is none; it becomes a dead letter", self.queue_name, fetched.id)
-            self.intake.scripts.settle(self._owner, self.queue_name, fetched.id, dead=True, marked=True)
-            self._release(fetched.id)
-            return None
-        self._misses = 0
-        message.options["redis_message_id"] = fetched.id
-        return MessageProxy(message)
+        return self._holding.fetch(self._owner, self.prefetch - len(self.held))
 
     def _wait_for_work(self) -> None:
         if self._wants_room:
@@ -218,45 +158,25 @@ class QueueConsumer(Consumer):
         return LOOK_UP_EVERY if due_ms is None else max(0.0, (due_ms - current_millis()) / 1000)
 
     def _hand_back(self) -> None:
-        """Give all that was not begun back to the head of the queue, as if it had never been fetched."""
-        held = self.held
-        while self._cache:
-            self._returning.append(self._cache.popleft().id)
+        """Give all that was not begun back to the head of the queue."""
         for waiting in (self.intake.prefetched(), self.intake.delayed(self.queue_name)):
             if waiting is not None:
-                self._returning.extend(_withdraw(waiting, held.__contains__))
-        count = len(self._returning)
-        if not count:
-            return
-        place = {id_: number for number, id_ in enumerate(list(held))}
-        ids = sorted((id_ for id_ in list(self._returning)[:count] if id_ in held), key=place.__getitem__)
-        for owner, group in groupby(ids, key=lambda id_: held[id_].owner):
-            self.intake.scripts.give_back(owner, self.queue_name, list(group))
-        for _ in range(count):
-            self._returning.popleft()
-        for id_ in ids:
-            self._release(id_)
-        log.info("Queue %s: gave %d prefetched messages back", self.queue_name, len(ids))
+                self._holding.take_out(_withdraw(waiting, self.held.__contains__))
+        for id_ in self._holding.give_back():
+            self._has_released(id_)
 
     # Worker threads
 
     def _settle(self, message: MessageProxy, *, dead: bool) -> None:
         id_ = _id(message)
-        held = self.held.get(id_)
-        owner = held.owner if held else self.intake.worker_id
-        marked = dead or held is None or held.marked
         try:
-            if marked or self._is_delayed:
-                self.intake.scripts.settle(owner, self.queue_name, id_, dead=dead, marked=marked)
-            else:
-                self.intake.scripts.ack(owner, self.queue_name, id_)
+            self._holding.settle(id_, self.intake.worker_id, dead=dead)
         except redis.RedisError as error:
             # Whatever it is: the job is done, so it is tried until Redis takes it. Dramatiq does so for this error.
             raise ConnectionClosed(error) from None
-        self._release(id_)
+        self._has_released(id_)
 
-    def _release(self, id_: str) -> None:
-        self.held.pop(id_, None)
+    def _has_released(self, id_: str) -> None:
         self.intake.running.pop(id_, None)
         if self._wants_room and len(self.held) <= self._refill_at:
             self._wake.set()

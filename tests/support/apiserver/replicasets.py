@@ -45,7 +45,7 @@ class ReplicaSetController(Controller):
             surplus = len(pods) - body["spec"]["replicas"]
             for _ in range(-surplus):
                 self._add(body)
-            for pod in self._ranked(pods)[: max(surplus, 0)]:
+            for pod in ranked(pods, seconds(self.writer.now()))[: max(surplus, 0)]:
                 delete(self.writer, self.resource(PODS), (namespace, pod["metadata"]["name"]), Deletion())
         self._report(namespace, name)
 
@@ -58,21 +58,6 @@ class ReplicaSetController(Controller):
         }
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
         self.make(PODS, owner["metadata"]["namespace"], pod)
-
-    def _ranked(self, pods: list[Object]) -> list[Object]:
-        """Pods in the order in which they are to go."""
-        now = seconds(self.writer.now())
-
-        def rank(pod: Object) -> tuple[Any, ...]:
-            phase = {"Pending": 0, "Unknown": 1, "Running": 2}[dig(pod, ("status", "phase"), "Pending")]
-            cost = int(dig(pod, ("metadata", "annotations", _COST), 0))
-            restarts = sum(it.get("restartCount", 0) for it in dig(pod, ("status", "containerStatuses"), []))
-            ready, created = is_ready(pod), pod["metadata"]["creationTimestamp"]
-            since = _ready_since(pod) or created
-            ages = (_bucket(now, since) if ready else 0, -restarts, _bucket(now, created))
-            return ("nodeName" in pod["spec"], phase, ready, cost, *ages, pod["metadata"]["uid"])
-
-        return sorted(pods, key=rank)
 
     def _report(self, namespace: str, name: str) -> None:
         record = self.store.get(REPLICA_SETS, (namespace, name))
@@ -91,6 +76,21 @@ class ReplicaSetController(Controller):
         terminating = sum(1 for pod in pods if "deletionTimestamp" in pod["metadata"])
         kept = {name: count for name, count in counts.items() if count or name == "replicas"}
         self.write_status(REPLICA_SETS, record, {**kept, "terminatingReplicas": terminating})
+
+
+def ranked(pods: list[Object], now: float) -> list[Object]:
+    """A ReplicaSet's pods in the order in which they are to go; `now` is Unix time in seconds."""
+
+    def rank(pod: Object) -> tuple[Any, ...]:
+        phase = {"Pending": 0, "Unknown": 1, "Running": 2}[dig(pod, ("status", "phase"), "Pending")]
+        cost = int(dig(pod, ("metadata", "annotations", _COST), 0))
+        restarts = sum(it.get("restartCount", 0) for it in dig(pod, ("status", "containerStatuses"), []))
+        ready, created = is_ready(pod), pod["metadata"]["creationTimestamp"]
+        since = _ready_since(pod) or created
+        ages = (_bucket(now, since) if ready else 0, -restarts, _bucket(now, created))
+        return ("nodeName" in pod["spec"], phase, ready, cost, *ages, pod["metadata"]["uid"])
+
+    return sorted(pods, key=rank)
 
 
 def _ready_since(pod: Object) -> str:

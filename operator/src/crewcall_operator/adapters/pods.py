@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO, LABEL_POOL
 from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.core.model import Pod
+from crewcall_operator.core.model import Phase, Pod
 from crewcall_operator.ports import Clock
 
 #: Seconds for which it is remembered that a pod is gone: its workers' records do not outlive it for longer.
@@ -88,12 +88,13 @@ class Pods:
     def _pod(self, body: Mapping[str, Any]) -> Pod:
         metadata = body["metadata"]
         age = self._wall_clock() - datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
-        conditions = body.get("status", {}).get("conditions") or ()
+        status = body.get("status", {})
         return Pod(
             name=metadata["name"],
-            is_ready=any(it["type"] == "Ready" and it["status"] == "True" for it in conditions),
+            is_ready=any(it["type"] == "Ready" and it["status"] == "True" for it in status.get("conditions") or ()),
             created=self._clock() - max(0.0, age),
             is_marked=(metadata.get("annotations") or {}).get(ANNOTATION_DELETION_COST) == FIRST_TO_GO,
+            phase=Phase[status.get("phase", "Pending").upper()],
         )
 
 

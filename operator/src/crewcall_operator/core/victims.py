@@ -2,8 +2,12 @@
 
 Pure. A replica is removed once its workers hold no job any more: first it is ordered to drain, then it finishes what
 it runs, then it goes. Those with the least to lose are ordered first: what is not ready, then what is idle, then what
-would lose the least running time, which is what the youngest jobs will most likely be done with soonest. One that was
-ordered stays so until its turn, unless load returns: then as many orders are withdrawn as there are replicas needed.
+would lose the least running time, which is what the youngest jobs will most likely be done with soonest. Among equals
+one that was ordered stays so, for each change of mind costs a return of prefetched messages; it gives way to one that
+may go at once, and one that still works to one that is idle. As many orders are withdrawn as load needs again.
+
+A ReplicaSet takes what is not ready first, whatever is marked (kubernetes/pkg/controller/controller_utils.go,
+`ActivePodsWithRanks`). So nobody goes before one that is less ready and still has something to lose.
 
 Replicas without the runtime tell nothing and hear no order. Where there are no others they are scaled the plain way:
 the cluster chooses. Beside others they are the last ones to be chosen, for what they run is not known.
@@ -16,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crewcall_operator.core.model import Pod, Worker, WorkerState
+from crewcall_operator.core.model import Phase, Pod, Worker, WorkerState
 
 #: Seconds after which an order that a worker has not heard is no longer waited for.
 DEADLINE = 30.0
@@ -68,7 +72,8 @@ def plan(
     crews: dict[str, list[Worker]] = defaultdict(list)
     for worker in workers:
         crews[worker.pod].append(worker)
-    replicas = [_Replica(pod, tuple(crews[pod.name]), standing.get(pod.name)) for pod in _staying(pods, current)]
+    staying = _staying(pods, current)
+    replicas = [_Replica(pod, tuple(crews[pod.name]), standing.get(pod.name)) for pod in staying]
     plain = tuple(it.pod.name for it in replicas if it.is_plain(startup, now))
     names = {pod.name for pod in pods}
     gone = tuple(pod for pod in standing if pod not in names and pod not in crews)
@@ -81,7 +86,8 @@ def plan(
     kept = tuple(it.pod.name for it in replicas if it.ordered_for is not None and it.pod.name not in chosen)
     if not any(it.workers for it in replicas):
         return Plan(wanted, withdraw=(*kept, *gone), kept=kept, plain=plain)
-    going = [it for it in victims if it.may_go]
+    # Marking others would take the marks off those that are about to go.
+    going = _going(victims, replicas) if len(staying) == len(pods) else []
     return Plan(
         replicas=wanted if wanted >= current else current - unmade - len(going),
         remove=tuple(it.pod.name for it in going),
@@ -100,6 +106,16 @@ def _staying(pods: Sequence[Pod], current: int) -> list[Pod]:
     return [pod for pod in pods if not (excess and pod.is_marked)]
 
 
+def _going(victims: Sequence[_Replica], replicas: Sequence[_Replica]) -> list[_Replica]:
+    """The victims that may go, less those in whose place the cluster would take one that may not."""
+    first_at_stake = min((it.stage for it in replicas if not it.may_go), default=_READY)
+    return [it for it in victims if it.may_go and it.stage <= first_at_stake]
+
+
+_Stage = tuple[Phase, bool]
+_READY: _Stage = (Phase.RUNNING, True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Replica:
     """A pod with its workers; `ordered_for` is how long its order to drain stands, None where there is none."""
@@ -109,8 +125,18 @@ class _Replica:
     ordered_for: float | None
 
     @property
+    def stage(self) -> _Stage:
+        """How far its pod has come: the lower, the sooner the cluster takes it; only among equals the mark counts."""
+        return self.pod.phase, self.pod.is_ready
+
+    @property
     def fresh(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.silent_for < LAPSED]
+
+    @property
+    def telling(self) -> Sequence[Worker]:
+        """The workers whose word counts: the living ones, and where there is none, those that were the last."""
+        return self.fresh or self.workers
 
     @property
     def is_drained(self) -> bool:
@@ -134,17 +160,27 @@ class _Replica:
     @property
     def loss(self) -> float:
         """Thread-seconds of running work that would be lost at most, were it killed now."""
-        return sum(worker.busy * (worker.oldest_age or 0.0) for worker in self.workers)
+        return sum(worker.busy * (worker.oldest_age or 0.0) for worker in self.telling)
 
     @property
     def busy(self) -> int:
-        return sum(worker.busy for worker in self.workers)
+        return sum(worker.busy for worker in self.telling)
+
+    @property
+    def prefetched(self) -> int:
+        return sum(worker.prefetched for worker in self.telling)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it runs jobs, or is between two of them: one that holds more is not idle."""
+        return not self.may_go and bool(self.busy or self.prefetched)
 
     @property
     def load(self) -> str:
         if not self.busy:
-            return "idle"
-        oldest = max(worker.oldest_age or 0.0 for worker in self.workers)
+            held = self.prefetched
+            return f"about to run {held} job{'s' if held > 1 else ''}" if held else "idle"
+        oldest = max(worker.oldest_age or 0.0 for worker in self.telling)
         jobs = "1 job" if self.busy == 1 else f"{self.busy} jobs, the oldest"
         return f"running {jobs} for {oldest:.0f} s"
 
@@ -155,10 +191,5 @@ class _Replica:
     def rank(self, startup: float, now: float) -> tuple[object, ...]:
         """The lowest goes first."""
         is_new = self.ordered_for is None
-        if self.is_plain(startup, now):
-            group = 3
-        elif not self.workers:
-            group = 0
-        else:
-            group = 2 if self.busy else 1
-        return (is_new, group, not self.may_go, self.loss, self.busy, -self.pod.created, self.pod.name)
+        least = (self.loss, self.busy, -self.pod.created, self.pod.name)
+        return (self.is_plain(startup, now), self.stage, self.is_at_work, not self.may_go, is_new, *least)

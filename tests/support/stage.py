@@ -96,16 +96,24 @@ class Workers:
 
 @dataclass
 class Wire:
-    """What is written for the workers: a pod's word for each order, "drain" or "run", and who was found dead."""
+    """What is written for the workers: a pod's word for each order, "drain" or "run", and who was found dead.
+
+    `urls` are where orders were written; those to drain hang until `hanging` is set.
+    """
 
     said: list[tuple[str, str]] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
     lapsed: list[Recovered] = field(default_factory=list)
     swept: int = 0
     refusing: QueueUnavailable | None = None
+    hanging: asyncio.Event | None = None
+    urls: list[str] = field(default_factory=list)
 
     async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
         self._come()
+        self.urls.append(pool.redis.url)
+        if self.hanging is not None and drain:
+            await self.hanging.wait()
         self.said += [*((pod, "drain") for pod in drain), *((pod, "run") for pod in withdraw)]
 
     async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:

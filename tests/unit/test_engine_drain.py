@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.pools import FREE, delayed, policy, pool, seen, unread
 from tests.support.stage import FORBIDDEN, SILENT, Stage
 
-from crewcall_operator.core.model import Mode, Observation, Pod, Reason, Worker, WorkerState
+from crewcall_operator.core.model import Observation, Pod, Reason, Worker, WorkerState
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered
 
@@ -155,27 +155,6 @@ async def test_counts_an_orders_time_anew_after_redis_was_away(stage: Stage) -> 
         await stage.tick(passed=4.0)
 
     assert stage.workers.scaled == []
-
-
-async def test_lets_everybody_work_in_a_pool_that_is_paused(stage: Stage) -> None:
-    with_pods(stage, "ab", mode=Mode.PAUSED)
-    stage.redis.answers["sms"] = crew(0, at_work("a"), at_work("b", DRAINED, 0), orders="b")
-
-    await stage.tick()
-
-    assert (stage.wire.said, stage.workers.scaled) == ([("b", "run")], [])
-
-
-async def test_lets_everybody_work_in_a_pool_that_is_removed(stage: Stage) -> None:
-    with_pods(stage, "ab")
-    stage.redis.answers["sms"] = crew(10, at_work("a"), at_work("b"))
-    await stage.tick()
-    stage.wire.said.clear()
-
-    sms = pool("sms")
-    await stage.engine.remove(sms.key, sms.uid)
-
-    assert (stage.wire.said, stage.workers.released) == ([("a", "run")], [sms.uid])
 
 
 async def test_gives_back_what_the_workers_of_gone_pods_held_and_looks_for_silent_ones(stage: Stage) -> None:

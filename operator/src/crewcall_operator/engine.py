@@ -35,6 +35,7 @@ class Engine:
     foreman: Foreman
     startup: float = UNSEEN
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
+    _suspended: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _lanes: Lanes = field(init=False)
     ticked_at: float | None = None
@@ -56,26 +57,29 @@ class Engine:
         known = self._pools.get(pool.key)
         if known is not None and known.uid != pool.uid:
             self.suspend(pool.key)
+        elif known is not None and known.redis != pool.redis:
+            self._let_work(known)  # whoever is still there hears nothing of what is said on the new one
+        self._suspended.pop(pool.key, None)
         self._pools[pool.key] = pool
 
     def suspend(self, key: PoolKey) -> None:
         """Scale this pool no more and forget what was seen of it; what runs its workers stays as it is."""
         pool = self._pools.pop(key, None)
         if pool is not None:
+            self._let_work(pool)
+            self._suspended[key] = pool
             self._memories.pop(pool.uid, None)
+            self.foreman.forget(key)
         for reporter in self.reporters:
             reporter.forget(key)
 
     async def remove(self, key: PoolKey, uid: str) -> None:
         """The pool is gone: let go of what ran it and of all that was kept, unless it was made anew meanwhile."""
-        pool = self._pools.get(key)
+        pool = self._pools.get(key) or self._suspended.get(key)
         if pool is not None and pool.uid != uid:
             return
-        memory = self._memories.get(uid)
         self.suspend(key)
-        if pool is not None:
-            if memory is not None:
-                await self.foreman.let_go(pool, memory)
+        if self._suspended.pop(key, None) is not None and pool is not None:
             await self.scaler.release(pool)
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
@@ -124,6 +128,8 @@ class Engine:
             report = replace(report, failure=error)
             fleet = error.fleet
         if fleet is None:
+            if observed is not None:
+                await self.foreman.let_work(pool, observed.orders)
             return report
         memory = self._recalled(pool, fleet, observed, now)
         decision = decide(pool.policy, observed, fleet.current, memory, now)
@@ -152,6 +158,12 @@ class Engine:
             startups = memory.startups.losing_sight()
         return replace(memory.standing(observed.orders, now), startups=startups)
 
+    def _let_work(self, pool: Pool) -> None:
+        """Have what was ordered withdrawn, as nobody may look there again."""
+        memory = self._memories.get(pool.uid)
+        if memory is not None and memory.orders:
+            self._lanes.aside(self.foreman.let_work(pool, memory.orders))
+
     def _keep(self, pool: Pool, memory: Memory) -> None:
         if self._is_current(pool):
             self._memories[pool.uid] = memory
@@ -164,7 +176,11 @@ class Engine:
         if report.plan is None or not self._is_current(pool):
             return report
         try:
-            self._keep(pool, await self.foreman.order(pool, report.plan, self._memories[pool.uid]))
+            memory = await self.foreman.order(pool, report.plan, self._memories[pool.uid])
+            self._keep(pool, memory)
+            known = self._pools.get(pool.key)
+            if known is None or (known.uid, known.redis) != (pool.uid, pool.redis):
+                await self.foreman.let_work(pool, memory.orders)  # nobody will withdraw what was still being said
         except QueueUnavailable as error:
             words = f"orders could not be written: {error}"
             steps = without_orders(report.plan, fleet.current)

@@ -7,6 +7,7 @@ Asking for replicas is the engine's part. Dead workers' jobs are given back to t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -63,14 +64,17 @@ class Foreman:
         await self.orders.give(pool, pods, steps.withdraw)
         return memory
 
-    async def let_go(self, pool: Pool, memory: Memory) -> None:
-        """The pool is gone: its workers, where they stay, shall not stay drained."""
-        self._swept.pop(pool.key, None)
-        self._trouble.pop(pool.key, None)
-        if memory.orders:
-            # Where Redis is away, so are the queues that they would work on.
+    async def let_work(self, pool: Pool, ordered: Collection[str]) -> None:
+        """Nobody scales the pool any more: the pods that were ordered, where they stay, shall not stay drained."""
+        if ordered:
+            # Where Redis is away, so are the queues that they would work on; the next valid look withdraws them.
             with suppress(QueueUnavailable):
-                await self.orders.give(pool, (), tuple(memory.orders))
+                await self.orders.give(pool, (), tuple(ordered))
+
+    def forget(self, key: PoolKey) -> None:
+        """Drop what is kept of a pool."""
+        self._swept.pop(key, None)
+        self._trouble.pop(key, None)
 
     async def recover(
         self, pool: Pool, fleet: Fleet, observed: Observation

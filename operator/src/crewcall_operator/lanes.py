@@ -31,6 +31,7 @@ class Lanes:
     find: Callable[[PoolKey], Pool | None]
     _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _pools: dict[PoolKey, asyncio.Task[None]] = field(default_factory=dict)
+    _aside: set[asyncio.Task[None]] = field(default_factory=set)
     _hinted: dict[str, set[PoolKey]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,6 +49,12 @@ class Lanes:
     def go(self, key: PoolKey, work: Coroutine[None, None, None]) -> None:
         """Have the work of one pool done, beside its Redis' next look."""
         self._pools[key] = asyncio.create_task(work)
+
+    def aside(self, work: Coroutine[None, None, None]) -> None:
+        """Have something done beside every look."""
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
         """There may be work for these pools on the Redis at `url`: look at them soon, whatever is going on there."""
@@ -73,10 +80,11 @@ class Lanes:
         """Wait until every look is over. Raises what one has raised."""
         await asyncio.gather(*self._lanes.values())
         await asyncio.gather(*self._pools.values())
+        await asyncio.gather(*self._aside)
 
     async def stop(self) -> None:
         """End every look."""
-        tasks = [*self._lanes.values(), *self._pools.values()]
+        tasks = [*self._lanes.values(), *self._pools.values(), *self._aside]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

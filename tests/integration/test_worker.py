@@ -224,7 +224,8 @@ def test_sigterm_while_waiting_for_redis_ends_with_status_0(tmp_path: Path) -> N
         ({"CREWCALL_SHUTDOWN_TIMEOUT": "10m"}, "CREWCALL_SHUTDOWN_TIMEOUT is '10m'; write seconds, such as 570"),
         (
             {"CREWCALL_QUEUES": "emial"},
-            "No actor in tests.support.jobs works on emial; their queues are sms.",
+            "No actor in tests.support.jobs works on emial; their queues are sms. "
+            "Correct the pool's queues (CREWCALL_QUEUES), or name the module whose actors work on them.",
         ),
     ],
 )
@@ -239,13 +240,53 @@ def test_a_bad_setting_ends_with_status_2_and_one_line(environment: dict[str, st
     assert "cret" not in ended.stderr
 
 
-def test_a_job_module_that_is_not_there_ends_with_status_2() -> None:
-    ended = run("shop.jobs", {"REDIS_URL": "redis://127.0.0.1:1/0"})
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (
+            "shop.jobs",
+            "There is no job module 'shop.jobs': No module named 'shop'. Name it as in Python's import; see --path.",
+        ),
+        ("", "'' is no module's name. Name it as in Python's import, such as shop.jobs."),
+        (".jobs", "'.jobs' is no module's name. Name it as in Python's import, such as shop.jobs."),
+        ("os", "There is no actor in os. Name a module with a @dramatiq.actor, as shop.jobs."),
+    ],
+)
+def test_a_module_without_jobs_ends_with_status_2_and_one_line(module: str, words: str) -> None:
+    ended = run(module, {"REDIS_URL": "redis://127.0.0.1:1/0"})
+
+    assert (ended.returncode, ended.stderr) == (2, f"crewcall-worker: {words}\n")
+
+
+def test_a_pid_file_that_cannot_be_written_ends_with_status_2_and_one_line(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "worker.pid"
+
+    ended = run("tests.support.jobs", {"REDIS_URL": "redis://127.0.0.1:1/0"}, "--pid-file", str(nowhere))
 
     assert (ended.returncode, ended.stderr) == (
         2,
-        "crewcall-worker: There is no job module 'shop.jobs': No module named 'shop'. "
-        "Name it as in Python's import; see --path.\n",
+        f"crewcall-worker: --pid-file is '{nowhere}'; it cannot be written: No such file or directory. "
+        "Name a file in a directory that is there\n",
+    )
+
+
+@pytest.mark.parametrize("missing", ["dramatiq", "prometheus_client"])
+def test_where_only_the_operator_is_installed_there_is_help_and_a_hint(missing: str) -> None:
+    helped, hinted = (without(missing, *arguments) for arguments in (["run", "--help"], ["run", "tests.support.jobs"]))
+
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "Work on a pool's queues until told to stop" in helped.stdout
+    assert (hinted.returncode, hinted.stderr) == (
+        2,
+        f"crewcall-worker: {missing} is not installed. Try: pip install 'crewcall[worker]'\n",
+    )
+
+
+def without(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`crewcall-worker` on a machine that does not have the package."""
+    program = f"import sys; sys.modules[{package!r}] = None; from crewcall_worker.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, timeout=20
     )
 
 
@@ -257,9 +298,9 @@ def test_a_refused_password_ends_with_status_1(redis_server: RedisServer) -> Non
     assert "s3cret" not in ended.stderr
 
 
-def run(module: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(module: str, environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [CREWCALL_WORKER, "run", module],
+        [CREWCALL_WORKER, "run", *options, module],
         env={"PATH": os.environ["PATH"], **environment},
         cwd=ROOT,
         capture_output=True,

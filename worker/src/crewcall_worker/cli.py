@@ -1,4 +1,7 @@
-"""`crewcall-worker`: the command line of a worker. Settings come from the environment; see `wire`."""
+"""`crewcall-worker`: the command line of a worker. Settings come from the environment; see `wire`.
+
+What a command does is imported only when it is run: help is to be had where Dramatiq is not installed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from crewcall_worker import drain as draining
-from crewcall_worker import run as running
-from crewcall_worker.errors import WorkerError
+from crewcall_worker.errors import BadSetting, NotInstalled, WorkerError
 from crewcall_worker.settings import from_environment
 
 
@@ -56,9 +59,13 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
     _set_up_logging(verbose)
     sys.path.insert(0, str(Path(path).resolve()))
     try:
+        from crewcall_worker import run as running
+    except ModuleNotFoundError as error:
+        _fail(NotInstalled((error.name or "").partition(".")[0]))
+    try:
         settings = from_environment(os.environ)
         if pid_file is not None:
-            pid_file.write_text(f"{os.getpid()}\n")
+            _write_pid(pid_file)
         status = running.run(settings, modules)
     except WorkerError as error:
         _fail(error)
@@ -93,6 +100,15 @@ def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) ->
         _fail(error)
 
 
+def _write_pid(file: Path) -> None:
+    try:
+        file.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise BadSetting(
+            "--pid-file", str(file), f"it cannot be written: {error.strerror}. Name a file in a directory that is there"
+        ) from error
+
+
 def _pid_in(file: Path) -> int:
     try:
         return int(file.read_text())
@@ -100,7 +116,7 @@ def _pid_in(file: Path) -> int:
         raise click.BadParameter(f"{file} holds no process id: {error}", param_hint="--pid-file") from error
 
 
-def _fail(error: WorkerError) -> None:
+def _fail(error: WorkerError) -> NoReturn:
     click.echo(f"crewcall-worker: {error}", err=True)
     sys.exit(error.exit_status)
 

@@ -10,7 +10,7 @@ class WorkerError(Exception):
 
 
 class BadSetting(WorkerError):
-    """A setting in the environment that cannot be worked with."""
+    """A setting, in the environment or on the command line, that cannot be worked with."""
 
     exit_status = 2
 
@@ -18,6 +18,15 @@ class BadSetting(WorkerError):
         """`value` is None where the variable is not set."""
         found = "is not set" if value is None else f"is {value!r}"
         super().__init__(f"{variable} {found}; {allowed}")
+
+
+class NotInstalled(WorkerError):
+    """A package that running jobs takes is missing."""
+
+    exit_status = 2
+
+    def __init__(self, package: str) -> None:
+        super().__init__(f"{package} is not installed. Try: pip install 'crewcall[worker]'")
 
 
 class JobsUnavailable(WorkerError):

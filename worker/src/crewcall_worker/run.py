@@ -29,6 +29,7 @@ from crewcall_worker.runtime import Runtime
 from crewcall_worker.settings import Settings
 from crewcall_worker.states import Event, State
 from crewcall_worker.steward import Steward
+from crewcall_worker.wire import ENV_QUEUES
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SIGNALS_IN_ORDER = 2
@@ -144,6 +145,8 @@ def _own_name() -> str:
 
 def _import(modules: Sequence[str]) -> None:
     for module in modules:
+        if not all(module.split(".")):
+            raise JobsUnavailable(f"{module!r} is no module's name. Name it as in Python's import, such as shop.jobs.")
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -160,9 +163,13 @@ def _queues(settings: Settings, broker: dramatiq.Broker, modules: Sequence[str])
     idle = [queue for queue in settings.queues if queue not in worked_on]
     queues = [queue for queue in settings.queues or worked_on if queue in worked_on]
     if not queues:
-        wanted = f" on {', '.join(settings.queues)}" if settings.queues else ""
-        there = f"; their queues are {', '.join(worked_on)}" if worked_on else ""
-        raise JobsUnavailable(f"No actor in {', '.join(modules)} works{wanted}{there}.")
+        named = ", ".join(modules)
+        if not worked_on:
+            raise JobsUnavailable(f"There is no actor in {named}. Name a module with a @dramatiq.actor, as shop.jobs.")
+        raise JobsUnavailable(
+            f"No actor in {named} works on {', '.join(settings.queues)}; their queues are {', '.join(worked_on)}. "
+            f"Correct the pool's queues ({ENV_QUEUES}), or name the module whose actors work on them."
+        )
     if idle:
         log.warning("No actor in %s works on %s: its jobs stay where they are", ", ".join(modules), ", ".join(idle))
     return queues

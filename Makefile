@@ -74,12 +74,22 @@ lock: ## Resolve the dependencies anew into requirements/
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) .tools build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
+# A PYTHON that is asked for builds the environment anew, unless it was built with that one.
+ifneq ($(filter command environment,$(origin PYTHON)),)
+ifneq ($(PYTHON),$(shell cat $(VENV)/.python 2>/dev/null))
+.PHONY: another-python
+another-python:
+$(READY): another-python
+endif
+endif
+
 # The environment: everything pinned by hash, then this checkout itself in place.
 $(READY): requirements/dev.lock pyproject.toml
 	@echo "Building the environment in $(VENV) (once; about a minute) ..." >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Crewcall needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)$(if $(filter another-python,$^), --clear)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo $(PYTHON) > $(VENV)/.python
 	@touch $@

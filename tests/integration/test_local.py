@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 import redis
 import yaml
@@ -25,6 +26,7 @@ from tests.support.processes import is_alive
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 
+from crewcall_operator.cli import main
 from crewcall_operator.local import command
 
 CREWCALL = str(Path(sys.executable).parent / "crewcall")
@@ -87,9 +89,15 @@ def pool_file(tmp_path: Path, grace_period: str) -> Path:
 
 @contextmanager
 def local(
-    tmp_path: Path, *options: str, around: Sequence[str] = (), grace_period: str = "60s", **variables: str
+    tmp_path: Path,
+    *options: str,
+    around: Sequence[str] = (),
+    grace_period: str = "60s",
+    stdout: int | None = None,
+    **variables: str,
 ) -> Iterator[Local]:
-    """`crewcall local` on the pool, in a session of its own, as from a terminal's prompt."""
+    """`crewcall local` on the pool, in a session of its own, as from a terminal's prompt. `stdout` is a descriptor to
+    write to instead of the file."""
     output = tmp_path / "output"
     with output.open("wb") as written:
         process = subprocess.Popen(
@@ -97,8 +105,8 @@ def local(
             env={**os.environ, **variables},
             cwd=ROOT,
             stdin=subprocess.PIPE,
-            stdout=written,
-            stderr=subprocess.STDOUT,
+            stdout=written if stdout is None else stdout,
+            stderr=written,
             start_new_session=True,
         )
     running = Local(process, output, tmp_path / "pids")
@@ -179,14 +187,18 @@ def test_a_signal_lets_the_running_jobs_finish_and_leaves_no_process(
     assert [is_alive(pid) for pid in running.workers()] == [False, False]
 
 
-def test_a_second_signal_kills_the_workers(redis_server: RedisServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_kills_the_workers(
+    number: signal.Signals, status: int, redis_server: RedisServer, tmp_path: Path
+) -> None:
     with local(tmp_path, "--redis", redis_server.url) as running:
         hold_jobs(redis_server.url, TWO_AND_ONE_TO_WAIT)
         wait_for_begun(redis_server.client, 2)
-        running.process.send_signal(signal.SIGTERM)
+        running.process.send_signal(number)
         running.wait_for("Draining 2 workers")
-        running.process.send_signal(signal.SIGTERM)
-        running.exit_status()
+        running.process.send_signal(number)
+
+        assert running.exit_status() == status
 
     assert [is_alive(pid) for pid in running.workers()] == [False, False]
     assert redis_server.client.llen(jobs.DONE) == 0
@@ -206,6 +218,53 @@ def test_nothing_outlives_a_command_that_was_killed(tmp_path: Path) -> None:
         wait_until(lambda: not any(map(is_alive, running.workers())), "the worker to end")
 
 
+def test_a_redis_that_has_yet_to_answer_does_not_outlive_a_command_that_was_killed(tmp_path: Path) -> None:
+    server, pid_file = tmp_path / "bin" / "redis-server", tmp_path / "redis.pid"
+    server.parent.mkdir()
+    server.write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec sleep 60\n")
+    server.chmod(0o755)
+    with local(tmp_path, PATH=f"{server.parent}:{os.environ['PATH']}") as running:
+        wait_until(lambda: pid_file.exists() and pid_file.read_text(), "the Redis to start")
+        running.process.kill()
+
+        wait_until(lambda: not is_alive(int(pid_file.read_text())), "the Redis to end")
+
+
+def test_output_that_nobody_reads_does_not_hold_up_the_pools(redis_server: RedisServer, tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write_end, b"." * 4096)
+    os.set_blocking(write_end, True)
+    with local(tmp_path, "--redis", redis_server.url, stdout=write_end) as running:
+        os.close(write_end)
+        hold_jobs(redis_server.url, 1)
+        wait_for_begun(redis_server.client, 1)
+        jobs.let_go(redis_server.client, 1)
+        running.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: redis_server.client.llen(jobs.DONE) == 1, "the job to be done")
+        with os.fdopen(read_end, "rb") as reader:
+            assert reader.read().decode().endswith("Drained; no worker is left.\n")
+
+        assert running.exit_status() == 0
+
+
+def test_output_whose_reader_has_gone_ends_the_command_and_leaves_no_process(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    read_end, write_end = os.pipe()
+    with local(tmp_path, "--redis", redis_server.url, stdout=write_end) as running:
+        os.close(write_end)
+        hold_jobs(redis_server.url, 1)
+        wait_for_begun(redis_server.client, 1)
+        os.close(read_end)
+        jobs.let_go(redis_server.client, 1)
+
+        assert running.exit_status() == 1
+    assert not any(map(is_alive, running.workers()))
+
+
 def is_refused(url: str) -> bool:
     try:
         with redis.Redis.from_url(url) as client:
@@ -216,8 +275,16 @@ def is_refused(url: str) -> bool:
 
 
 def test_draws_on_a_terminal_whose_ctrl_c_reaches_no_worker(redis_server: RedisServer, tmp_path: Path) -> None:
-    size = {"COLUMNS": "100", "LINES": "30", "TERM": "xterm", "NO_COLOR": "1"}
-    with local(tmp_path, "--redis", redis_server.url, around=[sys.executable, "-c", ON_A_TERMINAL], **size) as running:
+    with local(
+        tmp_path,
+        "--redis",
+        redis_server.url,
+        around=[sys.executable, "-c", ON_A_TERMINAL],
+        COLUMNS="100",
+        LINES="30",
+        TERM="xterm",
+        NO_COLOR="1",
+    ) as running:
         hold_jobs(redis_server.url, 1)
         wait_for_begun(redis_server.client, 1)
         running.wait_for("notifications-1  running")
@@ -292,6 +359,15 @@ spec:
   target: {backlogPerReplica: 20}
   template: {spec: {containers: [{name: worker, image: none, command: [nope]}]}}
 """
+
+
+@pytest.mark.parametrize("program", [command.local, main.commands["operator"]])
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-1", "61"])
+def test_an_interval_that_is_none_is_refused_with_what_is_allowed(program: click.Command, value: str) -> None:
+    done = CliRunner().invoke(program, ["--interval", value, *(["-f", "x"] if program is command.local else [])])
+
+    assert done.exit_code == 2
+    assert "is not in the range 0.05<=x<=60.0." in done.stderr
 
 
 def test_says_what_to_install_where_only_the_operator_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -288,6 +288,20 @@ def test_without_a_command_a_worker_is_the_images_entry_point_with_the_templates
     assert launch.arguments == ("crewcall-worker", "run", "crewcall_jobs.demo")
 
 
+async def test_a_relative_program_is_looked_for_in_the_working_directory(yard: Yard, tmp_path: Path) -> None:
+    program = tmp_path / "app" / "bin" / "work"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{WILLING}"\n')
+    program.chmod(0o755)
+    theirs = running("", command=["bin/work"], workingDir="app")
+
+    await yard.scaler.scale(theirs, 1)
+    yard.wait_for_output("notifications-1")
+
+    with pytest.raises(InvalidSpec, match=f'"./nope"; must be a program of this machine; {tmp_path}/app has none'):
+        launch_of(running("", command=["./nope"], workingDir="app"), os.environ, tmp_path)
+
+
 def test_says_all_that_a_machine_without_a_cluster_cannot_run(tmp_path: Path) -> None:
     secret = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
     impossible = running("", command=["no-such-program"], env=[secret])

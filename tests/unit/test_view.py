@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -9,14 +11,18 @@ from rich.console import Console
 from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
+from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.core.model import Decision, Fleet, Observation, QueueState, Reason
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.local.frame import Frame, sparkline
 from crewcall_operator.local.history import History
+from crewcall_operator.local.lines import Lines
+from crewcall_operator.local.names import names_of
 from crewcall_operator.local.view import PlainView
 from crewcall_operator.ports import Report
 
 POOL = pool("notifications")
+NAMES = names_of([POOL.key])
 LOG = Path("worker.log")
 NOON = datetime(2026, 1, 1, 12, 0, 0).timestamp()
 BUSY = Observation((QueueState("sms", ready=120, in_flight=32, delayed=3),))
@@ -37,7 +43,7 @@ def frame(*reports: Report, workers: Sequence[WorkerStatus] = (), told: Sequence
         history.report(report)
     for words in told:
         history.happened(POOL.key, words)
-    return Frame(["Crewcall local", "REDIS_URL=redis://127.0.0.1:6379/0"], history, lambda _: workers, wall)
+    return Frame(["Crewcall local", "REDIS_URL=redis://127.0.0.1:6379/0"], history, lambda _: workers, wall, NAMES)
 
 
 def scaled(at: float = 10.0) -> Report:
@@ -135,7 +141,7 @@ def test_draws_nothing_older_than_a_minute() -> None:
 
 def test_writes_a_line_for_each_change_where_there_is_no_terminal() -> None:
     output = StringIO()
-    view = PlainView(Console(file=output), ["Crewcall local"], wall)
+    view = PlainView(Console(file=output), ["Crewcall local"], wall, NAMES)
     history = History(clock=lambda: 10.0, follow=view.follow)
     with view:
         view.refresh("Ctrl-C drains.")
@@ -152,3 +158,79 @@ def test_writes_a_line_for_each_change_where_there_is_no_terminal() -> None:
         "12:00:10 notifications  notifications-2 was killed",
         "Draining 7 workers.",
     ]
+
+
+def test_a_pools_namespace_is_told_only_where_another_pool_has_its_name() -> None:
+    alone, here, there = PoolKey("shop", "sms"), PoolKey("shop", "mail"), PoolKey("blog", "mail")
+
+    assert names_of([alone, here, there]) == {alone: "sms", here: "shop/mail", there: "blog/mail"}
+
+
+def test_two_pools_of_one_name_are_told_apart() -> None:
+    theirs = replace(POOL, key=PoolKey("blog", "notifications"))
+    names = names_of([POOL.key, theirs.key])
+    output = StringIO()
+    view = PlainView(Console(file=output), [], wall, names)
+    history = History(clock=lambda: 10.0, follow=view.follow)
+    with view:
+        history.report(scaled())
+        history.report(replace(scaled(), pool=theirs))
+
+    lines = Frame(["Crewcall local"], history, lambda _: (), wall, names).draw(10.0, 80, 40, "").plain.splitlines()
+
+    assert [line.split()[1] for line in output.getvalue().splitlines()] == ["shop/notifications", "blog/notifications"]
+    assert [line.split()[0] for line in lines if "4 → 7 " in line and "█" in line] == [
+        "shop/notifications",
+        "blog/notifications",
+    ]
+    assert [line.split()[1] for line in lines if line.startswith(" 12:")] == [
+        "blog/notifications",
+        "shop/notifications",
+    ]
+
+
+class Stalled(StringIO):
+    """A terminal that is stopped until `goes_on` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.is_asked = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.is_asked.set()
+        assert self.goes_on.wait(15)
+        return super().write(text)
+
+
+def test_a_reader_who_stalls_holds_nobody_up_and_misses_the_oldest_lines() -> None:
+    output = Stalled()
+    lines = Lines(lambda line: output.write(f"{line}\n"), most_waiting=3)
+    lines.start()
+    lines.put("first")
+    assert output.is_asked.wait(15)
+
+    for number in range(10):
+        lines.put(f"{number}")
+    output.goes_on.set()
+    lines.end(within=15)
+
+    assert output.getvalue().splitlines() == [
+        "first",
+        "(7 lines are left out: they were not read in time)",
+        "7",
+        "8",
+        "9",
+    ]
+
+
+def test_a_stalled_terminal_does_not_hold_up_who_reports() -> None:
+    output = Stalled()
+    view = PlainView(Console(file=output), ["Crewcall local"], wall, NAMES)
+    history = History(clock=lambda: 10.0, follow=view.follow)
+    with view:
+        assert output.is_asked.wait(15)
+        history.happened(POOL.key, "notifications-2 was killed")
+        output.goes_on.set()
+
+    assert output.getvalue().splitlines()[-1] == "12:00:10 notifications  notifications-2 was killed"

@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from crewcall_operator.interval import interval_option
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
 from crewcall_operator.simulation.command import simulate
@@ -36,13 +37,7 @@ def main() -> None:
     envvar="CREWCALL_OPERATOR_NAMESPACE",
     help="Serve only this namespace; may be repeated. Default: all namespaces.",
 )
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.05, max=60.0),
-    default=0.5,
-    show_default=True,
-    help="Seconds between two looks at Redis.",
-)
+@interval_option
 @click.option(
     "--listen",
     metavar="HOST:PORT",

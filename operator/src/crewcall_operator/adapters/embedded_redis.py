@@ -20,6 +20,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.errors import CrewcallError
 
 HOST = "127.0.0.1"
@@ -40,12 +41,16 @@ class EmbeddedRedis:
     Leaving the context (or `close`) stops it and removes its directory.
     """
 
-    def __init__(self, *, keeps_data: bool = False, options: tuple[str, ...] = ()) -> None:
-        """`options` go to the server's command line as they are, such as `("--maxmemory", "10mb")`."""
+    def __init__(
+        self, *, keeps_data: bool = False, options: tuple[str, ...] = (), lifeline: Lifeline | None = None
+    ) -> None:
+        """`options` go to the server's command line as they are, such as `("--maxmemory", "10mb")`. With a `lifeline`
+        the server ends even where this process is killed."""
         self.binary = find_server()
         self.port = 0
         self._keeps_data = keeps_data
         self._options = options
+        self._lifeline = lifeline
         self._directory = Path(tempfile.mkdtemp(prefix="crewcall-redis-"))
         self._log = self._directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,6 +88,8 @@ class EmbeddedRedis:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._lifeline:
+            self._lifeline.let_go(self._process.pid)
         self._process = None
 
     def close(self) -> None:
@@ -124,6 +131,8 @@ class EmbeddedRedis:
                 stderr=log,
                 start_new_session=True,
             )
+        if self._lifeline:  # before the wait for an answer: this process may be killed meanwhile
+            self._lifeline.hold(self._process.pid, STOPPED_WITHIN)
         self.port, before = port, self.port
         deadline = time.monotonic() + READY_WITHIN
         while self._process.poll() is None and time.monotonic() < deadline:

@@ -101,6 +101,10 @@ def _impossible(arguments: Sequence[str], container: Mapping[str, Any]) -> Itera
 def _not_here(program: str, path: str, directory: Path) -> Iterator[Problem]:
     if not directory.is_dir():
         yield Problem("spec.template: workingDir", str(directory), "must be a directory of this machine")
+    elif "/" in program:
+        # As a kubelet's runtime and `subprocess` have it: what is no bare name is looked for from the workingDir.
+        if shutil.which(directory / program) is None:
+            yield Problem("spec.template: command", program, f"must be a program of this machine; {directory} has none")
     elif shutil.which(program, path=path) is None:
         yield Problem("spec.template: command", program, "must be a program of this machine; it is not on the PATH")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from crewcall_operator.interval import interval_option
+
 BAD_INPUT = 2
 
 
@@ -32,13 +34,7 @@ BAD_INPUT = 2
     help="The Redis to use. Default: an embedded one that is gone with the command. "
     "The pools' own spec.redis.url names a host of the cluster and is not used.",
 )
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.05, max=60.0),
-    default=0.5,
-    show_default=True,
-    help="Seconds between two looks at Redis.",
-)
+@interval_option
 @click.option(
     "--plain",
     "is_plain",
@@ -51,6 +47,7 @@ def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_pl
 
     The very engine of the operator, for development machines and single hosts: workers come and go with the backlog.
     Ctrl-C or SIGTERM drain them, and leave none behind; a second one kills.
+    The exit status is 0 after a drain, and after a kill that of the signal: 130 for Ctrl-C, 143 for SIGTERM.
 
     \b
     crewcall local -f examples/workerpool.yaml                 with a Redis of its own
@@ -71,7 +68,7 @@ def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_pl
             "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
         )
     try:
-        asyncio.run(run(Options(files, redis_url, interval, is_plain), Console()))
+        sys.exit(asyncio.run(run(Options(files, redis_url, interval, is_plain), Console())))
     except BadFiles as error:
         for line in error.lines:
             click.echo(line, err=True)

@@ -5,7 +5,7 @@ Drawn from values alone, so that every width can be tested without a terminal. P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,6 +42,7 @@ class Frame:
     history: History
     workers: Workers
     wall: Wall
+    names: Mapping[PoolKey, str]
 
     def draw(self, now: float, width: int, height: int, footer: str) -> Text:
         """At `now`, in `width` columns and at most `height` lines as long as the pools leave room."""
@@ -66,13 +67,13 @@ class Frame:
     def _pools(
         self, pools: Sequence[tuple[PoolKey, list[Report]]], now: float, width: int, room: int
     ) -> Iterator[Text]:
-        names = max([len("POOL"), *(len(key.name) for key, _ in pools)])
+        names = max([len("POOL"), *(len(self.names[key]) for key, _ in pools)])
         spark = min(width - names - 3 - sum(columns for _, columns in NUMBERS), LONGEST_SPARKLINE)
         backlog = f"  {'BACKLOG':<{spark}.{spark}}" if spark > 0 else ""
         yield Text(f" {'POOL':<{names}}{backlog}{_columns([name for name, _ in NUMBERS])}", style="dim")
         for key, reports in pools:
             workers = self.workers(key)
-            line = Text(f" {key.name:<{names}}", style="bold")
+            line = Text(f" {self.names[key]:<{names}}", style="bold")
             if spark > 0:
                 line.append(f"  {sparkline(reports, now, spark)}", style="not bold blue")
             yield line.append(_columns(_numbers(reports[-1], workers)))
@@ -80,7 +81,7 @@ class Frame:
             yield from _workers(workers, room)
 
     def _news(self, entry: Entry) -> Text:
-        text = Text.assemble(" ", (time_of_day(self.wall(entry.at)), "dim"), f"  {entry.key.name}  ")
+        text = Text.assemble(" ", (time_of_day(self.wall(entry.at)), "dim"), f"  {self.names[entry.key]}  ")
         if isinstance(entry, Decided):
             return text.append(f"{entry.before} → {entry.after}", style="bold").append(f"  {entry.message}")
         return text.append(entry.text, style="yellow")

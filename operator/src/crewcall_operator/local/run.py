@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +26,17 @@ from crewcall_operator.adapters.processes import ProcessScaler
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
-from crewcall_operator.api.pool import Pool
+from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.engine import Engine
 from crewcall_operator.foreman import Foreman
 from crewcall_operator.local.files import on_redis, read_pools
 from crewcall_operator.local.frame import Frame, Workers
 from crewcall_operator.local.history import History
+from crewcall_operator.local.names import names_of
 from crewcall_operator.local.stop import Stop
 from crewcall_operator.local.view import LiveView, PlainView, View
 
 REFRESH = 0.25
-REDIS_GRACE = 5.0
 #: Seconds that a worker is thought to take to its first job until that was seen.
 STARTUP = 2.0
 
@@ -75,8 +75,10 @@ async def until_stopped(_: Running) -> None:
     await asyncio.Event().wait()
 
 
-async def run(options: Options, console: Console, beside: Beside = until_stopped) -> None:
-    """Run the pools in `options.files` and show them on `console`; returns once all is drained and gone.
+async def run(options: Options, console: Console, beside: Beside = until_stopped) -> int:
+    """Run the pools in `options.files` and show them on `console`, until all is drained and gone.
+
+    The exit status: 0, or as a shell has it (128 and the signal's number) where a second signal killed the workers.
 
     Raises `BadFiles`, `EmbeddedRedisFailed`, and what `beside` raises.
     """
@@ -86,7 +88,8 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
         history = History(time.monotonic)
         scaler = ProcessScaler(os.environ, Path.cwd(), logs, lifeline, history.happened, time.monotonic)
         stop.again = scaler.kill
-        with _view(options, console, redis, logs, history, scaler) as view:
+        names = names_of(pool.key for pool in pools)
+        with _view(options, console, redis, logs, history, scaler, names) as view:
             refreshing = asyncio.create_task(_refresh(view, scaler, stop))
             try:
                 await _scale([on_redis(pool, redis.url) for pool in pools], options, scaler, history, stop, beside)
@@ -95,6 +98,7 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
                 await scaler.close()
                 refreshing.cancel()
                 view.refresh("Drained; no worker is left.")
+    return 0 if stop.insisted is None else 128 + stop.insisted
 
 
 async def _scale(
@@ -135,8 +139,7 @@ def _redis(url: str | None, lifeline: Lifeline) -> Iterator[_Redis]:
     if url is not None:
         yield _Redis(url, "a Redis that was there")
         return
-    with EmbeddedRedis() as server:
-        lifeline.hold(server.pid, REDIS_GRACE)
+    with EmbeddedRedis(lifeline=lifeline) as server:
         yield _Redis(server.url, server.describe())
 
 
@@ -150,13 +153,19 @@ def _logs() -> Iterator[Path]:
 
 
 def _view(
-    options: Options, console: Console, redis: _Redis, logs: Path, history: History, scaler: ProcessScaler
+    options: Options,
+    console: Console,
+    redis: _Redis,
+    logs: Path,
+    history: History,
+    scaler: ProcessScaler,
+    names: Mapping[PoolKey, str],
 ) -> View:
     shown_url = re.sub(r"//.*@", "//***@", redis.url)  # it may hold a password
     title = [f"Crewcall local · {redis.name}", f"REDIS_URL={shown_url}", f"The workers' output is in {logs}"]
     if console.is_terminal and not console.is_dumb_terminal and not options.is_plain:
-        return LiveView(console, Frame(title, history, scaler.workers, _wall), time.monotonic)
-    view = PlainView(console, title, _wall)
+        return LiveView(console, Frame(title, history, scaler.workers, _wall, names), time.monotonic)
+    view = PlainView(console, title, _wall, names)
     history.follow = view.follow
     return view
 

@@ -18,6 +18,8 @@ class Stop:
     """Takes the signals between entering and leaving, in the running loop; `again` is called where one insists."""
 
     again: Callable[[], None] = lambda: None
+    insisted: signal.Signals | None = None
+    """The signal that insisted, the first one of them."""
     _requested: asyncio.Event = field(default_factory=asyncio.Event)
     _taken: Sequence[signal.Signals] = ()
 
@@ -37,7 +39,7 @@ class Stop:
         # One that is ignored, as nohup has it of a closed terminal, goes on being ignored.
         self._taken = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         for number in self._taken:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         return self
 
     def __exit__(
@@ -46,7 +48,8 @@ class Stop:
         for number in self._taken:
             asyncio.get_running_loop().remove_signal_handler(number)
 
-    def _on_signal(self) -> None:
+    def _on_signal(self, number: signal.Signals) -> None:
         if self.is_requested:
+            self.insisted = self.insisted or number
             self.again()
         self.request()

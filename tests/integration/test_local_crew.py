@@ -30,7 +30,7 @@ def busy(client: redis.Redis) -> set[str]:
     return {worker for worker, record in records(client).items() if record.busy}
 
 
-def test_a_surplus_worker_is_asked_to_drain_and_nothing_is_cut_off(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_the_idle_worker_goes_and_the_busy_one_stays(redis_server: RedisServer, tmp_path: Path) -> None:
     client = redis_server.client
     with local(tmp_path, "--redis", redis_server.url) as running:
         hold_jobs(redis_server.url, TWO_AND_ONE_TO_WAIT)
@@ -39,9 +39,12 @@ def test_a_surplus_worker_is_asked_to_drain_and_nothing_is_cut_off(redis_server:
 
         jobs.let_go(client, 2)
         wait_for_begun(client, 3)
-        running.wait_for(": 1 of 2 replicas suffice")
-        assert client.llen(jobs.DONE) == 2
+        wait_until(lambda: len(records(client)) == 1, "one worker to go")
+        (stayed,) = records(client)
 
+        wait_until(lambda: busy(client) == {stayed}, "the one that stayed to tell of its job")
+        assert client.llen(jobs.DONE) == 2
+        assert ": 1 of 2 replicas suffice" in running.text()
         jobs.let_go(client, 1)
         running.wait_for("→ 0 replicas")
         wait_until(lambda: not client.exists(KEYS.workers(POOL)), "nothing to be on record")

@@ -156,6 +156,19 @@ async def test_two_pools_do_not_fight_for_one_deployment(shop: Shop, operator: R
     assert await shop.replicas() == 3
 
 
+async def test_a_deployment_that_a_pool_leaves_for_another_is_free(shop: Shop, operator: RunningOperator) -> None:
+    for name in ("old", "new"):
+        await shop.cluster.create(_deployment(shop.namespace, name, replicas=0))
+    await shop.open_pool("first", template=ABSENT, deploymentRef={"name": "old"}, minReplicas=1)
+    await shop.until_replicas(1, "old")
+
+    await shop.change_pool({"deploymentRef": {"name": "new"}}, "first")
+    await shop.until_replicas(1, "new")
+    await shop.open_pool("second", template=ABSENT, deploymentRef={"name": "old"}, minReplicas=2)
+
+    await shop.until_replicas(2, "old")
+
+
 async def test_a_pool_keeps_to_its_template_lest_its_workers_be_left_behind(shop: Shop) -> None:
     await shop.open_pool()
 

@@ -9,11 +9,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.support.api_cluster import ApiCluster, Refused
 from tests.support.apiserver import Fault
 from tests.support.operator import RunningOperator, operating
 from tests.support.shop import Shop
+from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE, crd
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
@@ -163,11 +165,34 @@ async def test_a_spec_that_becomes_wrong_stops_the_scaling_and_one_that_is_mende
         await asyncio.sleep(0.4)
         assert await shop.replicas() == 3
 
+        async with aiohttp.ClientSession(f"http://{operator.address}") as session:
+            scraped = await (await session.get("/metrics")).text()
+        labels = f'namespace="{shop.namespace}",pool="notifications"'
+        mine = [line for line in scraped.splitlines() if labels in line]
+        assert mine == [f"crewcall_pool_spec_valid{{{labels}}} 0.0"]
+
         await shop.change_pool({"mode": "Auto"})
         await shop.until_replicas(6)
         await shop.until_condition("Ready", lambda status, *_: status == "True")
     finally:
         await _replace_definition(shop.cluster, crd())
+
+
+async def test_waits_for_a_definition_that_is_deleted_and_made_again(shop: Shop, operator: RunningOperator) -> None:
+    await shop.open_pool()
+    await shop.until_replicas(0)
+
+    await shop.cluster.delete("CustomResourceDefinition", "", crd()["metadata"]["name"])
+    try:
+        await until(lambda: "Is the WorkerPool definition installed?" in "\n".join(operator.log), "a word about it")
+    finally:
+        await shop.cluster.install_crd(CRD_FILE)
+    await shop.open_pool("another")
+    shop.arrive(60)
+    await shop.until_replicas(3, "another")
+
+    assert operator.process.returncode is None
+    assert not [line for line in operator.log if "Traceback" in line or "Error:" in line]
 
 
 async def _all_told(shop: Shop) -> list[tuple[str, str]] | None:

@@ -25,7 +25,8 @@ from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
 class Engine:
     """Scales every pool that was `put`, until it is `remove`d.
 
-    `startup` is for how long, in seconds, a replica is thought to start until that was seen.
+    `startup` is for how long, in seconds, a replica is thought to start until that was seen; `ticked_at` is when it
+    last ticked, None while it does not run.
     """
 
     reader: QueueReader
@@ -94,6 +95,7 @@ class Engine:
                 self._lanes.start(self.pools)
                 await self._lanes.follow_hints(self.ticked_at + interval - self.clock())
         finally:
+            self.ticked_at = None
             await self._lanes.stop()
 
     async def tick(self) -> None:

@@ -1,4 +1,4 @@
-"""What kopf calls when the cluster changes: WorkerPools go to the engine, Deployments and pods to the scaler. Thin.
+"""What kopf calls when the cluster changes: WorkerPools go to the engine, Deployments and pods to where they are kept.
 
 Raw events only (`kopf.on.event`): they put no finalizer and no annotation on anything. All work happens in the
 engine's tick.
@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import kopf
+from kopf._cogs.clients.errors import APIClientError  # kopf has no public name for it
 
 from crewcall_operator.adapters.cluster import Cluster
-from crewcall_operator.adapters.deployments import DeploymentScaler
+from crewcall_operator.adapters.deployments import Deployments
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.pods import Pods, pod_key
+from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
 from crewcall_operator.api.pool import PoolKey
@@ -27,44 +30,113 @@ from crewcall_operator.errors import ApiError, InvalidSpec
 #: Seconds between two lists that find what a watch has missed.
 RELIST = 180.0
 
-
-async def spawn(
-    engine: Engine,
-    scaler: DeploymentScaler,
-    pods: Pods,
-    status: StatusWriter,
-    namespaces: Sequence[str],
-    stop: asyncio.Event,
-) -> Collection[asyncio.Task[None]]:
-    """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set."""
-    return await kopf.spawn_tasks(
-        registry=_registry(engine, scaler, pods, status),
-        settings=_settings(),
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        standalone=True,
-        stop_flag=stop,
-    )
+#: What ends the watch: the API server knows no WorkerPools any more, or forbids to watch.
+WatchRefused = APIClientError
 
 
-async def forget_missed_deletions(cluster: Cluster, engine: Engine, scaler: DeploymentScaler, pods: Pods) -> None:
-    """Every few minutes, let go of what is gone: kopf never tells of a deletion that it missed."""
-    while True:
-        await asyncio.sleep(RELIST)
-        known, known_deployments, known_pods = engine.pools, scaler.known, pods.names()
+@dataclass(slots=True)
+class Watch:
+    """Everybody who hears of changes in the cluster."""
+
+    engine: Engine
+    deployments: Deployments
+    pods: Pods
+    status: StatusWriter
+    metrics: PoolMetrics
+    _rejected: dict[PoolKey, tuple[str, int]] = field(default_factory=dict)
+
+    async def spawn(self, namespaces: Sequence[str], stop: asyncio.Event) -> Collection[asyncio.Task[None]]:
+        """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set.
+
+        That raises `WatchRefused`.
+        """
+        return await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=_settings(),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            standalone=True,
+            stop_flag=stop,
+        )
+
+    async def forget_missed_deletions(self, cluster: Cluster) -> None:
+        """Every few minutes, let go of what is gone: kopf never tells of a deletion that it missed."""
+        while True:
+            await asyncio.sleep(RELIST)
+            await self.compare(cluster)
+
+    async def compare(self, cluster: Cluster) -> None:
+        """Let go of what is not in the cluster any more."""
+        known = {pool.key: pool.uid for pool in self.engine.pools}
+        known |= {key: uid for key, (uid, _) in self._rejected.items()}
+        known_deployments, known_pods = self.deployments.uids(), self.pods.names()
         try:
             there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
             there_deployments = {body["metadata"]["uid"] async for body in cluster.deployments()}
             there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
             log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
-            continue
-        scaler.lost_all(known_deployments - there_deployments)
+            return
+        self.deployments.lost_all(known_deployments - there_deployments)
         for pool_key, name in known_pods - there_pods:
-            pods.missing(pool_key, name)
-        for pool in known:
-            if pool.uid not in there:
-                await engine.remove(pool.key, pool.uid)
+            self.pods.missing(pool_key, name)
+        for key, uid in known.items():
+            if uid not in there:
+                await self._gone(key, uid)
+
+    async def _gone(self, key: PoolKey, uid: str) -> None:
+        if key in self._rejected and self._rejected[key][0] == uid:
+            del self._rejected[key]
+        await self.engine.remove(key, uid)
+
+    async def _saw_pool(self, body: Mapping[str, Any]) -> None:
+        metadata = body["metadata"]
+        key = PoolKey(metadata["namespace"], metadata["name"])
+        identity = (metadata["uid"], metadata["generation"])
+        if self.engine.knows(key, *identity) or self._rejected.get(key) == identity:
+            return
+        try:
+            pool = read_pool(body)
+        except InvalidSpec as invalid:
+            self._rejected[key] = identity
+            log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
+            self.engine.suspend(key)
+            self.metrics.reject(key)
+            self.status.adopt(key, body)
+            self.status.reject(key, body, invalid)
+        else:
+            self._rejected.pop(key, None)
+            self.engine.put(pool)
+            self.status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(kopf.login_via_client)
+
+        @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+        async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
+            body: Mapping[str, Any] = event["object"]
+            metadata = body["metadata"]
+            if event["type"] == "DELETED" or "deletionTimestamp" in metadata:
+                await self._gone(PoolKey(metadata["namespace"], metadata["name"]), metadata["uid"])
+            else:
+                await self._saw_pool(body)
+
+        @kopf.on.event("apps", "v1", "deployments", registry=registry)
+        async def deployment(event: kopf.RawEvent, **_: Any) -> None:
+            if event["type"] == "DELETED":
+                self.deployments.lost(event["object"])
+            else:
+                self.deployments.saw(event["object"])
+
+        @kopf.on.event("", "v1", "pods", registry=registry)
+        async def pod(event: kopf.RawEvent, **_: Any) -> None:
+            if event["type"] == "DELETED":
+                self.pods.lost(event["object"])
+            else:
+                self.pods.saw(event["object"])
+
+        return registry
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -79,49 +151,3 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 30.0
     return settings
-
-
-def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: StatusWriter) -> kopf.OperatorRegistry:
-    registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(kopf.login_via_client)
-
-    rejected: dict[PoolKey, tuple[str, int]] = {}
-
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
-        body: Mapping[str, Any] = event["object"]
-        metadata = body["metadata"]
-        key = PoolKey(metadata["namespace"], metadata["name"])
-        identity = (metadata["uid"], metadata["generation"])
-        if event["type"] == "DELETED" or "deletionTimestamp" in metadata:
-            rejected.pop(key, None)
-            await engine.remove(key, metadata["uid"])
-        elif not engine.knows(key, *identity) and rejected.get(key) != identity:
-            try:
-                pool = read_pool(body)
-            except InvalidSpec as invalid:
-                rejected[key] = identity
-                log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
-                engine.suspend(key)
-                status.adopt(key, body)
-                status.reject(key, body, invalid)
-            else:
-                rejected.pop(key, None)
-                engine.put(pool)
-                status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
-
-    @kopf.on.event("apps", "v1", "deployments", registry=registry)
-    async def deployment(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            scaler.lost(event["object"])
-        else:
-            scaler.saw(event["object"])
-
-    @kopf.on.event("", "v1", "pods", registry=registry)
-    async def pod(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            pods.lost(event["object"])
-        else:
-            pods.saw(event["object"])
-
-    return registry

@@ -1,7 +1,7 @@
 """The composition root of `crewcall operator`: the only place that reads the clock and builds the adapters.
 
 Read on from here to see how one number gets from Redis to a Deployment: `adapters/redis_queues.py`,
-`core/sizing.py`, `core/decide.py`, `engine.py`, `adapters/deployments.py`.
+`core/sizing.py`, `core/decide.py`, `engine.py`, `adapters/deployment_scaler.py`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import kopf
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from crewcall_operator import handlers
 from crewcall_operator.adapters import probes
 from crewcall_operator.adapters.cluster import Cluster
-from crewcall_operator.adapters.deployments import DeploymentScaler
+from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
+from crewcall_operator.adapters.deployments import Deployments
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi, load_configuration
 from crewcall_operator.adapters.log import LogReporter, log
 from crewcall_operator.adapters.pods import Pods
@@ -32,6 +32,7 @@ from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.engine import Engine
 from crewcall_operator.foreman import Foreman
+from crewcall_operator.handlers import Watch, WatchRefused
 from crewcall_operator.settings import OperatorSettings
 
 #: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
@@ -39,6 +40,9 @@ STUCK = 30.0
 
 #: Seconds that the last statuses and Events may take when the operator is told to stop.
 LAST_WORDS = 1.0
+
+#: Seconds between the end of a watch and the next one.
+PAUSE = 1.0
 
 #: Name lookups at a time. By default there are few, and pools whose names hang would use them up for everybody.
 LOOKUPS = 64
@@ -71,7 +75,8 @@ async def run(settings: OperatorSettings) -> None:
         orders = RedisOrders()
         stack.push_async_callback(orders.aclose)
         pods = Pods(time.monotonic, time.time)
-        scaler = DeploymentScaler(api, time.monotonic, pods)
+        deployments = Deployments()
+        scaler = DeploymentScaler(api, time.monotonic, deployments, pods)
         status = StatusWriter(api, wall_clock=lambda: datetime.now(UTC), clock=time.monotonic)
         metrics = PoolMetrics()
         foreman = Foreman(orders, orders, time.monotonic)
@@ -86,42 +91,41 @@ async def run(settings: OperatorSettings) -> None:
             )
         )
         log.info("serving /metrics, /healthz and /readyz on http://%s", address)
-        found = await _unless(stop, cluster.first_look())
-        if found is not None:
-            deployments, known_pods = found
-            for body in deployments:
-                scaler.saw(body)
-            for body in known_pods:
+        watch = Watch(engine, deployments, pods, status, metrics)
+        while (found := await _unless(stop, cluster.first_look())) is not None:
+            for body in found[0]:
+                deployments.saw(body)
+            for body in found[1]:
                 pods.saw(body)
-            await _operate(settings, cluster, engine, scaler, pods, status, stop)
+            if engine.pools:  # of before the watch ended: what went meanwhile nobody has told
+                await watch.compare(cluster)
+            try:
+                await _operate(settings, cluster, watch, stop)
+                break
+            except WatchRefused as refused:
+                log.error("the API server ends the watch: %s. Nothing is scaled until it answers again", refused)
+                await _unless(stop, asyncio.sleep(PAUSE))
         log.info("stopped; every Deployment keeps the replicas it has")
 
 
-async def _operate(
-    settings: OperatorSettings,
-    cluster: Cluster,
-    engine: Engine,
-    scaler: DeploymentScaler,
-    pods: Pods,
-    status: StatusWriter,
-    stop: asyncio.Event,
-) -> None:
+async def _operate(settings: OperatorSettings, cluster: Cluster, watch: Watch, stop: asyncio.Event) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
+    engine, status = watch.engine, watch.status
     loops = [
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
         asyncio.create_task(RedisHints(lambda: engine.pools, engine.hint).run()),
-        asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, scaler, pods)),
+        asyncio.create_task(watch.forget_missed_deletions(cluster)),
         asyncio.create_task(stop.wait()),
     ]
     watched = asyncio.Event()
     ours = asyncio.all_tasks()
-    tasks = await handlers.spawn(engine, scaler, pods, status, settings.namespaces, watched)
+    tasks = await watch.spawn(settings.namespaces, watched)
     _stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
-    watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
+    watching = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
     log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")
     try:
-        done, _ = await asyncio.wait([*loops, watch], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([*loops, watching], return_when=asyncio.FIRST_COMPLETED)
         for finished in done:
             finished.result()
     finally:
@@ -130,7 +134,7 @@ async def _operate(
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
         watched.set()
-        await watch
+        await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
 
 
 async def _unless(stop: asyncio.Event, waiting: Coroutine[None, None, Found]) -> Found | None:

@@ -79,6 +79,7 @@ def remove(writer: Writer, resource: Resource, name: Name) -> Record:
         for item, _ in writer.store.all(key):
             writer.store.remove(key, item)
         writer.catalog.forget(name[1])
+        writer.store.cut(key)
     return gone
 
 

@@ -29,6 +29,8 @@ def configure(form: str, level: str) -> None:
     handler.setFormatter(json if form == "json" else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(level.upper())
+    for name in ("orchestration", "running"):  # with a traceback; what ends a watch comes to us, and is told by us
+        logging.getLogger(f"kopf._core.reactor.{name}").setLevel(logging.CRITICAL)
 
 
 class LogReporter:

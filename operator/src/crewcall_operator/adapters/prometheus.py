@@ -60,12 +60,18 @@ class PoolMetrics(Collector):
 
     def __init__(self) -> None:
         self._reports: dict[PoolKey, Report] = {}
+        self._rejected: set[PoolKey] = set()
         self._decisions: Counter[tuple[str, ...]] = Counter()
         self._changes: Counter[tuple[str, ...]] = Counter()
         self._deaths: Counter[tuple[str, ...]] = Counter()
         self._returned: Counter[tuple[str, ...]] = Counter()
 
+    def reject(self, key: PoolKey) -> None:
+        """The pool's spec is invalid, until it is reported on or forgotten."""
+        self._rejected.add(key)
+
     def report(self, report: Report) -> None:
+        self._rejected.discard(report.pool.key)
         key, fleet, decision = report.pool.key, report.fleet, report.decision
         self._reports[key] = report
         if decision is not None:
@@ -78,6 +84,7 @@ class PoolMetrics(Collector):
 
     def forget(self, key: PoolKey) -> None:
         self._reports.pop(key, None)
+        self._rejected.discard(key)
         for counter in (self._decisions, self._changes, self._deaths, self._returned):
             for labels in [labels for labels in counter if labels[:2] == key]:
                 del counter[labels]
@@ -87,6 +94,9 @@ class PoolMetrics(Collector):
             yield _gauge(name, text, "queue", self._queue_samples(of_queue))
         for name, (text, of_pool) in POOL_GAUGES.items():
             yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in self._reports.items()))
+        valid = {**dict.fromkeys(self._reports, 1.0), **dict.fromkeys(self._rejected, 0.0)}
+        text = "1 where the pool's spec is valid, else 0: then nothing of it is looked at."
+        yield _gauge("crewcall_pool_spec_valid", text, None, valid.items())
         yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
         yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
         yield _counter("crewcall_dead_workers", "Workers found dead.", None, self._deaths)

@@ -1,0 +1,191 @@
+"""Deployments as a pool's replicas: made from its template and owned, or one that exists and is only scaled.
+
+What the cluster has is known from the watch, so that a tick asks the API server for nothing. Writes are few: a
+Deployment when it is missing, its template when that changed, its scale when the number changed. One Deployment has one
+pool: whoever else names it is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from crewcall_operator.adapters.claims import Claims
+from crewcall_operator.adapters.deployments import Deployments, version
+from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, PASSING, KubernetesApi
+from crewcall_operator.adapters.pods import Pods
+from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
+from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
+from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.model import Fleet, Mode
+from crewcall_operator.errors import ApiError, TargetUnavailable
+from crewcall_operator.ports import Clock
+
+#: Seconds before a request that went unanswered, and before one that was refused, is sent again.
+RETRY, RETRY_REFUSED = 2.0, 30.0
+
+#: Failures that are over once the Deployment has been seen.
+_MISSING = ("FailedGetScale", "FailedCreate")
+
+
+class DeploymentScaler:
+    """Implements `ports.Scaler` on the Deployments of a cluster."""
+
+    def __init__(self, api: KubernetesApi, clock: Clock, deployments: Deployments, pods: Pods) -> None:
+        """`deployments` and `pods` are kept by whoever watches them."""
+        self._api = api
+        self._deployments = deployments
+        self._pods = pods
+        self._clock = clock
+        self._claims = Claims()
+        self._described: dict[PoolKey, tuple[Pool, Mapping[str, Any]]] = {}
+        self._failures: dict[PoolKey, tuple[Pool, float, TargetUnavailable]] = {}
+
+    async def ensure(self, pool: Pool) -> Fleet:
+        target = _target(pool)
+        self._claim(pool, target)
+        live = self._deployments.get(target)
+        recent = self._recent_failure(pool, live)
+        if recent is not None and recent.fleet is None:
+            raise recent
+        if live is None and pool.template is not None and pool.policy.mode is not Mode.AUTO:
+            return Fleet(0, 0)  # not made yet, and not to be made
+        if live is None:
+            live = self._deployments.saw(await self._found_or_made(pool))
+        pods, gone = self._pods.of(pool.key), self._pods.gone(pool.key)
+        fleet = Fleet(live["spec"]["replicas"], live["status"]["readyReplicas"], pods, gone)
+        if recent is not None:
+            raise TargetUnavailable(recent.reason, str(recent), fleet)
+        if pool.template is None:
+            _refuse_what_another_owns(pool, live)
+        else:
+            await self._describe(pool, live, fleet)
+        return fleet
+
+    async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
+        target = _target(pool)
+        # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
+        await self._mark(pool, leaving)
+        before = self._deployments.get(target)
+        request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
+        scale = await self._attempt(pool, "FailedUpdateScale", request)
+        live = self._deployments.get(target)
+        if live is None:
+            return
+        if before is not None and version(scale) < version(before):
+            self._deployments.missing(target)  # a write is newer than what was there: the server's count was set back
+        metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
+        self._deployments.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
+
+    async def release(self, pool: Pool) -> None:
+        """Only forget: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""
+        self._described.pop(pool.key, None)
+        self._pods.forget(pool.key)
+        self._failures.pop(pool.key, None)
+        self._claims.release(pool.key)
+
+    def _claim(self, pool: Pool, target: PoolKey) -> None:
+        holder = self._claims.claim(pool.key, target)
+        if holder != pool.key:
+            raise TargetUnavailable(
+                "AmbiguousTarget",
+                f"WorkerPool {holder} scales Deployment {target} already, and two would undo each other's work; "
+                "name another Deployment, or delete one of the pools",
+            )
+
+    async def _mark(self, pool: Pool, leaving: Collection[str]) -> None:
+        """Have exactly these pods go first; a mark that stayed from a reduction that failed goes away."""
+        if not leaving:
+            return
+        marked = {pod.name for pod in self._pods.of(pool.key) if pod.is_marked}
+        costs = dict.fromkeys(marked.difference(leaving)) | dict.fromkeys(set(leaving) - marked, FIRST_TO_GO)
+        await asyncio.gather(*(self._give_cost(pool, name, cost) for name, cost in costs.items()))
+
+    async def _give_cost(self, pool: Pool, name: str, cost: str | None) -> None:
+        path = f"/api/v1/namespaces/{pool.key.namespace}/pods/{name}"
+        try:
+            self._pods.saw(await self._api.patch(path, {"metadata": {"annotations": {ANNOTATION_DELETION_COST: cost}}}))
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                self._pods.missing(pool.key, name)  # another one is being made in its place: plan anew
+            raise TargetUnavailable("FailedMarkPod", str(error)) from error
+
+    async def _found_or_made(self, pool: Pool) -> dict[str, Any]:
+        target = _target(pool)
+        if pool.template is None:
+            return await self._attempt(pool, "FailedGetScale", self._api.get(_path(target)))
+        return await self._attempt(pool, "FailedCreate", self._made(pool, target))
+
+    async def _made(self, pool: Pool, target: PoolKey) -> dict[str, Any]:
+        try:
+            return await self._api.create(_collection(target.namespace), deployment(pool))
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+            return await self._api.get(_path(target))
+
+    async def _describe(self, pool: Pool, live: Mapping[str, Any], fleet: Fleet) -> None:
+        """Give the Deployment the pool's template, where it has another one; a refusal leaves it to be scaled."""
+        known_pool, known_live = self._described.get(pool.key, (None, None))
+        if known_pool is pool and known_live is live:
+            return  # compared before: rendering a template is the dear part of a tick
+        if not is_owned_by(pool, live):
+            raise TargetUnavailable(
+                "DeploymentNotOwned",
+                f"Deployment {pool.key} exists and is not this pool's; rename the pool, "
+                f"or scale that Deployment by naming it in spec.deploymentRef",
+            )
+        change = template_change(pool, live)
+        if change is None or pool.policy.mode is not Mode.AUTO:
+            self._described[pool.key] = (pool, live)
+            return
+        request = self._api.patch(_path(pool.key), change, JSON_PATCH)
+        self._deployments.saw(await self._attempt(pool, "FailedUpdateTemplate", request, fleet))
+
+    async def _attempt(
+        self, pool: Pool, reason: str, request: Coroutine[None, None, dict[str, Any]], fleet: Fleet | None = None
+    ) -> dict[str, Any]:
+        try:
+            return await request
+        except ApiError as error:
+            failure = TargetUnavailable(reason, str(error), fleet)
+            is_refused = (
+                error.status is not None
+                and 400 <= error.status < 500
+                and error.status not in (*PASSING, HTTPStatus.NOT_FOUND)
+            )
+            until = self._clock() + (RETRY_REFUSED if is_refused else RETRY)
+            self._failures[pool.key] = (pool, until, failure)
+            if error.status == HTTPStatus.NOT_FOUND:
+                self._deployments.missing(_target(pool))
+            raise failure from error
+
+    def _recent_failure(self, pool: Pool, live: Mapping[str, Any] | None) -> TargetUnavailable | None:
+        """What failed lately for exactly this pool, and is not to be tried again yet."""
+        failed_pool, until, failure = self._failures.get(pool.key, (None, 0.0, None))
+        if failure is None or failed_pool is not pool or self._clock() >= until:
+            return None
+        return None if live is not None and failure.reason in _MISSING else failure
+
+
+def _refuse_what_another_owns(pool: Pool, live: Mapping[str, Any]) -> None:
+    owner = controlling_pool(live)
+    if owner is not None:
+        raise TargetUnavailable(
+            "AmbiguousTarget",
+            f"Deployment {_target(pool)} belongs to WorkerPool {owner}, which scales it; name another Deployment",
+        )
+
+
+def _target(pool: Pool) -> PoolKey:
+    return PoolKey(pool.key.namespace, pool.deployment_ref or pool.key.name)
+
+
+def _collection(namespace: str) -> str:
+    return f"/apis/apps/v1/namespaces/{namespace}/deployments"
+
+
+def _path(target: PoolKey) -> str:
+    return f"{_collection(target.namespace)}/{target.name}"

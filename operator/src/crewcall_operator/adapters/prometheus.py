@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.core.estimate import Estimate
 from crewcall_operator.core.model import QueueState
 from crewcall_operator.ports import Report
 
@@ -54,6 +55,33 @@ POOL_GAUGES: dict[str, tuple[str, Callable[[Report], float | None]]] = {
     ),
 }
 
+ESTIMATE_GAUGES: dict[str, tuple[str, Callable[[Estimate], float]]] = {
+    "crewcall_pool_arrivals_jobs_per_second": (
+        "Jobs that come, as estimated. Pools sized by queueLatency only, like the next five.",
+        lambda known: known.arrivals,
+    ),
+    "crewcall_pool_service_time_seconds": (
+        "Time that one job takes, as estimated.",
+        lambda known: known.service,
+    ),
+    "crewcall_pool_load_threads": (
+        "Threads that are busy on average, as estimated.",
+        lambda known: known.load,
+    ),
+    "crewcall_pool_replica_threads": (
+        "Jobs that one replica runs at once.",
+        lambda known: known.threads,
+    ),
+    "crewcall_pool_startup_seconds": (
+        "Time that a new replica takes until it works.",
+        lambda known: known.startup,
+    ),
+    "crewcall_pool_downstream_saturated": (
+        "1 where more replicas have brought no more throughput, else 0.",
+        lambda known: known.saturated is not None,
+    ),
+}
+
 
 class PoolMetrics(Collector):
     """A Reporter that keeps each pool's last report, and a Collector that answers a scrape from them."""
@@ -87,6 +115,9 @@ class PoolMetrics(Collector):
             yield _gauge(name, text, "queue", self._queue_samples(of_queue))
         for name, (text, of_pool) in POOL_GAUGES.items():
             yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in self._reports.items()))
+        for name, (text, of_estimate) in ESTIMATE_GAUGES.items():
+            known = ((key, report.estimate) for key, report in self._reports.items() if report.estimate is not None)
+            yield _gauge(name, text, None, ((key, of_estimate(it)) for key, it in known))
         yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
         yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
         yield _counter("crewcall_dead_workers", "Workers found dead.", None, self._deaths)

@@ -20,7 +20,7 @@ from statistics import median
 
 from crewcall_operator.core.model import Policy, Queue, QueueLatency
 from crewcall_operator.core.promise import LATE
-from crewcall_operator.simulation.contest import LONG, Result, hold
+from crewcall_operator.simulation.contest import LONG, OURS, REACTING, Entry, Result, enter, judge
 from crewcall_operator.simulation.outcome import Outcome
 from crewcall_operator.simulation.peers import PEERS
 from crewcall_operator.simulation.report import as_json, table
@@ -31,6 +31,8 @@ from crewcall_operator.simulation.trace import read_trace
 PROMISE_S, MOST = 30.0, 50
 STARTUPS_S = (15.0, 30.0)
 COST, FLIPS_PER_HOUR = 1.1, 6
+AUTOSCALERS = (OURS, *PEERS, REACTING)
+PROCESSES = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,19 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _results(cases: Sequence[Scenario]) -> list[Result]:
-    # The longest ones first, or one process ends up with them while the other one is idle.
+    # Each autoscaler by itself, the longest traces first: or one process ends up with them while the other one is idle.
     order = sorted(range(len(cases)), key=lambda at: -cases[at].trace.span)
-    with ProcessPoolExecutor(max_workers=2) as processes:
-        running = {at: processes.submit(_contest, cases[at]) for at in order}
-        return [running[at].result() for at in range(len(cases))]
+    with ProcessPoolExecutor(max_workers=PROCESSES) as processes:
+        running = {(at, name): processes.submit(_enter, cases[at], name) for at in order for name in AUTOSCALERS}
+        return [
+            judge(case.trace, case.setting, PROMISE_S, {name: running[at, name].result() for name in AUTOSCALERS})
+            for at, case in enumerate(cases)
+        ]
 
 
-def _contest(case: Scenario) -> Result:
+def _enter(case: Scenario, name: str) -> Entry:
     policy = Policy((Queue("jobs"),), max_replicas=MOST, target=QueueLatency(PROMISE_S))
-    result = hold(case.trace, case.setting, policy, PROMISE_S, tuple(PEERS))
-    # Of what happened only the scores are told: the rest is long, and has to come from another process.
-    nothing = Outcome((), 0.0, (), 0.0, 0, 0)
-    return replace(result, entries={name: replace(it, outcome=nothing) for name, it in result.entries.items()})
+    # Of what happened only the score is told: the rest is long, and has to come from another process.
+    return replace(enter(name, case.trace, case.setting, policy, PROMISE_S), outcome=Outcome((), 0.0, (), 0.0, 0, 0))
 
 
 def _misses(case: Scenario, result: Result) -> Iterator[str]:

@@ -81,8 +81,8 @@ async def test_reads_workers_as_they_tell_of_themselves(
     assert found["w1"].oldest_age == pytest.approx(60.0, abs=1.0)
     assert found["w1"].silent_for == pytest.approx(2.0, abs=1.0)
     assert {id_: replace(it, oldest_age=None, silent_for=0.0) for id_, it in found.items()} == {
-        "w1": Worker("w1", "pod-1", WorkerState.DRAINING, busy=3, prefetched=2),
-        "w2": Worker("w2", "pod-2", WorkerState.RUNNING),
+        "w1": Worker("w1", "pod-1", WorkerState.DRAINING, busy=3, threads=8, prefetched=2),
+        "w2": Worker("w2", "pod-2", WorkerState.RUNNING, threads=8),
     }
 
 

@@ -106,7 +106,7 @@ def test_a_restart_sends_nobody_home_within_a_window_and_calls_hardly_anybody() 
 
 def test_counters_that_are_deleted_move_nothing() -> None:
     def reset(look: Look) -> Look:
-        return look if look.at < 600 else replace(look, arrived=look.arrived - 4800, done=look.done - 4700, busy=0.0)
+        return look if look.at < 600 else look._replace(arrived=look.arrived - 4800, done=look.done - 4700, busy=0.0)
 
     crewcall = Watched(reset)
     simulate(poisson(8.0, 1.0, 900), STEADY, crewcall)
@@ -141,7 +141,7 @@ def test_a_rollout_that_replaces_all_replicas_calls_no_more_of_them() -> None:
 
     def rolling(look: Look) -> Look:
         moved = look.working // 3 if 600 <= look.at < 660 else 0
-        return replace(look, working=look.working - moved, starting=look.starting + moved)
+        return look._replace(working=look.working - moved, starting=look.starting + moved)
 
     crewcall = Watched(rolling)
     simulate(poisson(8.0, 1.0, 900), STEADY, crewcall)

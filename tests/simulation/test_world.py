@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crewcall_operator.simulation.constant import Fixed
 from crewcall_operator.simulation.outcome import Outcome
-from crewcall_operator.simulation.ports import Look
+from crewcall_operator.simulation.ports import PLAIN, Look
 from crewcall_operator.simulation.setting import Setting, Span
 from crewcall_operator.simulation.trace import Trace
 from crewcall_operator.simulation.world import simulate
@@ -28,13 +28,12 @@ class Scripted:
     plan: Callable[[Look], int]
     drains: bool = True
     least: int = 0
-    grace: float = 30.0
-    recovery: float = 60.0
     interval: float = 1.0
     name: str = "scripted"
 
     def __post_init__(self) -> None:
         self.looks: list[Look] = []
+        self.care = replace(PLAIN, drains=self.drains)
 
     def wanted(self, look: Look) -> int:
         self.looks.append(look)

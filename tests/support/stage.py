@@ -42,10 +42,14 @@ class Redises:
     answers: dict[str, Observation | QueueUnavailable] = field(default_factory=dict)
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    horizons: list[Mapping[PoolKey, float]] = field(default_factory=list)
 
-    async def read(self, pools: Sequence[Pool]) -> Mapping[PoolKey, Observation | QueueUnavailable]:
+    async def read(
+        self, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
+    ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
         (url,) = {pool.redis.url for pool in pools}
         self.asked.append(tuple(pool.key.name for pool in pools))
+        self.horizons.append(horizons)
         if url in self.hanging:
             try:
                 await self.hanging[url].wait()

@@ -87,6 +87,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no kind of target": (workerpool(target={}), "spec.target"),
     "two kinds of target": (workerpool(target={"queueLatency": "1s", "backlogPerReplica": 1}), "spec.target"),
     "a latency of nothing": (workerpool(target={"queueLatency": "0s"}), "spec.target.queueLatency"),
+    "a saturation that is not looked for": (
+        workerpool(target={"backlogPerReplica": 1, "onSaturation": "Hold"}),
+        "spec.target.onSaturation",
+    ),
+    "an unknown answer to a saturation": (
+        workerpool(target={"queueLatency": "1s", "onSaturation": "Shrink"}),
+        "spec.target.onSaturation",
+    ),
     "a backlog of nothing": (workerpool(target={"backlogPerReplica": 0}), "spec.target.backlogPerReplica"),
     "no jobs at once": (workerpool(concurrency=0), "spec.concurrency"),
     "a window over an hour": (

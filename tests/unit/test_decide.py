@@ -7,6 +7,7 @@ What `behavior` means has its own table in `test_behavior.py`; whatever must hol
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen, unread
@@ -18,12 +19,14 @@ from crewcall_operator.core.model import (
     Decision,
     Mode,
     Observation,
+    OnSaturation,
     Policy,
     QueueLatency,
     Reason,
     SelectPolicy,
     Step,
 )
+from crewcall_operator.core.saturation import Saturated, Saturation
 
 MINUTE_DOWN = rules(window=60.0)
 
@@ -64,6 +67,13 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
         counted(ready=900, crew=crew(2, pending=2, unschedulable=1)),
         4,
         memory(),
+        4,
+    ),
+    Reason.DOWNSTREAM_SATURATED: (
+        policy(target=QueueLatency(30, OnSaturation.HOLD)),
+        counted(ready=900, in_flight=16, crew=crew(4, busy=16)),
+        4,
+        replace(memory(), saturation=Saturation(Saturated(16.0, 32.0, 12.0, 12.1))),
         4,
     ),
     Reason.PINNED: (policy(pinned=6), seen(10), 4, memory(), 6),

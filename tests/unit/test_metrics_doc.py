@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.core.estimate import Basis, Estimate
 from crewcall_operator.core.model import Decision, Fleet, Reason
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered, Report
@@ -58,6 +59,7 @@ def served() -> Families:
             applied=True,
             plan=Plan(1),
             recovered=(Recovered("worker", returned=2),),
+            estimate=Estimate(9.8, 0.31, 3.0, 8, 11.0, Basis.COUNTED),
         )
     )
     scraped = text_string_to_metric_families(generate_latest(registry).decode())

@@ -177,7 +177,8 @@ def test_more_short_jobs_beside_long_ones_never_lower_the_want(
     by = policy(max=1000, target=QueueLatency(30.0), queues={"sms": 1.0, "pdf": 2.0})
 
     def size(short: int) -> int:
-        queues = (QueueState("sms", ready=short), QueueState("pdf", ready=jobs[1]))
+        none = Counters(0, 0, 0.0)
+        queues = (QueueState("sms", ready=short, counters=none), QueueState("pdf", ready=jobs[1], counters=none))
         found = replicas_for(by, 30.0, Observation(queues, crew=crew), both)
         assert found is not None
         return found

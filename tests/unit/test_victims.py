@@ -33,7 +33,7 @@ def worker(
     silent_for: float = 0.2,
     prefetched: int = 0,
 ) -> Worker:
-    return Worker(f"of-{pod}", pod, state, busy, since if busy else None, silent_for, prefetched)
+    return Worker(f"of-{pod}", pod, state, busy, since if busy else None, silent_for, prefetched=prefetched)
 
 
 def planned(

@@ -99,7 +99,7 @@ def test_has_a_sentence_for_every_reason() -> None:
             seen(90),
             4,
             memory(),
-            "target.queueLatency needs the counters of crewcall-worker; keeping what runs",
+            "what target.queueLatency is sized by cannot be read; keeping what runs",
         ),
     ],
 )

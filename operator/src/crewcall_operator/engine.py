@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.roster import threads_told
 from crewcall_operator.core.startups import UNSEEN
+from crewcall_operator.crews import manned
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for, without_orders
 from crewcall_operator.lanes import Lanes
@@ -104,7 +107,7 @@ class Engine:
         await self._lanes.finish()
 
     async def _tend(self, pools: Sequence[Pool]) -> None:
-        observations = await self.reader.read(pools)
+        observations = await self.reader.read(pools, self._horizons(pools))
         for pool in pools:
             self._lanes.go(pool.key, self._tend_one(pool, observations[pool.key]))
 
@@ -134,10 +137,13 @@ class Engine:
                 await self.foreman.let_work(pool, observed.orders)
             return report
         memory = self._recalled(pool, fleet, observed, now)
+        observed = manned(pool, fleet, observed, memory, now)
         decision = decide(pool.policy, observed, fleet.current, memory, now)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
-        report = replace(report, fleet=fleet, decision=decision, plan=steps)
-        self._keep(pool, remember(pool.policy, memory, observed, decision, now))
+        report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps)
+        memory = remember(pool.policy, memory, observed, decision, now)
+        report = replace(report, estimate=estimate(pool.policy, observed, memory))
+        self._keep(pool, memory)
         # The orders first: a drained worker that is needed again is sooner at work than a new one.
         report = await self._ordered(pool, fleet, report)
         try:
@@ -153,12 +159,17 @@ class Engine:
         memory = self._memories.get(pool.uid) or Memory.beginning(now, fleet.current, self.startup)
         if observed is None:
             return memory
-        if observed.knows_workers:
-            with_worker = frozenset(worker.pod for worker in observed.workers)
-            startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
-        else:
-            startups = memory.startups.losing_sight()
-        return replace(memory.standing(observed.orders, now), startups=startups)
+        memory = memory.standing(observed.orders, now)
+        if not observed.knows_workers:
+            return replace(memory, startups=memory.startups.losing_sight())
+        with_worker = frozenset(worker.pod for worker in observed.workers)
+        startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
+        return replace(memory.hearing(threads_told(observed.workers)), startups=startups)
+
+    def _horizons(self, pools: Sequence[Pool]) -> dict[PoolKey, float]:
+        """Of each pool, in how many seconds a new replica would work: what is due by then has to be prepared for."""
+        memories = ((pool.key, self._memories.get(pool.uid)) for pool in pools)
+        return {key: self.startup if memory is None else memory.startups.usual for key, memory in memories}
 
     def _let_work(self, pool: Pool) -> None:
         """Have what was ordered withdrawn, as nobody may look there again."""

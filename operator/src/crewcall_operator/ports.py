@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.estimate import Estimate
 from crewcall_operator.core.model import Decision, Fleet, Observation
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
@@ -25,8 +26,13 @@ class Clock(Protocol):
 class QueueReader(Protocol):
     """Reads backlogs from Redis."""
 
-    async def read(self, pools: Sequence[Pool]) -> Mapping[PoolKey, Observation | QueueUnavailable]:
-        """Look once at each of `pools`, all on one Redis. Answers for every pool, and does not raise."""
+    async def read(
+        self, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
+    ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
+        """Look once at each of `pools`, all on one Redis. Answers for every pool, and does not raise.
+
+        `horizons` are in how many seconds a delayed job counts as due soon, for pools that want to know.
+        """
         ...
 
 
@@ -95,7 +101,7 @@ class Report:
     where the target could not be (`failure` says why). `applied` is true where the replicas were changed. `plan` is how
     the decision was carried out where pods are told apart, without its orders where these could not be written
     (`unordered` says why); `recovered` are the workers that were found dead; `hindered` says in words what could not be
-    read of the workers or done for them.
+    read of the workers or done for them; `estimate` is what a promise was sized by.
     """
 
     pool: Pool
@@ -110,6 +116,7 @@ class Report:
     unordered: QueueUnavailable | None = None
     recovered: tuple[Recovered, ...] = ()
     hindered: tuple[str, ...] = ()
+    estimate: Estimate | None = None
 
     @property
     def replicas(self) -> int | None:

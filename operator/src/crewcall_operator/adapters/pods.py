@@ -89,12 +89,17 @@ class Pods:
         metadata = body["metadata"]
         age = self._wall_clock() - datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
         status = body.get("status", {})
+        conditions = status.get("conditions") or ()
         return Pod(
             name=metadata["name"],
-            is_ready=any(it["type"] == "Ready" and it["status"] == "True" for it in status.get("conditions") or ()),
+            is_ready=any(it["type"] == "Ready" and it["status"] == "True" for it in conditions),
             created=self._clock() - max(0.0, age),
             is_marked=(metadata.get("annotations") or {}).get(ANNOTATION_DELETION_COST) == FIRST_TO_GO,
             phase=Phase[status.get("phase", "Pending").upper()],
+            is_unschedulable=any(
+                (it["type"], it["status"], it.get("reason")) == ("PodScheduled", "False", "Unschedulable")
+                for it in conditions
+            ),
         )
 
 

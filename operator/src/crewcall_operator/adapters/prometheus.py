@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.core.estimate import Estimate
 from crewcall_operator.core.model import QueueState
 from crewcall_operator.ports import Report
 
@@ -51,6 +52,33 @@ POOL_GAUGES: dict[str, tuple[str, Callable[[Report], float | None]]] = {
     "crewcall_pool_target_up": (
         "1 where the pool's Deployment could be read and changed, else 0.",
         lambda report: report.failure is None,
+    ),
+}
+
+ESTIMATE_GAUGES: dict[str, tuple[str, Callable[[Estimate], float]]] = {
+    "crewcall_pool_arrivals_jobs_per_second": (
+        "Jobs that come, as estimated. Pools sized by queueLatency only, like the next five.",
+        lambda known: known.arrivals,
+    ),
+    "crewcall_pool_service_time_seconds": (
+        "Time that one job takes, as estimated.",
+        lambda known: known.service,
+    ),
+    "crewcall_pool_load_threads": (
+        "Threads that are busy on average, as estimated.",
+        lambda known: known.load,
+    ),
+    "crewcall_pool_replica_threads": (
+        "Jobs that one replica runs at once.",
+        lambda known: known.threads,
+    ),
+    "crewcall_pool_startup_seconds": (
+        "Time that a new replica takes until it works.",
+        lambda known: known.startup,
+    ),
+    "crewcall_pool_downstream_saturated": (
+        "1 where more replicas have brought no more throughput, else 0.",
+        lambda known: known.saturated is not None,
     ),
 }
 
@@ -97,6 +125,9 @@ class PoolMetrics(Collector):
         valid = {**dict.fromkeys(self._reports, 1.0), **dict.fromkeys(self._rejected, 0.0)}
         text = "1 where the pool's spec is valid, else 0: then nothing of it is looked at."
         yield _gauge("crewcall_pool_spec_valid", text, None, valid.items())
+        for name, (text, of_estimate) in ESTIMATE_GAUGES.items():
+            known = ((key, report.estimate) for key, report in self._reports.items() if report.estimate is not None)
+            yield _gauge(name, text, None, ((key, of_estimate(it)) for key, it in known))
         yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
         yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
         yield _counter("crewcall_dead_workers", "Workers found dead.", None, self._deaths)

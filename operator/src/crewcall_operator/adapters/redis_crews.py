@@ -114,6 +114,7 @@ def _worker(record: wire.WorkerRecord, now_ms: int) -> Worker:
         state=WorkerState.RUNNING if record.state is None else WorkerState(record.state.value),
         busy=record.busy or 0,
         oldest_age=None if record.oldest_ms is None else max(0.0, (now_ms - record.oldest_ms) / 1000),
+        threads=record.threads,
         silent_for=float("inf") if record.at_ms is None else abs(now_ms - record.at_ms) / 1000,
         prefetched=record.prefetched or 0,
     )

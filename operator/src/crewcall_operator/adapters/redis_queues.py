@@ -2,9 +2,9 @@
 
 For a queue Q under a namespace (Dramatiq 2, `dramatiq/brokers/redis/dispatch.lua`): list `Q`, the ready ids; hash
 `Q.msgs`, every ready and unacked message; hash `Q.DQ.msgs`, the delayed; sorted set `Q.XQ`, the dead. So
-`Q.msgs` less `Q` are in flight: prefetched or running, or left behind by a worker that was killed. Workers, orders and
-when delayed jobs are due are read by `redis_crews` and `redis_delayed`, in the same round trip; only where a queue has
-delayed jobs for the first time, in one more.
+`Q.msgs` less `Q` are in flight: prefetched or running, or left behind by a worker that was killed. Workers, orders,
+what they count and when delayed jobs are due are read by `redis_crews`, `redis_counters` and `redis_delayed`, in the
+same round trip; only where a queue has delayed jobs for the first time, in one more.
 
 One round trip for any number of pools on one Redis, in scripts of 100 queues each: longer ones would hold up the
 server's other clients. Only reads: an ACL user needs no more than
@@ -17,9 +17,11 @@ workers there are, and no replica goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from itertools import chain
 
+from crewcall_operator.adapters.redis_counters import Counted, counted_queues, counter_calls, read_counters
 from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
 from crewcall_operator.adapters.redis_link import Call, RedisLink, RedisLinks
@@ -43,14 +45,19 @@ class RedisQueues:
         self._delayed: dict[str, DelayedJobs] = {}
         self._seen: set[tuple[str, str]] = set()
 
-    async def read(self, pools: Sequence[Pool]) -> Mapping[PoolKey, Observation | QueueUnavailable]:
-        """Look once at each of `pools`, all on one Redis. Answers for every pool, and does not raise."""
+    async def read(
+        self, pools: Sequence[Pool], horizons: Mapping[PoolKey, float] | None = None
+    ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
+        """Look once at each of `pools`, all on one Redis. Answers for every pool, and does not raise.
+
+        Delayed jobs are due soon where they are within the pool's horizon, in seconds.
+        """
         if not pools:
             return {}
         (url,) = {pool.redis.url for pool in pools}
         try:
             link = await self._links.to(url)
-            return await self._look(link, url, pools)
+            return await self._look(link, url, pools, horizons or {})
         except QueueUnavailable as unavailable:
             return {pool.key: unavailable for pool in pools}
 
@@ -59,14 +66,16 @@ class RedisQueues:
         await self._links.aclose()
 
     async def _look(
-        self, link: RedisLink, url: str, pools: Sequence[Pool]
+        self, link: RedisLink, url: str, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
     ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
         keys = list(dict.fromkeys(chain.from_iterable(_keys(pool) for pool in pools)))
         batches = [keys[at : at + QUEUES_IN_A_SCRIPT] for at in range(0, len(keys), QUEUES_IN_A_SCRIPT)]
         delayed = self._delayed.setdefault(url, DelayedJobs())
         questions, about_crews = delayed.calls(pools, delayed.queues), crew_calls(pools)
         about_queues = [Call(_SCRIPT, batch) for batch in batches]
-        time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_crews])
+        asked = counted_queues(pools)
+        about_counters = counter_calls(pools, asked, horizons)
+        time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_counters, *about_crews])
         answers, now = iter(rest), self._wall_clock()
         # Where its user may not ask for the time, the clocks have to agree.
         now_ms = int(now * 1000 if isinstance(time, QueueUnavailable) else time)
@@ -76,12 +85,13 @@ class RedisQueues:
             lines = [answer] * len(batch) if isinstance(answer, QueueUnavailable) else answer.split("\n")
             looks.update(zip(batch, lines, strict=True))
         due = delayed.understand(questions, [next(answers) for _ in questions], now_ms)
+        counted = read_counters(asked, [next(answers) for _ in about_counters])
         crews = read_crews(pools, list(answers), now_ms, link.refused)
         have_delayed = {key for key, look in looks.items() if _has_delayed(look)}
         if more := delayed.calls(pools, have_delayed - delayed.queues):
             due |= delayed.understand(more, await link.run(more), now_ms)
         delayed.queues = delayed.queues.difference(keys) | have_delayed
-        return {pool.key: self._observe(pool, link, looks, due, crews[pool.key], now) for pool in pools}
+        return {pool.key: self._observe(pool, link, looks, due, counted, crews[pool.key], now) for pool in pools}
 
     def _observe(
         self,
@@ -89,6 +99,7 @@ class RedisQueues:
         link: RedisLink,
         looks: Mapping[str, str | QueueUnavailable],
         due: Mapping[str, Delayed | str],
+        counted: Mapping[tuple[PoolKey, str], Counted | str],
         crew: Crew,
         now: float,
     ) -> Observation | QueueUnavailable:
@@ -103,7 +114,13 @@ class RedisQueues:
             if isinstance(delayed, str):
                 unread.append(delayed)
                 delayed = NOTHING_DELAYED
-            states.append(self._state(link.endpoint, key, queue.name, look, now, delayed))
+            state = self._state(link.endpoint, key, queue.name, look, now, delayed)
+            match counted.get((pool.key, queue.name)):
+                case Counted(counters, due_soon):
+                    state = replace(state, counters=counters, due_soon=min(due_soon, state.delayed - state.due))
+                case str(why):
+                    unread.append(why)
+            states.append(state)
         words = tuple(dict.fromkeys(unread))
         return Observation(tuple(states), crew.workers, crew.orders, words, crew.is_known)
 

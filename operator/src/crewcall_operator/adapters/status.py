@@ -71,11 +71,11 @@ class StatusWriter:
         page = self._pages.get(report.pool.key)
         if page is None:
             return
-        happening = words.event(report, page.latest)
+        happening, turn = words.event(report, page.latest), words.turned(report, page.latest)
         self._put(report.pool.key, words.status(report, page.latest, self.wall_clock()))
         if happening is not None and (report.applied or self._is_news(page, happening[1])):
             self._tell(report.pool.key, happening)
-        for told in happenings(report):
+        for told in (*happenings(report), *([] if turn is None else [turn])):
             self._tell(report.pool.key, told)
 
     def reject(self, key: PoolKey, body: Mapping[str, Any], invalid: InvalidSpec) -> None:

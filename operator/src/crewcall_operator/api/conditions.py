@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from crewcall_operator.api.happenings import listed
 from crewcall_operator.api.names import LABEL_POOL
+from crewcall_operator.core.estimate import WORDS
 from crewcall_operator.core.model import Decision, Mode, Reason
 from crewcall_operator.core.wording import SENTENCES
 from crewcall_operator.ports import Report
@@ -47,6 +48,7 @@ def conditions(report: Report, unseen: Sequence[str]) -> tuple[Condition, ...]:
         _scaling_limited(report),
         _queues_seen(report, unseen),
         *_workers_seen(report),
+        *_throughput_scales(report),
     )
 
 
@@ -111,7 +113,8 @@ def _scaling_active(report: Report) -> Condition:
         return Condition("ScalingActive", UNKNOWN, *_decided(None))
     if Reason.TARGET_NOT_AVAILABLE in _reasons(report.decision):
         return Condition("ScalingActive", FALSE, *ready(report)[2:])
-    return Condition("ScalingActive", TRUE, "ValidMetricFound", "the backlog was read from Redis")
+    how = "" if report.estimate is None else f"; {WORDS[report.estimate.basis]}"
+    return Condition("ScalingActive", TRUE, "ValidMetricFound", f"the backlog was read from Redis{how}")
 
 
 def _scaling_limited(report: Report) -> Condition:
@@ -157,6 +160,17 @@ def _is_kept_by_orders(report: Report) -> bool:
     if report.unordered is None or report.fleet is None or report.decision is None:
         return False
     return report.decision.replicas < report.fleet.current
+
+
+def _throughput_scales(report: Report) -> Iterator[Condition]:
+    """Whether more replicas get more done, as far as throughput tells; only where that is looked at."""
+    if report.estimate is None:
+        return
+    found = report.estimate.saturated
+    if found is None:
+        yield Condition("ThroughputScales", TRUE, "NothingAgainst", "no sign that more replicas would not help")
+    else:
+        yield Condition("ThroughputScales", FALSE, Reason.DOWNSTREAM_SATURATED.value, str(found))
 
 
 def _blind_reason(report: Report) -> str:

@@ -52,6 +52,16 @@ def _one_target(spec: Spec, bad_paths: Set[str]) -> Iterator[Problem]:
         yield from _exactly_one("spec.target", spec["target"], "queueLatency", "backlogPerReplica")
 
 
+def _saturation_is_looked_for(spec: Spec, bad_paths: Set[str]) -> Iterator[Problem]:
+    if "target" not in spec or any(path.startswith("spec.target") for path in bad_paths):
+        return
+    target = spec["target"]
+    if target.get("onSaturation") is not None and target.get("queueLatency") is None:
+        yield Problem(
+            "spec.target.onSaturation", target["onSaturation"], "has no meaning without queueLatency. Remove it"
+        )
+
+
 def _one_connection(spec: Spec, bad_paths: Set[str]) -> Iterator[Problem]:
     if "spec.redis" not in bad_paths:
         yield from _exactly_one("spec.redis", spec["redis"], "url", "urlFrom", "sentinel")
@@ -115,6 +125,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _minimum_is_at_most_maximum,
     _queues_are_distinct,
     _one_target,
+    _saturation_is_looked_for,
     _one_connection,
     _one_authority,
     _one_deployment,

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from crewcall_operator.api.duration import MAX_LENGTH, PATTERN, read_duration
 from crewcall_operator.api.names import API_VERSION, KIND, NAME_LENGTH
-from crewcall_operator.core.model import FallbackPolicy, Mode, PolicyType, SelectPolicy
+from crewcall_operator.core.model import FallbackPolicy, Mode, OnSaturation, PolicyType, SelectPolicy
 
 #: dramatiq.actor demands the same of a queue's name.
 QUEUE_NAME: Final = r"^[a-zA-Z_][a-zA-Z0-9._-]*$"
@@ -122,6 +122,7 @@ class Queue(Part):
 class Target(Part):
     queue_latency: Annotated[float, _duration("1ms", "24h"), _DURATION] | None = None
     backlog_per_replica: Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)] | None = None
+    on_saturation: Annotated[OnSaturation, Field(strict=False)] | None = None
 
 
 class ScalingPolicy(Part):

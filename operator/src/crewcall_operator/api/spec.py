@@ -20,6 +20,7 @@ from crewcall_operator.core.model import (
     BacklogPerReplica,
     Behavior,
     Fallback,
+    OnSaturation,
     Policy,
     Queue,
     QueueLatency,
@@ -78,7 +79,7 @@ def _policy(spec: schema.Spec) -> Policy:
 def _target(target: schema.Target) -> Target:
     if target.backlog_per_replica is not None:
         return BacklogPerReplica(target.backlog_per_replica)
-    return QueueLatency(target.queue_latency or 0.0)
+    return QueueLatency(target.queue_latency or 0.0, target.on_saturation or OnSaturation.REPORT)
 
 
 def _rules(rules: schema.Rules) -> ScalingRules:

@@ -16,7 +16,7 @@ from crewcall_operator.api.conditions import FALSE, TRUE, Condition, conditions,
 from crewcall_operator.api.deployment import pod_labels
 from crewcall_operator.api.duration import write_duration
 from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.core.model import Mode, Observation, QueueState
+from crewcall_operator.core.model import Mode, Observation, QueueState, Reason
 from crewcall_operator.errors import Problem
 from crewcall_operator.ports import Report
 
@@ -91,6 +91,17 @@ def event(report: Report, previous: Mapping[str, Any] | None) -> tuple[str, str,
     if _is_new_advice(report, previous or {}):
         return "Normal", now.reason, f"Would scale {_move(report)}: {now.message}"
     return None
+
+
+def turned(report: Report, previous: Mapping[str, Any] | None) -> tuple[str, str, str] | None:
+    """The Event of a downstream that has come to be saturated, or is no more."""
+    conditions_before = {it["type"]: it["status"] for it in (previous or {}).get("conditions", ())}
+    was = conditions_before.get("ThroughputScales", TRUE) == FALSE
+    if report.estimate is None or was == (report.estimate.saturated is not None):
+        return None
+    if report.estimate.saturated is None:
+        return "Normal", "DownstreamRelieved", "More replicas may get more done again"
+    return "Warning", Reason.DOWNSTREAM_SATURATED.value, f"More replicas do not help: {report.estimate.saturated}"
 
 
 def event_body(key: PoolKey, uid: str, happening: tuple[str, str, str], now: datetime) -> Json:

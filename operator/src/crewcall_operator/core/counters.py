@@ -1,7 +1,7 @@
 """What a promise in seconds needs to know beyond the backlog: what workers counted, and the replicas they run in.
 
-Pure values. Both are None where nobody tells them: plain Dramatiq workers count nothing, and then no size can be
-derived from a promise.
+Pure values. Both are None where they could not be read; then no size can be derived from a promise. Plain Dramatiq
+workers count nothing: their counters are zero, and `ledger` makes what can be made of the queues alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Crew:
     """The replicas of a pool: `ready` to work, those that drain included (they can be called back), and `pending`.
 
     Each runs `threads` jobs at once, and `busy` jobs run in all of them. `startup` is how many seconds a new one takes
-    until it works. Of the pending ones `unschedulable` find no node.
+    until it works. Of the pending ones `unschedulable` find no node. Where nobody `counts` what is done, all are plain
+    Dramatiq workers.
     """
 
     ready: int
@@ -36,3 +37,4 @@ class Crew:
     busy: int
     startup: float
     unschedulable: int = 0
+    counts: bool = True

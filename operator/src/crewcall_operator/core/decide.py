@@ -12,7 +12,6 @@ could say what it runs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from crewcall_operator.core.limits import Limit, Situation, bound, cool_down, limit_rate, stabilize
 from crewcall_operator.core.memory import Memory
@@ -25,6 +24,8 @@ LIMITS: tuple[Limit, ...] = (stabilize, limit_rate, cool_down, bound)
 
 def decide(policy: Policy, observed: Observation | None, current: int, memory: Memory, now: float) -> Decision:
     """How many replicas there shall be where `current` are. `observed` is None where Redis could not be read."""
+    if observed is not None:
+        memory = memory.working(observed, now)
     situation = Situation(policy, current, memory, now)
     steps = tuple(_steps(observed, situation))
     if observed is not None and not observed.knows_workers and steps[-1].replicas < current:
@@ -37,7 +38,7 @@ def decide(policy: Policy, observed: Observation | None, current: int, memory: M
 def remember(policy: Policy, memory: Memory, observed: Observation | None, decision: Decision, now: float) -> Memory:
     """What the next decision must know of this one. A change of replicas is remembered once it is carried out."""
     if observed is not None:
-        memory = replace(memory.observing(observed.outstanding, now), flow=memory.flow_after(observed, now))
+        memory = memory.observing(observed.outstanding, now).working(observed, now)
     return memory.recommending(decision.steps[0].replicas, now, policy.behavior.longest_window)
 
 
@@ -55,7 +56,8 @@ def _steps(observed: Observation | None, at: Situation) -> Iterator[Step]:
             observed,
             at.current,
             at.memory.startups.usual,
-            at.memory.flow_after(observed, at.now),
+            at.memory.flow,
+            is_saturated=at.memory.saturation.verdict is not None,
         )
     ).reason is Reason.TARGET_NOT_AVAILABLE:
         yield from _limited(step, at, (bound,))

@@ -18,11 +18,12 @@ Fails when: bursts are shorter than the fast one's memory; those are met as back
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from crewcall_operator.core.bursts import NO_BURSTS, Bursts
 from crewcall_operator.core.counters import Counters
+from crewcall_operator.core.model import QueueState
 
 #: Seconds after which a job counts half.
 HALF_LIFE = 600.0
@@ -118,6 +119,10 @@ class Flow:
     queues: Mapping[str, QueueFlow] = field(default_factory=dict)
     bursts: Bursts = NO_BURSTS
     idle: float = math.inf
+
+    def knows(self, queues: Iterable[QueueState]) -> bool:
+        """Whether the counters of all of them could be read, and are in here."""
+        return all(queue.counters is not None and queue.name in self.queues for queue in queues)
 
     def seeing(self, counted: Mapping[str, Counters], now: float) -> Flow:
         """After a look at `now` that found these counters by queue. Without any, nothing is learned."""

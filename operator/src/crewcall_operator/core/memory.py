@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
+from crewcall_operator.core.ledger import NO_ENTRIES, Ledger
 from crewcall_operator.core.model import Observation
+from crewcall_operator.core.saturation import UNTRIED, Saturation
 from crewcall_operator.core.startups import UNSEEN, Startups
 
 #: The longest period that a scaling policy may have, in seconds, as in the HPA; older changes are forgotten.
@@ -40,7 +42,8 @@ class Change(NamedTuple):
 class Memory:
     """`observed_at` is when Redis last answered, `busy_at` when work was last outstanding.
 
-    `orders` are the pods that are asked to drain, each with when that began.
+    `orders` are the pods that are asked to drain, each with when that began. `threads` is how many jobs a replica runs
+    at once, as its workers told last; None where none ever did.
     """
 
     recommendations: tuple[Recommendation, ...]
@@ -50,6 +53,9 @@ class Memory:
     orders: Mapping[str, float] = field(default_factory=dict)
     startups: Startups = field(default_factory=Startups)
     flow: Flow = NOTHING_KNOWN
+    ledger: Ledger = NO_ENTRIES
+    saturation: Saturation = UNTRIED
+    threads: int | None = None
 
     @classmethod
     def beginning(cls, now: float, current: int, startup: float = UNSEEN) -> Memory:
@@ -94,6 +100,14 @@ class Memory:
         """Remember orders that are being given."""
         return replace(self, orders={**self.orders, **dict.fromkeys(pods, now)})
 
-    def flow_after(self, observed: Observation, now: float) -> Flow:
-        """What is known of the work once `observed` is taken into account."""
-        return self.flow.seeing({it.name: it.counters for it in observed.queues if it.counters is not None}, now)
+    def hearing(self, threads: int | None) -> Memory:
+        """Remember how many jobs a replica runs at once, where its workers tell."""
+        return self if threads is None else replace(self, threads=threads)
+
+    def working(self, observed: Observation, now: float) -> Memory:
+        """Remember what `observed` tells of the work; nothing where it was taken into account, or tells nothing."""
+        ledger = self.ledger.seeing(observed.queues, observed.crew, now)
+        if ledger is self.ledger:
+            return self
+        flow, saturation = self.flow.seeing(ledger.totals, now), self.saturation.seeing(observed, ledger.totals, now)
+        return replace(self, flow=flow, ledger=ledger, saturation=saturation)

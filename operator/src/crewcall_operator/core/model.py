@@ -42,6 +42,13 @@ class FallbackPolicy(StrEnum):
     REPLICAS = "Replicas"
 
 
+class OnSaturation(StrEnum):
+    """What to do while more workers bring no more throughput."""
+
+    REPORT = "Report"
+    HOLD = "Hold"
+
+
 class Reason(StrEnum):
     """Why a decision came out as it did. One word serves the condition, Event, metric, log and test."""
 
@@ -60,6 +67,7 @@ class Reason(StrEnum):
     TOO_FEW_REPLICAS = "TooFewReplicas"
     TOO_MANY_REPLICAS = "TooManyReplicas"
     PODS_UNSCHEDULABLE = "PodsUnschedulable"
+    DOWNSTREAM_SATURATED = "DownstreamSaturated"
     PINNED = "Pinned"
     PAUSED = "Paused"
     WORKERS_UNREAD = "WorkersUnread"
@@ -88,6 +96,7 @@ class QueueLatency:
     """Have 95 % of jobs start within `seconds` of being ready."""
 
     seconds: float
+    on_saturation: OnSaturation = OnSaturation.REPORT
 
 
 Target = BacklogPerReplica | QueueLatency
@@ -188,8 +197,8 @@ class QueueState:
 class Worker:
     """A worker as it told of itself, `silent_for` seconds ago. `pod` is the replica it runs in.
 
-    `busy` jobs run in its threads, the longest for `oldest_age` seconds (None where none runs). It holds `prefetched`
-    more, which it runs next.
+    `busy` jobs run in its threads, the longest for `oldest_age` seconds (None where none runs); `prefetched` more wait
+    for one. `threads` is None where it does not tell.
     """
 
     id: str
@@ -198,6 +207,7 @@ class Worker:
     busy: int = 0
     oldest_age: float | None = None
     silent_for: float = 0.0
+    threads: int | None = None
     prefetched: int = 0
 
 
@@ -255,7 +265,8 @@ class Phase(IntEnum):
 class Pod:
     """One replica that is there and not about to end. `created` is in seconds on the engine's clock.
 
-    `is_marked` where it was named as one to go at the next reduction of the replicas. One that is ready is running.
+    `is_marked` where it was named as one to go at the next reduction of the replicas, `is_unschedulable` where no node
+    has room for it. One that is ready is running.
     """
 
     name: str
@@ -263,6 +274,7 @@ class Pod:
     created: float
     is_marked: bool = False
     phase: Phase = Phase.RUNNING
+    is_unschedulable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

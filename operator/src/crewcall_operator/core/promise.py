@@ -15,7 +15,8 @@ burst     Where replicas start too slowly to be called in time: those that the b
 threads are called for a backlog than there will be jobs when they are there. Limits on the answer belong to `decide`.
 
 Fails when: all jobs are much longer than T (no thread comes free in time: the first jobs of a burst wait); a
-downstream is saturated (service times rise with the threads, and so does the answer, up to maxReplicas).
+downstream is saturated (service times rise with the threads, and so does the answer, up to maxReplicas: see
+`saturation`).
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def replicas_for(policy: Policy, promise: float, observed: Observation, flow: Fl
     None where the counters of a queue or the replicas are not known.
     """
     crew = observed.crew
-    if crew is None or any(queue.name not in flow.queues for queue in observed.queues):
+    if crew is None or not flow.knows(observed.queues):
         return None
     need = demand(policy, promise, observed, crew, flow)
     steady = min(max(crew.ready + crew.pending, _filled(need.steady, crew)), _filled(need.steady_at_most, crew))
@@ -86,7 +87,7 @@ def replicas_for(policy: Policy, promise: float, observed: Observation, flow: Fl
 
 def demand(policy: Policy, promise: float, observed: Observation, crew: Crew, flow: Flow) -> Demand:
     """The threads that keep `promise` seconds."""
-    work = _work(policy, observed, crew, flow)
+    work = work_of(policy, observed, crew, flow)
     patience = round(promise / work.service, 2)
     lead = crew.startup * LONGER + SEEN_AFTER
     aim = promise * AIM
@@ -107,7 +108,7 @@ def demand(policy: Policy, promise: float, observed: Observation, crew: Crew, fl
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class Work:
     """All queues together: jobs per second, threads busy on average and how uncertain that is, seconds a job takes.
 
     `waiting` thread-seconds are to be done in `jobs_waiting` jobs that do not run yet.
@@ -121,7 +122,8 @@ class _Work:
     jobs_waiting: float
 
 
-def _work(policy: Policy, observed: Observation, crew: Crew, flow: Flow) -> _Work:
+def work_of(policy: Policy, observed: Observation, crew: Crew, flow: Flow) -> Work:
+    """What there is to do, by the estimates in `flow`."""
     weights = {queue.name: queue.weight for queue in policy.queues}
     rate = load = variance = seconds = 0.0
     jobs = 0
@@ -138,7 +140,7 @@ def _work(policy: Policy, observed: Observation, crew: Crew, flow: Flow) -> _Wor
     service = load / rate if rate else fmean(flow.queues[queue.name].service for queue in observed.queues)
     # Which queue the running jobs are of nobody tells: they are taken out evenly.
     waiting = max(0, jobs - crew.busy)
-    return _Work(rate, load, math.sqrt(variance), service, seconds * waiting / jobs if jobs else 0.0, waiting)
+    return Work(rate, load, math.sqrt(variance), service, seconds * waiting / jobs if jobs else 0.0, waiting)
 
 
 def _filled(threads: float, crew: Crew) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
-from crewcall_operator.core.model import Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.model import Observation, OnSaturation, Policy, QueueLatency, Reason, Step
 from crewcall_operator.core.promise import replicas_for
 from crewcall_operator.core.startups import UNSEEN
 
@@ -22,14 +22,21 @@ ROUNDING = 1e-9
 
 
 def recommend(
-    policy: Policy, observed: Observation, current: int, startup: float = UNSEEN, flow: Flow = NOTHING_KNOWN
+    policy: Policy,
+    observed: Observation,
+    current: int,
+    startup: float = UNSEEN,
+    flow: Flow = NOTHING_KNOWN,
+    *,
+    is_saturated: bool = False,
 ) -> Step:
     """The replicas that the target asks for when `current` are there.
 
     A new one takes `startup` seconds to start; `flow` is what is known of the work, this observation included.
+    `is_saturated` where more of them have brought no more throughput.
     """
     if isinstance(policy.target, QueueLatency):
-        step = _by_promise(policy, policy.target.seconds, observed, current, flow)
+        step = _by_promise(policy, policy.target, observed, current, flow, is_saturated=is_saturated)
     else:
         step = _by_backlog(policy, policy.target.jobs, observed, current)
     if step.replicas == 0 and _is_due_soon(observed, startup) and step.reason is not Reason.TARGET_NOT_AVAILABLE:
@@ -44,13 +51,18 @@ def weighted_backlog(policy: Policy, observed: Observation) -> float:
     return sum(weights[queue.name] * queue.outstanding for queue in observed.queues)
 
 
-def _by_promise(policy: Policy, promise: float, observed: Observation, current: int, flow: Flow) -> Step:
-    wanted = replicas_for(policy, promise, observed, flow)
+def _by_promise(
+    policy: Policy, target: QueueLatency, observed: Observation, current: int, flow: Flow, *, is_saturated: bool
+) -> Step:
+    wanted = replicas_for(policy, target.seconds, observed, flow)
     if wanted is None:
         return Step(current, Reason.TARGET_NOT_AVAILABLE)
     if wanted > current and observed.crew is not None and observed.crew.unschedulable:
         # More of them would only wait as well, and take the nodes that come from others.
         return Step(current, Reason.PODS_UNSCHEDULABLE)
+    if wanted > current > 0 and is_saturated and target.on_saturation is OnSaturation.HOLD:
+        # Never fewer: that throughput does not rise does not tell how many it takes to keep it.
+        return Step(current, Reason.DOWNSTREAM_SATURATED)
     return Step(wanted, _direction(wanted, current))
 
 

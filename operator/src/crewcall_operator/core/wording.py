@@ -6,8 +6,9 @@ replicas and reason, never its words.
 
 from __future__ import annotations
 
+from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.limits import Situation
-from crewcall_operator.core.model import BacklogPerReplica, Observation, Reason, Step
+from crewcall_operator.core.model import BacklogPerReplica, Observation, Policy, QueueLatency, Reason, Step
 
 SENTENCES = {
     Reason.ACTIVATED: "{backlog}; {wanted} replicas at {target}",
@@ -25,12 +26,13 @@ SENTENCES = {
     Reason.TOO_FEW_REPLICAS: "{backlog}; {wanted} wanted, minReplicas is {min}",
     Reason.TOO_MANY_REPLICAS: "{backlog}; {wanted} wanted, maxReplicas is {max}",
     Reason.PODS_UNSCHEDULABLE: "{backlog}; more replicas are needed, but {unschedulable} that are there find no node",
+    Reason.DOWNSTREAM_SATURATED: "{backlog}; {wanted} wanted, but more replicas have brought no more throughput",
     Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
     Reason.PAUSED: "mode is Paused",
     Reason.WORKERS_UNREAD: "no replica goes while it is not known what its workers run: {unread}",
     Reason.REDIS_UNAVAILABLE: "Redis has not answered for {silence:.0f} s; keeping what runs",
     Reason.FALLBACK: "Redis has not answered for {silence:.0f} s; going to fallback.replicas",
-    Reason.TARGET_NOT_AVAILABLE: "target.queueLatency needs the counters of crewcall-worker; keeping what runs",
+    Reason.TARGET_NOT_AVAILABLE: "what target.queueLatency is sized by cannot be read; keeping what runs",
 }
 
 
@@ -43,7 +45,7 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         backlog=_backlog(observed),
         target=f"{policy.target.jobs:g} each"
         if isinstance(policy.target, BacklogPerReplica)
-        else f"a promise of {policy.target.seconds:g} s",
+        else _promise(policy, policy.target, observed, at),
         cooldown=policy.cooldown,
         unschedulable=observed.crew.unschedulable if observed is not None and observed.crew is not None else 0,
         up=policy.behavior.scale_up.stabilization,
@@ -55,6 +57,11 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         unread="; ".join(observed.unread) if observed is not None else "",
         silence=at.now - at.memory.observed_at,
     )
+
+
+def _promise(policy: Policy, target: QueueLatency, observed: Observation | None, at: Situation) -> str:
+    known = estimate(policy, observed, at.memory)
+    return f"a promise of {target.seconds:g} s" + ("" if known is None else f" ({known})")
 
 
 def _backlog(observed: Observation | None) -> str:

@@ -67,6 +67,7 @@ class History:
         before = kept[-1] if kept else None
         kept.append(report)
         self._note_trouble(before, report)
+        self._note_saturation(before, report)
         for told in happenings(report):
             self.happened(key, told.message)
         if _is_news(before, report) and report.decision is not None and report.fleet is not None:
@@ -101,6 +102,11 @@ class History:
                 self.happened(now.pool.key, is_now)
             elif was and not is_now:
                 self.happened(now.pool.key, again)
+
+    def _note_saturation(self, before: Report | None, now: Report) -> None:
+        was, found = (it.estimate.saturated if it is not None and it.estimate else None for it in (before, now))
+        if found is not None and was is None:
+            self.happened(now.pool.key, f"more workers do not help: {found}")
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)

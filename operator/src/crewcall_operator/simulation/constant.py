@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crewcall_operator.simulation.ports import Look
+from crewcall_operator.simulation.ports import DRAINED, Care, Look
 
 
 @dataclass(slots=True)
@@ -14,9 +14,7 @@ class Fixed:
     replicas: int
     name: str = "fixed"
     interval: float = 60.0
-    drains: bool = True
-    grace: float = 600.0
-    recovery: float = 2.0
+    care: Care = DRAINED
 
     @property
     def least(self) -> int:
@@ -38,9 +36,7 @@ class AllAtOnce:
     cooldown: float = 120.0
     name: str = "all at once"
     interval: float = 1.0
-    drains: bool = True
-    grace: float = 600.0
-    recovery: float = 2.0
+    care: Care = DRAINED
     least: int = 0
     _busy_at: float = float("-inf")
 

@@ -16,6 +16,7 @@ from crewcall_operator.simulation.constant import AllAtOnce
 from crewcall_operator.simulation.crewcall import Crewcall
 from crewcall_operator.simulation.outcome import Outcome
 from crewcall_operator.simulation.peers import PEERS, Pool
+from crewcall_operator.simulation.ports import Autoscaler
 from crewcall_operator.simulation.score import Score, score
 from crewcall_operator.simulation.setting import Setting
 from crewcall_operator.simulation.trace import Trace
@@ -23,6 +24,9 @@ from crewcall_operator.simulation.world import simulate
 
 #: What Crewcall is called among the others.
 OURS = "crewcall"
+
+#: The pool that calls all its replicas at once.
+REACTING = "all-at-once"
 
 #: Traces longer than a day are looked at by Crewcall every ten seconds instead of every second: fewer looks.
 LONG = 86_400.0
@@ -66,20 +70,32 @@ def hold(
     trace: Trace, setting: Setting, policy: Policy, promise: float, peers: Sequence[str] = (), grace: float = 600.0
 ) -> Result:
     """Run them all. `peers` are names in `PEERS`; `promise` is in seconds; `grace` is what tuned peers are given."""
+    entries = {name: enter(name, trace, setting, policy, promise, grace) for name in (OURS, *peers, REACTING)}
+    return judge(trace, setting, promise, entries)
+
+
+def enter(name: str, trace: Trace, setting: Setting, policy: Policy, promise: float, grace: float = 600.0) -> Entry:
+    """Run one of them: `OURS`, `REACTING` or a name in `PEERS`."""
     interval = 1.0 if trace.span <= LONG else 10.0
-    known = Pool(promise, trace.mean_service, setting.threads, policy.max_replicas, grace)
-    entries = {}
-    for name in (OURS, *peers):
-        autoscaler = Crewcall(policy, setting.threads, interval) if name == OURS else PEERS[name](known)
-        outcome = simulate(trace, setting, autoscaler)
-        entries[name] = Entry(outcome, score(outcome, promise))
-    reacting = score(simulate(trace, setting, AllAtOnce(policy.max_replicas, interval=interval)), promise)
+    autoscaler: Autoscaler
+    if name == OURS:
+        autoscaler = Crewcall(policy, setting.threads, interval)
+    elif name == REACTING:
+        autoscaler = AllAtOnce(policy.max_replicas, interval=interval)
+    else:
+        autoscaler = PEERS[name](Pool(promise, trace.mean_service, setting.threads, policy.max_replicas, grace))
+    outcome = simulate(trace, setting, autoscaler)
+    return Entry(outcome, score(outcome, promise))
+
+
+def judge(trace: Trace, setting: Setting, promise: float, entries: Mapping[str, Entry]) -> Result:
+    """What the entries of one trace come to; that of `REACTING` tells whether the promise is feasible."""
     return Result(
         trace=trace,
         setting=setting,
         promise=promise,
-        is_feasible=reacting.late <= LATE,
+        is_feasible=entries[REACTING].score.late <= LATE,
         clairvoyant=zero_wait(trace, setting),
         work=total_work(trace, setting),
-        entries=entries,
+        entries={name: entry for name, entry in entries.items() if name != REACTING},
     )

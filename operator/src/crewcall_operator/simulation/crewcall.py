@@ -1,22 +1,18 @@
 """Crewcall in the simulator: the production decision, fed with what its adapters would have read.
 
-Nothing is decided here. What the operator learns from Redis and from the pods is taken from the `Look`; a start-up is
-the median of the last ones, as the operator learns it, and taken for `UNSEEN` before there was one.
+Nothing is decided here. What the operator learns from Redis and from the pods is taken from the `Look`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass, field, replace
 
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Decision, Observation, Policy, QueueState
-from crewcall_operator.simulation.ports import Look
-
-#: Seconds that a start is taken for while none was seen.
-UNSEEN = 30.0
+from crewcall_operator.core.startups import Startups
+from crewcall_operator.simulation.ports import DRAINED, Care, Look
 
 
 @dataclass(slots=True)
@@ -27,9 +23,7 @@ class Crewcall:
     threads: int
     interval: float = 1.0
     name: str = "crewcall"
-    drains: bool = True
-    grace: float = 600.0
-    recovery: float = 2.0
+    care: Care = DRAINED
     last: Decision | None = None
     _memory: Memory | None = field(default=None)
 
@@ -41,15 +35,16 @@ class Crewcall:
         current = look.working + look.starting
         if self._memory is None:
             self._memory = Memory.beginning(look.at, current)
-        observed = None if look.is_blind else self._observe(look)
+        if look.startups != self._memory.startups.lasted:
+            self._memory = replace(self._memory, startups=Startups(lasted=look.startups))
+        observed = None if look.is_blind else self._observe(look, self._memory.startups.usual)
         self.last = decide(self.policy, observed, current, self._memory, look.at)
         self._memory = remember(self.policy, self._memory, observed, self.last, look.at)
         if self.last.replicas != current:
             self._memory = self._memory.changing(self.last.replicas - current, look.at)
         return self.last.replicas
 
-    def _observe(self, look: Look) -> Observation:
-        startup = median(look.startups) if look.startups else UNSEEN
+    def _observe(self, look: Look, startup: float) -> Observation:
         queue = QueueState(
             name=self.policy.queues[0].name,
             ready=look.ready,

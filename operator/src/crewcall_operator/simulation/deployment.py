@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
+from crewcall_operator.core.startups import KEPT
+from crewcall_operator.core.victims import Plan
 from crewcall_operator.simulation.agenda import Agenda, Event
+from crewcall_operator.simulation.drain import plan_for
 from crewcall_operator.simulation.ports import Autoscaler
 from crewcall_operator.simulation.replicas import Phase, Replica
 from crewcall_operator.simulation.setting import Setting
 from crewcall_operator.simulation.workers import Workers
-
-#: Start-ups that an autoscaler can look back on.
-STARTUPS_KEPT = 20
 
 #: Seconds after which it is looked again for somebody who returns the jobs of dead workers.
 TRIED_AGAIN = 1.0
@@ -29,12 +28,13 @@ class Deployment:
     ) -> None:
         self._workers = workers
         self._setting = setting
-        self._autoscaler = autoscaler
+        self._care = autoscaler.care
         self._agenda = agenda
         self._chance = chance
         self._paid_until = 0.0
+        self._called = 0
         self.replicas: list[Replica] = []
-        self.startups: deque[float] = deque(maxlen=STARTUPS_KEPT)
+        self.startups: tuple[float, ...] = ()
         self.asked = 0
         self.paid = 0.0
         self.interrupted = 0
@@ -54,22 +54,22 @@ class Deployment:
 
     def scale(self, wanted: int) -> None:
         """As the Deployment does it when it is told of another number of replicas."""
-        if wanted == self.asked == len(self.replicas) and Phase.DRAINING not in {it.phase for it in self.replicas}:
+        if wanted == self.asked == len(self.replicas) and not any(it.phase is Phase.DRAINING for it in self.replicas):
             return
         self.asked = wanted
         serving = [it for it in self.replicas if it.phase is not Phase.DRAINING]
-        missing = wanted - len(serving)
-        if missing > 0 and self._autoscaler.drains:
-            missing -= self._call_back(missing)
-        for _ in range(missing):
+        if self._care.drains and len(serving) != wanted:
+            self._carry_out(plan_for(self.replicas, wanted, self._setting.startup, self._agenda.now))
+            serving = [it for it in self.replicas if it.phase is not Phase.DRAINING]
+        for replica in sorted(serving, key=lambda it: it.youth)[: max(0, len(serving) - wanted)]:
+            self._send_home(replica)
+        for _ in range(wanted - len(serving)):
             self._call_one()
-        if missing < 0:
-            self._send_home(serving, -missing)
 
     def become_ready(self, replica: Replica) -> None:
         if replica.phase is Phase.STARTING:
             replica.phase = Phase.WORKING
-            self.startups.append(self._agenda.now - replica.asked_at)
+            self.startups = (*self.startups, self._agenda.now - replica.asked_at)[-KEPT:]
             self._workers.join(replica)
 
     def end_drain(self, replica: Replica) -> None:
@@ -85,7 +85,7 @@ class Deployment:
     def _kill(self, replica: Replica) -> None:
         """It is gone at once; its jobs come back later."""
         for job in self._workers.lose(replica):
-            self._agenda.plan(self._agenda.now + self._autoscaler.recovery, Event.RETURN, job)
+            self._agenda.plan(self._agenda.now + self._care.recovery, Event.RETURN, job)
         self._remove(replica)
 
     def kill_any(self) -> None:
@@ -96,7 +96,7 @@ class Deployment:
 
     def return_job(self, job: int) -> None:
         """A dead replica's job goes back to its queue, once somebody is there who does that."""
-        if self._workers.is_out or not (self._autoscaler.drains or self.working):
+        if self._workers.is_out or not (self._care.drains or self.working):
             self._agenda.plan(self._agenda.now + TRIED_AGAIN, Event.RETURN, job)
         else:
             self._workers.come_back(job)
@@ -107,37 +107,35 @@ class Deployment:
         self.paid += len(self.replicas) * (now - self._paid_until)
         self._paid_until = now
 
-    def _call_back(self, missing: int) -> int:
-        """Have replicas that drain go on. Those with the most to finish first: they would stay the longest anyway."""
-        draining = [it for it in self.replicas if it.phase is Phase.DRAINING]
-        back = sorted(draining, key=lambda it: it.loss(self._agenda.now), reverse=True)[:missing]
-        for replica in back:
+    def _carry_out(self, plan: Plan) -> None:
+        by_name = {it.name: it for it in self.replicas}
+        for replica in (by_name[pod] for pod in plan.kept):
             replica.phase = Phase.WORKING
             self._workers.fill(replica)
-        return len(back)
+        for replica in (by_name[pod] for pod in (*plan.remove, *(order.pod for order in plan.order))):
+            self._send_home(replica)
 
     def _call_one(self) -> None:
         self.pay()
         setting, now = self._setting, self._agenda.now
         shift = setting.startup_shift
         startup = shift[1] if shift is not None and now >= shift[0] else setting.startup
-        replica = Replica(now, now + startup * (1.0 + setting.startup_jitter * (2.0 * self._chance() - 1.0)))
+        startup *= 1.0 + setting.startup_jitter * (2.0 * self._chance() - 1.0)
+        self._called += 1
+        replica = Replica(f"{self._called:06}", now, now + startup)
         self.replicas.append(replica)
         self._agenda.plan(replica.ready_at, Event.READY, replica=replica)
 
-    def _send_home(self, serving: list[Replica], count: int) -> None:
-        drains = self._autoscaler.drains
-        # A plain Deployment lets those go first that are not ready, then those ready for the shortest time
-        # (kubernetes/pkg/controller/controller_utils.go, ActivePodsWithRanks).
-        for replica in sorted(serving, key=lambda it: it.loss(self._agenda.now) if drains else it.youth)[:count]:
-            was_starting, replica.phase = replica.phase is Phase.STARTING, Phase.DRAINING
-            self._workers.leave(replica)
-            if drains:
-                self._workers.give_back(replica)
-            if was_starting or not (replica.running or replica.held):
-                self.end_drain(replica)
-            elif not drains:
-                self._agenda.plan(self._agenda.now + self._autoscaler.grace, Event.GRACE_OVER, replica=replica)
+    def _send_home(self, replica: Replica) -> None:
+        was_starting, replica.phase = replica.phase is Phase.STARTING, Phase.DRAINING
+        replica.ordered_at = self._agenda.now
+        self._workers.leave(replica)
+        if self._care.drains:
+            self._workers.give_back(replica)
+        if was_starting or not (replica.running or replica.held):
+            self.end_drain(replica)
+        elif not self._care.drains:
+            self._agenda.plan(self._agenda.now + self._care.grace, Event.GRACE_OVER, replica=replica)
 
     def _remove(self, replica: Replica) -> None:
         self.pay()

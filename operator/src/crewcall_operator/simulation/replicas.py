@@ -22,13 +22,16 @@ class Phase(IntEnum):
 class Replica:
     """One replica: `running` maps its running jobs to when they began, `held` are those it has no thread for yet.
 
-    `place` is where it stands in the list of those with room, -1 where it has none.
+    `place` is where it stands in the list of those with room, -1 where it has none. `ordered_at` is when it was last
+    told to drain.
     """
 
-    __slots__ = ("asked_at", "held", "phase", "place", "ready_at", "running")
+    __slots__ = ("asked_at", "held", "name", "ordered_at", "phase", "place", "ready_at", "running")
 
-    def __init__(self, asked_at: float, ready_at: float) -> None:
+    def __init__(self, name: str, asked_at: float, ready_at: float) -> None:
+        self.name = name
         self.asked_at = asked_at
+        self.ordered_at = 0.0
         self.ready_at = ready_at
         self.phase = Phase.STARTING
         self.place = -1
@@ -39,11 +42,6 @@ class Replica:
     def youth(self) -> tuple[int, float]:
         """How short it has been ready, the shortest first; those that are not ready before all others."""
         return (self.phase, -self.ready_at)
-
-    def loss(self, now: float) -> tuple[float, ...]:
-        """How much would be lost with it; the least goes first: not ready, idle, then with the youngest jobs."""
-        total = sum(now - began for began in self.running.values())
-        return (self.phase is not Phase.STARTING, bool(self.running), total, len(self.running), -self.asked_at)
 
 
 class Room:

@@ -5,6 +5,8 @@ Percentiles are those of numpy's "inverted_cdf": a wait that a job had, and no v
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,9 +53,14 @@ def score(outcome: Outcome, target: float) -> Score:
         peak=max(change.asked for change in outcome.changes),
         changes=len(moves),
         flips=len(flips),
-        flips_per_hour=max((sum(at <= other < at + 3600 for other in flips) for at in flips), default=0),
+        flips_per_hour=_most_in_an_hour(flips),
         interrupted=outcome.interrupted,
     )
+
+
+def _most_in_an_hour(times: Sequence[float]) -> int:
+    """`times` are sorted, in seconds."""
+    return max((bisect_left(times, at + 3600, lo=first) - first for first, at in enumerate(times)), default=0)
 
 
 def _percentile(sorted_waits: np.ndarray[tuple[int], np.dtype[np.float64]], percent: float) -> float:

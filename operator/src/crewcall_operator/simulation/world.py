@@ -111,8 +111,9 @@ class World:
         starting = draining = held = 0
         for replica in deployment.replicas:
             held += len(replica.held)
-            starting += replica.phase is Phase.STARTING
-            draining += replica.phase is Phase.DRAINING
+            if replica.phase is not Phase.WORKING:
+                starting += replica.phase is Phase.STARTING
+                draining += replica.phase is Phase.DRAINING
         delayed, due_in = self._delayed() if self._announced else (0, ())
         return Look(
             at=now,
@@ -130,7 +131,7 @@ class World:
             started=workers.started,
             done=workers.done,
             busy=workers.busy,
-            startups=tuple(deployment.startups),
+            startups=deployment.startups,
             is_blind=workers.is_out,
         )
 

@@ -1,9 +1,10 @@
 """KEDA with its Redis scaler: it goes between 0 and 1 itself, and leaves 1 to N to an HPA.
 
-From keda/pkg/scaling/executor/scale_scaledobjects.go and pkg/scalers/redis_scaler.go: every pollingInterval (30 s) it
-looks whether the trigger is active, which is one job or more; an inactive one goes to zero after cooldownPeriod (300 s)
-without. The scaler reads LLEN of a list or HLEN of a hash; listLength is 5 by default. The HPA asks KEDA for a fresh
-value at each sync. A trigger that fails leaves the replicas alone.
+Checked against kedacore/keda at 8b4f083ca8c (after 2.20.1): pkg/scaling/executor/scale_scaledobjects.go and
+pkg/scalers/redis_scaler.go. Every pollingInterval (30 s) it looks whether the trigger is active, which is one job or
+more; an inactive one goes to zero, from however many, after cooldownPeriod (300 s) without. The scaler reads LLEN of a
+list or HLEN of a hash; listLength is 5 by default. The HPA has no behavior unless the owner gives it one, and asks KEDA
+for a fresh value at each sync. A trigger that fails leaves the replicas alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crewcall_operator.simulation.peers.hpa import SYNC, Scaling
-from crewcall_operator.simulation.ports import Look
+from crewcall_operator.simulation.ports import PLAIN, Care, Look
 
 
 @dataclass(slots=True)
@@ -24,9 +25,7 @@ class Keda:
     is_hash: bool
     polling: float = 30.0
     cooldown: float = 300.0
-    drains: bool = False
-    grace: float = 30.0
-    recovery: float = 60.0
+    care: Care = PLAIN
     least: int = 0
     _active_at: float = float("-inf")
 

@@ -1,6 +1,7 @@
 """Knative's pod autoscaler (KPA), on concurrency: what is in the system, averaged over two windows.
 
-From knative.dev/serving pkg/autoscaler/scaling/autoscaler.go and config/core/configmaps/autoscaler.yaml: stable window
+Checked against knative/serving at 98e5ef90aa7 (1.23): pkg/autoscaler/scaling/autoscaler.go, pkg/resources/pods.go,
+pkg/reconciler/autoscaling/kpa/scaler.go and config/core/configmaps/autoscaler.yaml: stable window
 60 s, panic window 10 % of it; target utilization 70 %; a look every 2 s; at most 1000 times as many replicas up and
 half as many down in one look, counted from those that are ready; panic once the short window wants twice what is ready,
 and no way down until it has been calm for a stable window; zero when the stable window is empty, after a grace of 30 s.
@@ -13,7 +14,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from crewcall_operator.simulation.ports import Look
+from crewcall_operator.simulation.ports import PLAIN, Care, Look
 
 STABLE, PANIC = 60.0, 6.0
 UTILIZATION = 0.7
@@ -30,9 +31,7 @@ class Knative:
     most: int
     name: str = "knative"
     interval: float = 2.0
-    drains: bool = False
-    grace: float = 30.0
-    recovery: float = 60.0
+    care: Care = PLAIN
     least: int = 0
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
     _panic_at: float | None = None
@@ -46,11 +45,12 @@ class Knative:
         while self._seen[0][0] <= look.at - STABLE:
             self._seen.popleft()
         target = self.concurrency * UTILIZATION
-        ready = max(1, look.working)
+        ready = max(1, look.working - look.draining)
         highest, lowest = math.ceil(UP * ready), math.floor(ready / DOWN)
         stable = min(max(math.ceil(self._average(look.at, STABLE) / target), lowest), highest)
-        panic = min(max(math.ceil(self._average(look.at, PANIC) / target), lowest), highest)
-        if self._average(look.at, PANIC) / target / ready >= PANIC_AT:
+        wants = math.ceil(self._average(look.at, PANIC) / target)
+        panic = min(max(wants, lowest), highest)
+        if wants / ready >= PANIC_AT:
             self._panic_at = look.at
         elif self._panic_at is not None and look.at - self._panic_at > STABLE:
             self._panic_at, self._panic_peak = None, 0

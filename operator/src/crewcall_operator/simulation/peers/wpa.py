@@ -1,10 +1,12 @@
 """practo's worker-pod-autoscaler (WPA), for SQS and Beanstalk, here on the same numbers of a Redis queue.
 
-From k8s-worker-pod-autoscaler pkg/controller/controller.go (GetDesiredWorkers) and cmd/workerpodautoscaler/run.go: a
-look every 20 s; ceil(messages / targetMessagesPerWorker), nothing within 10 %; never fewer workers than messages sent
-per minute times secondsToProcessOneJob need; without a backlog exactly those; to the minimum only when all workers are
-idle; down no sooner than 600 s after the last change. A worker is a pod that runs one job: with several threads its
-time for one job is divided by them. Messages are those ready and in flight.
+Checked against practo/k8s-worker-pod-autoscaler at 55e14ac8eac (1.6.0): pkg/controller/controller.go
+(GetDesiredWorkers) and scale_operation.go, pkg/queue/sqs.go, cmd/workerpodautoscaler/run.go: a look every 20 s;
+messages are those ready and in flight; ceil(messages / targetMessagesPerWorker), nothing within 10 %; never fewer
+workers than messages sent per minute times secondsToProcessOneJob need; without a backlog exactly those; to the minimum
+only when all workers are idle; down no sooner than 600 s after the last change. A worker is a pod that runs one job:
+with several threads its time for one job is divided by them. What was sent is known here at once; from CloudWatch it
+comes five minutes late.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from crewcall_operator.simulation.ports import Look
+from crewcall_operator.simulation.ports import PLAIN, Care, Look
 
 TOLERANCE = 0.1
 
@@ -27,9 +29,7 @@ class Wpa:
     most: int
     name: str = "wpa"
     interval: float = 20.0
-    drains: bool = False
-    grace: float = 30.0
-    recovery: float = 60.0
+    care: Care = PLAIN
     least: int = 0
     down_delay: float = 600.0
     _arrived: deque[tuple[float, int]] = field(default_factory=deque)

@@ -1,0 +1,83 @@
+"""The roster: from a pool's replicas and what their workers tell to the crew that a promise is sized by.
+
+Pure. A replica counts as ready once its worker has told of itself, and so does one that drains: it can be called back.
+Whatever else was asked for is pending: pods that start, that wait for a node, that are being made, that a rollout
+replaces. Where no worker of the pool tells of itself the pods' own readiness counts, and once they have had their time
+to start they are plain Dramatiq workers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import median_low
+
+from crewcall_operator.core.counters import Crew
+from crewcall_operator.core.model import Fleet, Observation, Pod, Worker
+from crewcall_operator.core.victims import LAPSED, PATIENCE
+
+#: Jobs that a replica is thought to run at once while nobody has told: Dramatiq's own default, and the runtime's
+#: (dramatiq/cli.py, --threads; crewcall_worker.settings).
+USUAL_THREADS = 8
+
+
+def crew_of(fleet: Fleet, observed: Observation, threads: int, startup: float, now: float) -> Crew:
+    """The crew, of which each replica runs `threads` jobs at once and takes `startup` seconds to start."""
+    fresh = _by_pod(observed.workers)
+    ready = min(_ready(fleet, fresh, startup, now), fleet.current)
+    return Crew(
+        ready=ready,
+        pending=fleet.current - ready,
+        threads=threads,
+        busy=_busy(observed, ready * threads),
+        startup=startup,
+        unschedulable=sum(pod.is_unschedulable for pod in fleet.pods or ()),
+        counts=bool(fresh) or not _has_plain(fleet, startup, now),
+    )
+
+
+def threads_told(workers: Iterable[Worker]) -> int | None:
+    """The jobs that a replica runs at once, as its workers tell; None where none does.
+
+    Of several numbers, as while a rollout changes it, the one that half of the replicas have at most.
+    """
+    told = [
+        sum(worker.threads or 0 for worker in crew)
+        for crew in _by_pod(workers).values()
+        if all(worker.threads for worker in crew)
+    ]
+    return median_low(told) if told else None
+
+
+def _ready(fleet: Fleet, fresh: dict[str, list[Worker]], startup: float, now: float) -> int:
+    if fleet.pods is None or not fresh:
+        return fleet.ready
+    # One that is ready for long and tells nothing is plain: beside others that tell it works all the same.
+    return sum(pod.name in fresh or _is_plain(pod, startup, now) for pod in fleet.pods)
+
+
+def _has_plain(fleet: Fleet, startup: float, now: float) -> bool:
+    """Of pods that all tell nothing."""
+    if fleet.pods is None:
+        return fleet.ready > 0
+    return any(_is_plain(pod, startup, now) for pod in fleet.pods)
+
+
+def _is_plain(pod: Pod, startup: float, now: float) -> bool:
+    """Whether a pod that tells nothing has had its time to."""
+    return pod.is_ready and now - pod.created > PATIENCE * startup
+
+
+def _busy(observed: Observation, capacity: int) -> int:
+    """Jobs that run now. A worker tells once a second; what it has fetched since it runs if it has a thread free."""
+    told = sum(worker.busy for worker in observed.workers)
+    held_back = sum(worker.prefetched for worker in observed.workers)
+    return max(0, min(max(told, observed.in_flight - held_back), observed.in_flight, capacity))
+
+
+def _by_pod(workers: Iterable[Worker]) -> dict[str, list[Worker]]:
+    crews: dict[str, list[Worker]] = defaultdict(list)
+    for worker in workers:
+        if worker.silent_for < LAPSED:
+            crews[worker.pod].append(worker)
+    return crews

@@ -358,3 +358,19 @@ async def test_a_redis_that_no_pool_names_any_more_is_let_go(
 
 async def test_no_pools_need_no_redis(reader: RedisQueues) -> None:
     assert await reader.read([]) == {}
+
+
+async def test_keeps_nothing_of_pools_that_are_gone(reader: RedisQueues, redis_server: RedisServer) -> None:
+    """Which queues were ever seen is the one thing that it remembers; another pool's sight of one counts on."""
+    gone, stays = (a_pool(redis_server.url, "sms", "email", name=name) for name in ("gone", "stays"))
+    put(redis_server, "sms", message().encode())
+    await reader.read([gone, stays])
+    redis_server.client.flushall()
+
+    reader.forget(gone)
+    seen = await reader.read([gone, stays])
+
+    known = {
+        key.name: [it.is_known for it in look.queues] for key, look in seen.items() if isinstance(look, Observation)
+    }
+    assert known == {"gone": [False, False], "stays": [True, False]}

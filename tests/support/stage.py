@@ -42,6 +42,10 @@ class Redises:
     answers: dict[str, Observation | QueueUnavailable] = field(default_factory=dict)
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    forgotten: list[Pool] = field(default_factory=list)
+
+    def forget(self, pool: Pool) -> None:
+        self.forgotten.append(pool)
 
     async def read(self, pools: Sequence[Pool]) -> Mapping[PoolKey, Observation | QueueUnavailable]:
         (url,) = {pool.redis.url for pool in pools}

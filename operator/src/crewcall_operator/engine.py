@@ -59,6 +59,7 @@ class Engine:
         if known is not None and known.uid != pool.uid:
             self.suspend(pool.key)
         elif known is not None and known.redis != pool.redis:
+            self.reader.forget(known)
             self._let_work(known)  # whoever is still there hears nothing of what is said on the new one
         self._suspended.pop(pool.key, None)
         self._pools[pool.key] = pool
@@ -70,6 +71,7 @@ class Engine:
             self._let_work(pool)
             self._suspended[key] = pool
             self._memories.pop(pool.uid, None)
+            self.reader.forget(pool)
             self.foreman.forget(key)
         for reporter in self.reporters:
             reporter.forget(key)

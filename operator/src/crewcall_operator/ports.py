@@ -29,6 +29,10 @@ class QueueReader(Protocol):
         """Look once at each of `pools`, all on one Redis. Answers for every pool, and does not raise."""
         ...
 
+    def forget(self, pool: Pool) -> None:
+        """The pool is looked at no more: drop what is kept of it."""
+        ...
+
 
 class Scaler(Protocol):
     """Owns or borrows what runs a pool's workers: a Deployment, or processes."""

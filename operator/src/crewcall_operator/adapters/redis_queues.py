@@ -23,7 +23,8 @@ from itertools import chain
 
 from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
-from crewcall_operator.adapters.redis_link import Call, RedisLink, RedisLinks
+from crewcall_operator.adapters.redis_link import Call, RedisLink
+from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable

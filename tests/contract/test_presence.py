@@ -1,4 +1,4 @@
-"""What a worker tells of itself at each moment: moved by hand, so that what takes threads a millisecond stands still."""
+"""What a worker tells of itself at each moment: moved by hand, so that a moment of a millisecond stands still."""
 
 from __future__ import annotations
 

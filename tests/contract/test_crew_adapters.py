@@ -302,6 +302,31 @@ async def test_goes_through_many_jobs_of_plain_producers_in_many_looks(
     assert found[-1] == pytest.approx(30.0, abs=3.0)
 
 
+async def test_scans_anew_for_a_pool_that_it_had_forgotten_but_not_where_another_reads_the_queue(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_delayed, "SCANNED", 1)
+    other = a_pool(redis_server.url, "sms", name="other")
+    sender = RedisBroker(url=redis_server.url)
+    for number in range(600):  # more than Redis gives away in one go
+        sender.enqueue(Message("sms", "send", (), {}, {}), delay=1 if number % 2 else 600_000)
+    sender.close()
+    await asyncio.sleep(0.01)
+
+    async def due(by: Pool) -> int:
+        return (await look(reader, by)).queues[0].due
+
+    await due(other)
+    found = [await due(pool) for _ in range(5)]
+    reader.forget(other)
+    found.append(await due(pool))
+    reader.forget(pool)
+    anew = await due(pool)
+
+    assert found == sorted(found)
+    assert anew < found[-1]
+
+
 # Hints
 
 

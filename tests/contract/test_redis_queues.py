@@ -13,7 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer, a_pool, emptied
 from tests.support.waiting import wait_until
 
-from crewcall_operator.adapters import redis_link
+from crewcall_operator.adapters import redis_links
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
@@ -347,7 +347,7 @@ async def test_a_server_that_knows_no_read_only_scripts_is_read_all_the_same(
 async def test_a_redis_that_no_pool_names_any_more_is_let_go(
     reader: RedisQueues, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "IDLE_LINK_KEPT", 0.0)
+    monkeypatch.setattr(redis_links, "IDLE_LINK_KEPT", 0.0)
     before = len(redis_server.client.client_list())
 
     for database in (1, 2, 3):
@@ -358,3 +358,19 @@ async def test_a_redis_that_no_pool_names_any_more_is_let_go(
 
 async def test_no_pools_need_no_redis(reader: RedisQueues) -> None:
     assert await reader.read([]) == {}
+
+
+async def test_keeps_nothing_of_pools_that_are_gone(reader: RedisQueues, redis_server: RedisServer) -> None:
+    """Which queues were ever seen is the one thing that it remembers; another pool's sight of one counts on."""
+    gone, stays = (a_pool(redis_server.url, "sms", "email", name=name) for name in ("gone", "stays"))
+    put(redis_server, "sms", message().encode())
+    await reader.read([gone, stays])
+    redis_server.client.flushall()
+
+    reader.forget(gone)
+    seen = await reader.read([gone, stays])
+
+    known = {
+        key.name: [it.is_known for it in look.queues] for key, look in seen.items() if isinstance(look, Observation)
+    }
+    assert known == {"gone": [False, False], "stays": [True, False]}

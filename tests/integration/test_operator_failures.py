@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import redis
 from tests.support.api_cluster import ApiCluster, Refused
 from tests.support.apiserver import Fault
 from tests.support.operator import RunningOperator, operating
@@ -108,6 +109,25 @@ async def test_an_outage_does_not_count_as_idleness(
     await shop.until_replicas(0)
 
     assert time.monotonic() - back > 2.0
+
+
+async def test_takes_no_replica_away_while_it_may_not_read_the_workers(
+    shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis
+) -> None:
+    with redis.Redis(port=own_redis.port) as client:
+        rights: dict[str, Any] = {"enabled": True, "reset": True, "passwords": ["+secret"], "categories": ["+@all"]}
+        client.acl_setuser("looker", keys=["dramatiq:*"], **rights)
+        await shop.open_pool(redis={"url": shop.url.replace("//", "//looker:secret@")})
+        shop.arrive(60)
+        await shop.until_replicas(3)
+
+        shop.finish()
+        _, _, message = await shop.until_condition("Ready", lambda _, reason, __: reason == "WorkersUnread")
+        assert "Grant it: " in message
+        assert await shop.replicas() == 3
+
+        client.acl_setuser("looker", keys=["dramatiq:*", "crewcall:dramatiq:*"], **rights)
+        await shop.until_replicas(0)
 
 
 async def test_a_silent_redis_delays_nobody_elses_pools(

@@ -1,6 +1,7 @@
 """Fewer replicas in a cluster: the drained pods go and no others, and what dead pods held comes back.
 
-The workers are the test's own hand: it writes their records as `crewcall_worker.wire` has them.
+The workers are the test's own hand: it writes their records as `crewcall_worker.wire` has them. On a real API server it
+is the kubelet's hand too, for nobody else runs pods there.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -60,24 +62,31 @@ def crew(shop: Shop, redis_server: RedisServer) -> Crew:
 
 
 async def pods(shop: Shop) -> list[str]:
-    """The names of all pods that are there and ready, oldest first."""
+    """The names of all pods that are there and run, oldest first."""
     found = await shop.cluster.list("Pod", shop.namespace)
-    ready = [it for it in found if any(c["type"] == "Ready" and c["status"] == "True" for c in _conditions(it))]
-    there = [it for it in ready if "deletionTimestamp" not in it["metadata"]]
+    running = [it for it in found if it.get("status", {}).get("phase") == "Running"]
+    there = [it for it in running if "deletionTimestamp" not in it["metadata"]]
     return [it["metadata"]["name"] for it in sorted(there, key=lambda it: int(it["metadata"]["resourceVersion"]))]
 
 
-def _conditions(body: dict[str, object]) -> list[dict[str, str]]:
-    status = body.get("status")
-    return status.get("conditions", []) if isinstance(status, dict) else []
-
-
 async def with_pods(shop: Shop, count: int) -> list[str]:
-    async def are_ready() -> list[str] | None:
+    async def are_running() -> list[str] | None:
+        if not shop.cluster.capabilities.runs_pods:
+            for pod in await shop.cluster.list("Pod", shop.namespace):
+                if pod["status"]["phase"] == "Pending":
+                    await run_pod(shop, pod["metadata"]["name"])
         found = await pods(shop)
         return found if len(found) == count else None
 
-    return await shop.cluster.until(are_ready, f"{count} pods")
+    return await shop.cluster.until(are_running, f"{count} pods")
+
+
+async def run_pod(shop: Shop, name: str, *, is_ready: bool = True) -> None:
+    """Say of a pod what its kubelet would."""
+    since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    ready = {"type": "Ready", "status": str(is_ready), "lastTransitionTime": since}
+    status = {"phase": "Running", "conditions": [ready]}
+    await shop.cluster.patch("Pod", shop.namespace, name, {"status": status}, subresource="status")
 
 
 def leave(shop: Shop, jobs: int) -> None:
@@ -114,6 +123,30 @@ async def test_a_busy_pod_stays_until_it_is_drained_and_exactly_the_drained_ones
     await shop.cluster.until(lambda: _ordered(crew, 0), "the orders of pods that are gone to go")
     told = [reason for reason, _ in await shop.events()]
     assert "Draining" in told
+
+
+@pytest.mark.pods
+async def test_no_drained_pod_goes_while_the_cluster_would_take_a_busy_one_that_is_not_ready(
+    shop: Shop, operator: RunningOperator, crew: Crew
+) -> None:
+    await shop.open_pool()
+    shop.arrive(60)
+    long, short, unready = await with_pods(shop, 3)
+    for pod, since in ((long, 600.0), (short, 0.0), (unready, 900.0)):
+        crew.tell(pod, busy=1, since=since)
+    await run_pod(shop, unready, is_ready=False)
+
+    leave(shop, 20)
+    await shop.cluster.until(lambda: _ordered(crew, 2), "two orders")
+    assert crew.orders().keys() == {short, unready}
+    crew.tell(short, WorkerState.DRAINED)
+    waiting = f"waiting until {unready} have finished what they run"
+    await shop.until_condition("AbleToScale", lambda _, __, message: message == waiting)
+    assert await shop.replicas() == 3
+
+    crew.tell(unready, WorkerState.DRAINED)
+    await shop.until_replicas(1)
+    assert await with_pods(shop, 1) == [long]
 
 
 @pytest.mark.pods

@@ -43,6 +43,10 @@ class Redises:
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
     horizons: list[Mapping[PoolKey, float]] = field(default_factory=list)
+    forgotten: list[Pool] = field(default_factory=list)
+
+    def forget(self, pool: Pool) -> None:
+        self.forgotten.append(pool)
 
     async def read(
         self, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]

@@ -46,6 +46,25 @@ async def test_keeps_a_pool_made_anew_when_it_hears_late_that_the_old_one_is_gon
     assert stage.board.forgotten == [old.key]  # when the new one came, and not again
 
 
+@pytest.mark.parametrize("how", ["removed", "suspended", "made anew", "moved"])
+async def test_has_the_reader_forget_a_pool_that_it_looks_at_no_more(stage: Stage, how: str) -> None:
+    sms = pool("sms")
+    stage.engine.put(sms)
+
+    await become(stage, sms, how)
+
+    assert stage.redis.forgotten == [sms]
+
+
+async def test_has_nobody_forget_a_pool_whose_spec_has_changed(stage: Stage) -> None:
+    sms = pool("sms")
+    stage.engine.put(sms)
+
+    await become(stage, sms, "paused")
+
+    assert (stage.redis.forgotten, stage.board.forgotten) == ([], [])
+
+
 async def test_leaves_the_workers_of_a_suspended_pool_alone(stage: Stage) -> None:
     sms = pool("sms")
     stage.engine.put(sms)
@@ -77,6 +96,8 @@ async def become(stage: Stage, sms: Pool, how: str) -> None:
             stage.engine.put(replace(sms, generation=2, policy=replace(sms.policy, mode=Mode.PAUSED)))
         case "made anew":
             stage.engine.put(replace(sms, uid="uid-of-another"))
+        case "moved":
+            stage.engine.put(replace(sms, generation=2, redis=replace(sms.redis, url="redis://other")))
 
 
 @pytest.mark.parametrize("how", ["removed", "suspended", "paused", "made anew"])

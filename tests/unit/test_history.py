@@ -52,6 +52,17 @@ def test_tells_of_each_of_two_equal_changes_in_a_row(history: History) -> None:
     assert [(entry.before, entry.after) for entry in history.applied(POOL.key)] == [(0, 4), (0, 4)]
 
 
+def test_tells_once_that_orders_cannot_be_written_and_once_that_they_can(history: History, told: list[Entry]) -> None:
+    refused = QueueUnavailable("redis:6379/0", "it is a replica", cannot_be="written to")
+    for happening in (Report(POOL, 1.0, seen(), unordered=refused),) * 2 + (Report(POOL, 2.0, seen()),):
+        history.report(happening)
+
+    assert told == [
+        Happened(99.0, POOL.key, "Redis redis:6379/0 cannot be written to: it is a replica"),
+        Happened(99.0, POOL.key, "orders can be written again"),
+    ]
+
+
 def test_tells_once_that_redis_went_and_once_that_it_came_back(history: History, told: list[Entry]) -> None:
     silent = Report(POOL, 1.0, None, QueueUnavailable("redis:6379/0", "no answer within 2 s"))
     for happening in (silent, silent, Report(POOL, 2.0, seen())):

@@ -1,27 +1,24 @@
 """The engine: one tick over all pools, observe -> decide -> apply -> report, through the ports.
 
 Pools that share a Redis are looked at together, and each Redis goes at its own pace, and so does each pool's target:
-one that hangs delays its own pools and nobody else's. Between two ticks a hint has single pools looked at at once. The
-engine keeps what the next decision must remember, and nothing more.
+one that hangs delays its own pools and nobody else's. Between two ticks a hint has single pools looked at at once. What
+is done with one pool is its `turn`; which pools there are, and what is remembered of them, is on the `roster`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.decide import decide, remember
-from crewcall_operator.core.estimate import estimate
-from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Mode, Observation
-from crewcall_operator.core.roster import threads_told
+from crewcall_operator.core.model import Observation
 from crewcall_operator.core.startups import UNSEEN
-from crewcall_operator.crews import manned
-from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
-from crewcall_operator.foreman import Foreman, plan_for, without_orders
+from crewcall_operator.errors import QueueUnavailable
+from crewcall_operator.foreman import Foreman
 from crewcall_operator.lanes import Lanes
-from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
+from crewcall_operator.ports import Clock, QueueReader, Reporter, Scaler
+from crewcall_operator.roster import Roster
+from crewcall_operator.turn import Turn
 
 
 @dataclass(slots=True)
@@ -38,52 +35,53 @@ class Engine:
     clock: Clock
     foreman: Foreman
     startup: float = UNSEEN
-    _pools: dict[PoolKey, Pool] = field(default_factory=dict)
-    _suspended: dict[PoolKey, Pool] = field(default_factory=dict)
-    _memories: dict[str, Memory] = field(default_factory=dict)
+    _roster: Roster = field(default_factory=Roster)
+    _turn: Turn = field(init=False)
     _lanes: Lanes = field(init=False)
     ticked_at: float | None = None
 
     def __post_init__(self) -> None:
-        self._lanes = Lanes(self._tend, self._pools.get)
+        self._turn = Turn(self.scaler, self.foreman, self._roster, self.clock, self.startup)
+        self._lanes = Lanes(self._tend, self._roster.get)
 
     @property
     def pools(self) -> Iterable[Pool]:
-        return tuple(self._pools.values())
+        return self._roster.pools
 
     def knows(self, key: PoolKey, uid: str, generation: int) -> bool:
         """Whether exactly this generation of this pool is being scaled already."""
-        pool = self._pools.get(key)
+        pool = self._roster.get(key)
         return pool is not None and (pool.uid, pool.generation) == (uid, generation)
 
     def put(self, pool: Pool) -> None:
         """Take on a new pool, or a changed one; a pool made anew under an old name starts with no memory."""
-        known = self._pools.get(pool.key)
+        known = self._roster.get(pool.key)
         if known is not None and known.uid != pool.uid:
             self.suspend(pool.key)
         elif known is not None and known.redis != pool.redis:
+            self.reader.forget(known)
             self._let_work(known)  # whoever is still there hears nothing of what is said on the new one
-        self._suspended.pop(pool.key, None)
-        self._pools[pool.key] = pool
+        self._roster.put(pool)
 
     def suspend(self, key: PoolKey) -> None:
         """Scale this pool no more and forget what was seen of it; what runs its workers stays as it is."""
-        pool = self._pools.pop(key, None)
+        pool = self._roster.get(key)
         if pool is not None:
             self._let_work(pool)
-            self._suspended[key] = pool
-            self._memories.pop(pool.uid, None)
+            self._roster.suspend(key)
+            self.reader.forget(pool)
             self.foreman.forget(key)
         for reporter in self.reporters:
             reporter.forget(key)
 
     async def remove(self, key: PoolKey, uid: str) -> None:
         """The pool is gone: let go of what ran it and of all that was kept, unless it was made anew meanwhile."""
-        pool = self._pools.get(key) or self._suspended.get(key)
+        pool = self._roster.known(key)
         if pool is not None and pool.uid != uid:
             return
         self.suspend(key)
-        if self._suspended.pop(key, None) is not None and pool is not None:
+        self._roster.strike(key)
+        if pool is not None:
             await self.scaler.release(pool)
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
@@ -112,101 +110,21 @@ class Engine:
             self._lanes.go(pool.key, self._tend_one(pool, observations[pool.key]))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
-        if not self._is_current(pool):
+        if not self._roster.is_current(pool):
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
-        report = await self._scaled(pool, answer)
-        known = self._pools.get(pool.key)
-        if known is None or known.uid != pool.uid:
+        report = await self._turn.take(pool, answer)
+        if not self._roster.is_there(pool):
             return  # reporters were told to forget it, and would remember it for ever
         for reporter in self.reporters:
             reporter.report(report)
 
-    async def _scaled(self, pool: Pool, answer: Observation | QueueUnavailable) -> Report:
-        now = self.clock()
-        observed, unavailable = (answer, None) if isinstance(answer, Observation) else (None, answer)
-        unread = () if observed is None else observed.unread
-        report = Report(pool, now, observed, unavailable, hindered=unread)
-        fleet: Fleet | None
-        try:
-            fleet = await self.scaler.ensure(pool)
-        except TargetUnavailable as error:
-            report = replace(report, failure=error)
-            fleet = error.fleet
-        if fleet is None:
-            if observed is not None:
-                await self.foreman.let_work(pool, observed.orders)
-            return report
-        memory = self._recalled(pool, fleet, observed, now)
-        observed = manned(pool, fleet, observed, memory, now)
-        decision = decide(pool.policy, observed, fleet.current, memory, now)
-        steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
-        report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps)
-        memory = remember(pool.policy, memory, observed, decision, now)
-        report = replace(report, estimate=estimate(pool.policy, observed, memory))
-        self._keep(pool, memory)
-        # The orders first: a drained worker that is needed again is sooner at work than a new one.
-        report = await self._ordered(pool, fleet, report)
-        try:
-            report = replace(report, applied=await self._apply(pool, fleet, report))
-        except TargetUnavailable as error:
-            report = replace(report, failure=error)
-        if observed is not None:
-            recovered, trouble = await self.foreman.recover(pool, fleet, observed)
-            report = replace(report, recovered=recovered, hindered=(*report.hindered, *trouble))
-        return report
-
-    def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
-        memory = self._memories.get(pool.uid) or Memory.beginning(now, fleet.current, self.startup)
-        if observed is None:
-            return memory
-        memory = memory.standing(observed.orders, now)
-        if not observed.knows_workers:
-            return replace(memory, startups=memory.startups.losing_sight())
-        with_worker = frozenset(worker.pod for worker in observed.workers)
-        startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
-        return replace(memory.hearing(threads_told(observed.workers)), startups=startups)
-
     def _horizons(self, pools: Sequence[Pool]) -> dict[PoolKey, float]:
         """Of each pool, in how many seconds a new replica would work: what is due by then has to be prepared for."""
-        memories = ((pool.key, self._memories.get(pool.uid)) for pool in pools)
+        memories = ((pool.key, self._roster.memory(pool)) for pool in pools)
         return {key: self.startup if memory is None else memory.startups.usual for key, memory in memories}
 
     def _let_work(self, pool: Pool) -> None:
         """Have what was ordered withdrawn, as nobody may look there again."""
-        memory = self._memories.get(pool.uid)
+        memory = self._roster.memory(pool)
         if memory is not None and memory.orders:
             self._lanes.aside(self.foreman.let_work(pool, memory.orders))
-
-    def _keep(self, pool: Pool, memory: Memory) -> None:
-        if self._is_current(pool):
-            self._memories[pool.uid] = memory
-
-    def _is_current(self, pool: Pool) -> bool:
-        """Not when it was removed or replaced while somebody was asked: it may be paused now, or let go of."""
-        return self._pools.get(pool.key) is pool
-
-    async def _ordered(self, pool: Pool, fleet: Fleet, report: Report) -> Report:
-        if report.plan is None or not self._is_current(pool):
-            return report
-        try:
-            memory = await self.foreman.order(pool, report.plan, self._memories[pool.uid])
-            self._keep(pool, memory)
-            known = self._pools.get(pool.key)
-            if known is None or (known.uid, known.redis) != (pool.uid, pool.redis):
-                await self.foreman.let_work(pool, memory.orders)  # nobody will withdraw what was still being said
-        except QueueUnavailable as error:
-            words = f"orders could not be written: {error}"
-            steps = without_orders(report.plan, fleet.current)
-            return replace(report, plan=steps, unordered=error, hindered=(*report.hindered, words))
-        return report
-
-    async def _apply(self, pool: Pool, fleet: Fleet, report: Report) -> bool:
-        replicas = report.replicas
-        if replicas is None or replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
-            return False
-        if not self._is_current(pool):
-            return False
-        await self.scaler.scale(pool, replicas, report.plan.remove if report.plan is not None else ())
-        if pool.uid in self._memories:
-            self._memories[pool.uid] = self._memories[pool.uid].changing(replicas - fleet.current, self.clock())
-        return True

@@ -1,7 +1,7 @@
 """The composition root of `crewcall operator`: the only place that reads the clock and builds the adapters.
 
 Read on from here to see how one number gets from Redis to a Deployment: `adapters/redis_queues.py`,
-`core/sizing.py`, `core/decide.py`, `engine.py`, `adapters/deployment_scaler.py`.
+`core/sizing.py`, `core/decide.py`, `turn.py`, `adapters/deployment_scaler.py`.
 """
 
 from __future__ import annotations

@@ -35,6 +35,10 @@ class QueueReader(Protocol):
         """
         ...
 
+    def forget(self, pool: Pool) -> None:
+        """The pool is looked at no more: drop what is kept of it."""
+        ...
+
 
 class Scaler(Protocol):
     """Owns or borrows what runs a pool's workers: a Deployment, or processes."""

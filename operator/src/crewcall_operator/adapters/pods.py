@@ -95,7 +95,7 @@ class Pods:
             is_ready=any(it["type"] == "Ready" and it["status"] == "True" for it in conditions),
             created=self._clock() - max(0.0, age),
             is_marked=(metadata.get("annotations") or {}).get(ANNOTATION_DELETION_COST) == FIRST_TO_GO,
-            phase=Phase[status.get("phase", "Pending").upper()],
+            phase=Phase[(status.get("phase") or "Pending").upper()],
             is_unschedulable=any(
                 (it["type"], it["status"], it.get("reason")) == ("PodScheduled", "False", "Unschedulable")
                 for it in conditions

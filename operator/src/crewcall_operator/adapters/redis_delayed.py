@@ -9,7 +9,7 @@ the part that was read; a finished one holds until the next is. What the script 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,6 +90,12 @@ class DelayedJobs:
             for key, figures in zip(keys, answer, strict=True):
                 found[key] = self._delayed(key, figures, now_ms)
         return found
+
+    def forget(self, keys: Set[str]) -> None:
+        """Nobody asks about these "<namespace>:<queue>" any more."""
+        self.queues = self.queues.difference(keys)
+        for key in keys & self._scans.keys():
+            del self._scans[key]
 
     def _cursor(self, key: str) -> str:
         return self._scans[key].running.cursor if key in self._scans else "0"

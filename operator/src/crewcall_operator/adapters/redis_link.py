@@ -1,7 +1,8 @@
-"""One connection to one Redis, on which scripts run; every error of Redis is put in words here.
+"""One connection to one Redis, on which scripts run; every error of Redis becomes a `QueueUnavailable` here.
 
 Works with Redis from 6.0 on and any Valkey. A link that failed connects anew with the next call: no back-off, as
-callers come back at their own pace. What the scripts read or write, and what it means, belongs to their senders.
+callers come back at their own pace. What the scripts read or write, and what it means, belongs to their senders; what
+is said of errors, to `redis_words`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from crewcall_operator.adapters.redis_words import URLS, why, why_refused
 from crewcall_operator.errors import QueueUnavailable
-
-# A link nobody has used for so long (seconds) belonged to pools that are gone, or to a password that was changed.
-IDLE_LINK_KEPT = 60.0
 
 
 class Call(NamedTuple):
@@ -26,37 +25,6 @@ class Call(NamedTuple):
 
     script: str
     arguments: Sequence[str]
-
-
-class RedisLinks:
-    """One link for each Redis URL, opened when needed and closed when no longer used."""
-
-    def __init__(self, timeout: float, *, writes: bool) -> None:
-        """`timeout` in seconds; without `writes` the server itself guards that nothing is changed."""
-        self._timeout = timeout
-        self._writes = writes
-        self._links: dict[str, RedisLink] = {}
-        self._used: dict[str, float] = {}
-
-    async def to(self, url: str) -> RedisLink:
-        """The link to that Redis. Raises `QueueUnavailable` on a bad URL."""
-        now = asyncio.get_running_loop().time()
-        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != url]:
-            await self._close(idle)
-        if url not in self._links:
-            self._links[url] = RedisLink(url, self._timeout, writes=self._writes)
-        self._used[url] = now
-        return self._links[url]
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for url in list(self._links):
-            await self._close(url)
-
-    async def _close(self, url: str) -> None:
-        link = self._links.pop(url)
-        del self._used[url]
-        await link.aclose()
 
 
 class RedisLink:
@@ -79,12 +47,12 @@ class RedisLink:
             self._pool.connection_class(**self._pool.connection_kwargs)  # knows every option in the URL, or says so
         except (ValueError, TypeError, AttributeError, LookupError, failed.RedisError):
             # Without the parser's own words: where a password holds a "/", they repeat a part of it.
-            raise QueueUnavailable("(unreadable URL)", _URLS) from None
+            raise QueueUnavailable("(unreadable URL)", URLS) from None
         self.endpoint = _endpoint(self._pool.connection_kwargs)
         self._client = Redis.from_pool(self._pool)
         self._timeout = timeout
         self._command = "EVAL" if writes else "EVAL_RO"
-        self._grant, self._cannot_be = (_TO_WRITE, "written to") if writes else (_TO_READ, "read")
+        self._writes = writes
 
     async def run(self, calls: Sequence[Call]) -> list[Any]:
         """Run the scripts, all in one round trip; what each answers with.
@@ -100,11 +68,7 @@ class RedisLink:
 
     def refused(self, key: str, said: str) -> QueueUnavailable:
         """What Redis said when a script asked for `key`, put in words like every other error."""
-        if "WRONGTYPE" in said:
-            return self._failure(_WRONG_TYPE.format(key=key))
-        if any(words in said.lower() for words in _NO_PERMISSION):
-            return self._unavailable(failed.ResponseError(said))
-        return self._failure(f'asked for "{key}", it answered: {said}')
+        return self._failure(why_refused(key, said, writes=self._writes))
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -123,57 +87,10 @@ class RedisLink:
         return answers
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
-        if isinstance(error, failed.ResponseError) and any(words in str(error).lower() for words in _NO_PERMISSION):
-            error = failed.NoPermissionError(str(error))  # as scripts are told
-        if isinstance(error, failed.ResponseError) and "read only replica" in str(error):
-            error = failed.ReadOnlyError(str(error))  # as scripts are told before Redis 7
-        for kinds, words in _WORDS:
-            if isinstance(error, kinds):
-                said = str(error).rstrip(".")
-                why = words.format(error=said, timeout=self._timeout, grant=self._grant)
-                return self._failure(why)
-        return self._failure(f"it answered: {error}")
+        return self._failure(why(error, self._timeout, writes=self._writes))
 
-    def _failure(self, why: str) -> QueueUnavailable:
-        return QueueUnavailable(self.endpoint, why, self._cannot_be)
-
-
-_URLS = (
-    "write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
-    "in a password, percent-encode signs such as / # ? and @."
-)
-_WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
-_TO_READ = (
-    "Grant it: +eval_ro (+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys "
-    "~<namespace>:*; for workers and delayed jobs also +hgetall +hexists +hscan +zrange +zcount +zscore +time and the "
-    "keys ~crewcall:<namespace>:*"
-)
-_TO_WRITE = (
-    "Grant it: +eval +select +time +@read +@write +publish, the keys ~<namespace>:* "
-    "~crewcall:<namespace>:* and the channels &crewcall:<namespace>:*"
-)
-# How scripts are told so by Valkey and Redis from 7.2 on, by Redis 7.0, and by Redis 6.
-_NO_PERMISSION = ("no permission", "user executing the script", "noperm")
-
-# The first that fits explains; {error} is what Redis or the system said.
-_WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    (
-        (failed.AuthenticationError, failed.AuthenticationWrongNumberOfArgsError),
-        "it refuses the user or the password ({error}). Correct them in the pool's Redis URL.",
-    ),
-    ((failed.BusyLoadingError,), "it is still loading its data. Reading resumes by itself."),
-    ((failed.ReadOnlyError,), "it is a replica ({error}). Name the primary in the pool's Redis URL."),
-    (
-        (failed.NoPermissionError,),
-        "its user may not do what this takes ({error}). {grant}.",
-    ),
-    (
-        (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),
-        "it is a Redis Cluster ({error}), on which Dramatiq does not work. Name a Redis that is not.",
-    ),
-    ((TimeoutError, failed.TimeoutError), "no answer within {timeout:g} s. Is it up, and may this host reach it?"),
-    ((failed.ConnectionError, OSError), "no connection ({error}). Is it up, and are host, port and TLS right?"),
-)
+    def _failure(self, words: str) -> QueueUnavailable:
+        return QueueUnavailable(self.endpoint, words, "written to" if self._writes else "read")
 
 
 def _is_unknown_command(answer: object) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from crewcall_operator.adapters.redis_link import Call, RedisLinks
+from crewcall_operator.adapters.redis_link import Call
+from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.api.deployment import own_variable
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.errors import QueueUnavailable

@@ -16,6 +16,7 @@ workers there are, and no replica goes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -24,7 +25,8 @@ from itertools import chain
 from crewcall_operator.adapters.redis_counters import Counted, counted_queues, counter_calls, read_counters
 from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
-from crewcall_operator.adapters.redis_link import Call, RedisLink, RedisLinks
+from crewcall_operator.adapters.redis_link import Call, RedisLink
+from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
@@ -43,7 +45,7 @@ class RedisQueues:
         self._wall_clock = wall_clock
         self._links = RedisLinks(timeout, writes=False)
         self._delayed: dict[str, DelayedJobs] = {}
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: dict[PoolKey, set[str]] = defaultdict(set)
 
     async def read(
         self, pools: Sequence[Pool], horizons: Mapping[PoolKey, float] | None = None
@@ -60,6 +62,12 @@ class RedisQueues:
             return await self._look(link, url, pools, horizons or {})
         except QueueUnavailable as unavailable:
             return {pool.key: unavailable for pool in pools}
+
+    def forget(self, pool: Pool) -> None:
+        """The pool is looked at no more: drop what is kept of its queues, unless another pool reads them too."""
+        mine = self._seen.pop(pool.key, set())
+        if delayed := self._delayed.get(pool.redis.url):
+            delayed.forget(mine.difference(*self._seen.values()))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -114,7 +122,7 @@ class RedisQueues:
             if isinstance(delayed, str):
                 unread.append(delayed)
                 delayed = NOTHING_DELAYED
-            state = self._state(link.endpoint, key, queue.name, look, now, delayed)
+            state = self._state(pool.key, key, queue.name, look, now, delayed)
             match counted.get((pool.key, queue.name)):
                 case Counted(counters, due_soon):
                     state = replace(state, counters=counters, due_soon=min(due_soon, state.delayed - state.due))
@@ -124,10 +132,10 @@ class RedisQueues:
         words = tuple(dict.fromkeys(unread))
         return Observation(tuple(states), crew.workers, crew.orders, words, crew.is_known)
 
-    def _state(self, endpoint: str, key: str, name: str, line: str, now: float, delayed_jobs: Delayed) -> QueueState:
+    def _state(self, pool: PoolKey, key: str, name: str, line: str, now: float, delayed_jobs: Delayed) -> QueueState:
         ready, held, delayed, dead, ready_at_ms = map(int, line.split())
         if ready or held or delayed or dead:
-            self._seen.add((endpoint, key))
+            self._seen[pool].add(key)
         return QueueState(
             name=name,
             ready=ready,
@@ -135,7 +143,7 @@ class RedisQueues:
             delayed=delayed,
             dead=dead,
             oldest_ready_age=None if ready_at_ms < 0 else max(0.0, now - ready_at_ms / 1000),
-            is_known=(endpoint, key) in self._seen,
+            is_known=key in self._seen[pool],
             due=min(delayed, delayed_jobs.due),
             next_due_in=delayed_jobs.next_due_in if delayed else None,
         )

@@ -104,6 +104,12 @@ def test_tells_all_that_a_tick_found() -> None:
             "reason": "BacklogDrain",
             "message": WORDS,
         },
+        "decision": {
+            "from": 4,
+            "to": 7,
+            "reason": "BacklogDrain",
+            "steps": [{"replicas": 7, "reason": "BacklogDrain"}],
+        },
     }
     assert conditions[0] == {
         "type": "Ready",

@@ -127,8 +127,9 @@ class Engine:
         memory = self._recalled(pool, fleet, observed, now)
         decision = decide(pool.policy, observed, fleet.current, memory, now)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
-        report = replace(report, fleet=fleet, decision=decision, plan=steps)
-        self._keep(pool, remember(pool.policy, memory, observed, decision, now))
+        memory = remember(pool.policy, memory, observed, decision, now)
+        report = replace(report, fleet=fleet, decision=decision, plan=steps, flow=memory.flow)
+        self._keep(pool, memory)
         try:
             report = replace(report, applied=await self._apply(pool, report))
             if observed is not None:

@@ -7,10 +7,11 @@ errors of `errors.py`; anything else is a defect and may surface.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.flow import Flow
 from crewcall_operator.core.model import Decision, Fleet, Observation
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
@@ -94,7 +95,7 @@ class Report:
     `observation` is None where Redis could not be read (`unavailable` says why); `fleet` and `decision` are None
     where the target could not be (`failure` says why). `applied` is true where the replicas were changed. `plan` is how
     the decision was carried out where pods are told apart, `recovered` the workers that were found dead; `hindered`
-    says in words what could not be read of the workers or done for them.
+    says in words what could not be read of the workers or done for them. `flow` is what was known of the work.
     """
 
     pool: Pool
@@ -108,6 +109,7 @@ class Report:
     plan: Plan | None = None
     recovered: tuple[Recovered, ...] = ()
     hindered: tuple[str, ...] = ()
+    flow: Flow | None = field(default=None, compare=False)
 
     @property
     def replicas(self) -> int | None:

@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from crewcall_operator.inspection.command import explain, top
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
 from crewcall_operator.simulation.command import simulate
@@ -87,5 +88,7 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
     os._exit(0)
 
 
+main.add_command(explain)
 main.add_command(local)
 main.add_command(simulate)
+main.add_command(top)

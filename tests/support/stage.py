@@ -147,6 +147,7 @@ class Stage:
     """An engine between a fake Redis, fake workers and a fake board."""
 
     time: Time = field(default_factory=Time)
+    wall: Time = field(default_factory=Time)
     redis: Redises = field(default_factory=Redises)
     workers: Workers = field(default_factory=Workers)
     wire: Wire = field(default_factory=Wire)
@@ -155,7 +156,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         foreman = Foreman(self.wire, self.wire, self.time)
-        self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman)
+        self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman, self.wall)
 
     async def tick(self, passed: float = 0.0) -> None:
         self.time.now += passed

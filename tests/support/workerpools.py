@@ -123,6 +123,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         workerpool(schedules=[{"name": "day", "start": "8:00", "end": "0 18 * * *", "minReplicas": 1}]),
         "spec.schedules[0].start",
     ),
+    "a schedule above the maximum": (
+        workerpool(schedules=[{"name": "day", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 11}]),
+        "spec.schedules",
+    ),
+    "a schedule that ends as it starts": (
+        workerpool(schedules=[{"name": "day", "start": "0 8 * * *", "end": "0 8 * * *", "minReplicas": 1}]),
+        "spec.schedules[0].end",
+    ),
+    "a schedule twice": (
+        workerpool(schedules=[{"name": "day", "start": "0 8 * * *", "end": "0 9 * * *", "minReplicas": 1}] * 2),
+        "spec.schedules[1]",
+    ),
     "a fallback at once": (workerpool(fallback={"after": "0s"}), "spec.fallback.after"),
     "a fallback to nowhere": (workerpool(fallback={"policy": "Replicas"}), "spec.fallback"),
     "a fallback's idle replicas": (workerpool(fallback={"replicas": 3}), "spec.fallback"),

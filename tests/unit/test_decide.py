@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen
+from tests.support.pools import FREE, always, delayed, going_to, memory, pods, policy, rules, seen
 from tests.support.promises import counted, crew
 
 from crewcall_operator.core.decide import decide, remember
@@ -24,6 +24,7 @@ from crewcall_operator.core.model import (
     SelectPolicy,
     Step,
 )
+from crewcall_operator.core.schedule import in_force
 
 MINUTE_DOWN = rules(window=60.0)
 
@@ -66,6 +67,7 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
         memory(),
         4,
     ),
+    Reason.SCHEDULED: (policy(schedules=(always(3),)), seen(10), 0, memory(), 3),
     Reason.PINNED: (policy(pinned=6), seen(10), 4, memory(), 6),
     Reason.PAUSED: (policy(mode=Mode.PAUSED), seen(90), 4, memory(), 4),
     Reason.REDIS_UNAVAILABLE: (policy(), None, 4, memory(), 4),
@@ -78,7 +80,8 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
 def test_has_a_case_for_every_reason(reason: Reason) -> None:
     by, look, current, remembered, replicas = REACHED[reason]
 
-    assert decide(by, look, current, remembered, now=1000.0) == Decision(replicas, reason)
+    schedule = in_force(by.schedules, 1000.0)
+    assert decide(by, look, current, remembered, 1000.0, schedule) == Decision(replicas, reason)
 
 
 def test_tells_every_step_that_changed_the_number_in_one_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -25,10 +26,12 @@ from crewcall_operator.core.model import (
     ScalingRules,
     SelectPolicy,
 )
+from crewcall_operator.core.schedule import Schedule
 from crewcall_operator.errors import InvalidSpec, Problem
 
 TEMPLATE = workerpool()["spec"]["template"]
 URL = "redis://redis:6379/0"
+DAY = {"name": "day", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 1}
 
 
 def problems(resource: dict[str, Any]) -> list[str]:
@@ -72,6 +75,15 @@ def test_reads_every_field() -> None:
             "scaleDown": {"selectPolicy": "Disabled", "tolerance": 0},
         },
         cooldown="1h30m",
+        schedules=[
+            {
+                "name": "day",
+                "start": "0 8 * * 1-5",
+                "end": "0 18 * * 1-5",
+                "timezone": "Europe/Berlin",
+                "minReplicas": 3,
+            }
+        ],
         fallback={"after": "90s", "policy": "Replicas", "replicas": 3},
         mode="Recommend",
         replicas=5,
@@ -104,6 +116,7 @@ def test_reads_every_field() -> None:
             fallback=Fallback(90.0, FallbackPolicy.REPLICAS, 3),
             mode=Mode.RECOMMEND,
             pinned=5,
+            schedules=(Schedule("day", "0 8 * * 1-5", "0 18 * * 1-5", 3, ZoneInfo("Europe/Berlin")),),
         ),
         grace_period=60.5,
         concurrency=8,
@@ -177,6 +190,22 @@ def test_names_everything_that_is_wrong_at_once() -> None:
             "spec.template.spec.containers[0].env[0].value: must be a string",
         ),
         ({"fallback": {"replicas": 2}}, "spec.fallback.replicas: is 2; has no meaning unless policy is Replicas"),
+        (
+            {"schedules": [DAY | {"start": "0 25 * * *"}]},
+            'spec.schedules[0].start: is "0 25 * * *"; must be five cron fields: minute, hour, day, month',
+        ),
+        (
+            {"schedules": [DAY | {"timezone": "Europe/Atlantis"}]},
+            'spec.schedules[0].timezone: is "Europe/Atlantis"; must be a name of the IANA time zone database, such as',
+        ),
+        (
+            {"schedules": [DAY | {"timezone": "Europe"}]},
+            'spec.schedules[0].timezone: is "Europe"; must be a name of the IANA time zone database, such as',
+        ),
+        (
+            {"schedules": [DAY, DAY | {"minReplicas": 99}]},
+            "spec.schedules[1].minReplicas: is 99; must be at most maxReplicas, which is 10",
+        ),
         ({"redis": {}}, "spec.redis: exactly one of url, urlFrom and sentinel must be set; none is"),
     ],
 )
@@ -195,10 +224,6 @@ def test_says_what_is_wrong_in_words(fields: dict[Any, Any], told: str) -> None:
         (
             {"redis": {"url": URL, "tls": {"caFrom": {"secretKeyRef": {"name": "ca", "key": "pem"}}}}},
             "spec.redis.tls.caFrom",
-        ),
-        (
-            {"schedules": [{"name": "day", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 1}]},
-            "spec.schedules",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.schedule import in_force
 from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for
@@ -25,7 +26,8 @@ from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
 class Engine:
     """Scales every pool that was `put`, until it is `remove`d.
 
-    `startup` is for how long, in seconds, a replica is thought to start until that was seen.
+    `wall_clock` tells seconds since the epoch, for schedules and nothing else: it may jump. `startup` is for how long,
+    in seconds, a replica is thought to start until that was seen.
     """
 
     reader: QueueReader
@@ -33,6 +35,7 @@ class Engine:
     reporters: Sequence[Reporter]
     clock: Clock
     foreman: Foreman
+    wall_clock: Clock
     startup: float = UNSEEN
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
@@ -125,7 +128,8 @@ class Engine:
         if fleet is None:
             return report
         memory = self._recalled(pool, fleet, observed, now)
-        decision = decide(pool.policy, observed, fleet.current, memory, now)
+        schedule = in_force(pool.policy.schedules, self.wall_clock())
+        decision = decide(pool.policy, observed, fleet.current, memory, now, schedule)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
         memory = remember(pool.policy, memory, observed, decision, now)
         report = replace(report, fleet=fleet, decision=decision, plan=steps, flow=memory.flow)

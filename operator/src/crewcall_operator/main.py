@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
+import uuid
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -16,13 +18,18 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import kopf
+from kubernetes.client import Configuration
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.registry import Collector
 
 from crewcall_operator import handlers
 from crewcall_operator.adapters import probes
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployments import DeploymentScaler
-from crewcall_operator.adapters.kubernetes_api import KubernetesApi, load_configuration
+from crewcall_operator.adapters.kubernetes_api import KubernetesApi, home_namespace, load_configuration
+from crewcall_operator.adapters.leader_metrics import LeaderMetrics
+from crewcall_operator.adapters.lease import LeaseElection, NoElection
+from crewcall_operator.adapters.led_orders import LedOrders
 from crewcall_operator.adapters.log import LogReporter, log
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.prometheus import PoolMetrics
@@ -30,6 +37,7 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.status import StatusWriter
+from crewcall_operator.core.leadership import Candidate
 from crewcall_operator.engine import Engine
 from crewcall_operator.foreman import Foreman
 from crewcall_operator.settings import OperatorSettings
@@ -43,6 +51,7 @@ LAST_WORDS = 1.0
 #: Name lookups at a time. By default there are few, and pools whose names hang would use them up for everybody.
 LOOKUPS = 64
 
+Election = LeaseElection | NoElection
 Found = TypeVar("Found")
 
 
@@ -63,7 +72,9 @@ async def run(settings: OperatorSettings) -> None:
     _stop_on_signals(stop)
     asyncio.get_running_loop().set_default_executor(_Lookups(max_workers=LOOKUPS))
     async with AsyncExitStack() as stack:
-        api = KubernetesApi(load_configuration())
+        configuration = load_configuration()
+        election = _election(settings, configuration, stack)
+        api = KubernetesApi(configuration, election)
         stack.push_async_callback(api.aclose)
         reader = RedisQueues(time.time)
         stack.push_async_callback(reader.aclose)
@@ -71,16 +82,18 @@ async def run(settings: OperatorSettings) -> None:
         orders = RedisOrders()
         stack.push_async_callback(orders.aclose)
         pods = Pods(time.monotonic, time.time)
-        scaler = DeploymentScaler(api, time.monotonic, pods)
-        status = StatusWriter(api, wall_clock=lambda: datetime.now(UTC), clock=time.monotonic)
+        scaler = DeploymentScaler(api, time.monotonic, pods, election)
+        status = StatusWriter(api, wall_clock=_now, clock=time.monotonic, leadership=election)
         metrics = PoolMetrics()
-        foreman = Foreman(orders, orders, time.monotonic)
-        engine = Engine(reader, scaler, (status, metrics, LogReporter()), time.monotonic, foreman)
+        led = LedOrders(orders, orders, election)
+        foreman = Foreman(led, led, time.monotonic)
+        engine = Engine(reader, scaler, (status, metrics, LogReporter()), time.monotonic, foreman, time.time)
+        engine.leadership = election
         address = await stack.enter_async_context(
             probes.serve(
                 settings.host,
                 settings.port,
-                _collected(metrics),
+                _collected(LeaderMetrics(metrics, election)),
                 is_healthy=lambda: engine.ticked_at is None or time.monotonic() - engine.ticked_at < STUCK,
                 is_ready=lambda: engine.ticked_at is not None,
             )
@@ -93,13 +106,14 @@ async def run(settings: OperatorSettings) -> None:
                 scaler.saw(body)
             for body in known_pods:
                 pods.saw(body)
-            await _operate(settings, cluster, engine, scaler, pods, status, stop)
+            await _operate(settings, cluster, election, engine, scaler, pods, status, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
 
 
 async def _operate(
     settings: OperatorSettings,
     cluster: Cluster,
+    election: Election,
     engine: Engine,
     scaler: DeploymentScaler,
     pods: Pods,
@@ -107,13 +121,16 @@ async def _operate(
     stop: asyncio.Event,
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
+    election.on_lead = lambda: (engine.take_over(), status.take_over())[0]
     loops = [
+        asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
         asyncio.create_task(RedisHints(lambda: engine.pools, engine.hint).run()),
         asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, scaler, pods)),
         asyncio.create_task(stop.wait()),
     ]
+    await _unless(stop, election.settled())
     watched = asyncio.Event()
     ours = asyncio.all_tasks()
     tasks = await handlers.spawn(engine, scaler, pods, status, settings.namespaces, watched)
@@ -129,6 +146,7 @@ async def _operate(
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
+        await election.release()
         watched.set()
         await watch
 
@@ -155,7 +173,26 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-def _collected(metrics: PoolMetrics) -> CollectorRegistry:
+def _election(settings: OperatorSettings, configuration: Configuration, stack: AsyncExitStack) -> Election:
+    if not settings.elects:
+        return NoElection()
+    api = KubernetesApi(configuration)  # of its own: a renewal waits for no connection
+    stack.push_async_callback(api.aclose)
+    namespace = settings.lease.rpartition("/")[0] or home_namespace()
+    me = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    return LeaseElection(api, namespace, settings.lease_name, Candidate(me), _since_boot, _now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _since_boot() -> float:
+    """Seconds on a clock that goes on while the machine is suspended, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _collected(metrics: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(metrics)
     ProcessCollector(registry=registry)

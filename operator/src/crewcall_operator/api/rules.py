@@ -122,5 +122,4 @@ _RULES: Final[tuple[Rule, ...]] = (
     _not_yet("redis", "urlFrom"),
     _not_yet("redis", "sentinel"),
     _not_yet("redis", "tls", "caFrom"),
-    _not_yet("schedules"),
 )

@@ -16,6 +16,7 @@ from crewcall_operator.api import schema
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
 from crewcall_operator.api.problems import DOCUMENT, problem
 from crewcall_operator.api.rules import broken_rules
+from crewcall_operator.api.schedules import broken_schedules, read_schedule
 from crewcall_operator.core.model import (
     BacklogPerReplica,
     Behavior,
@@ -41,6 +42,7 @@ def read_pool(resource: Mapping[str, Any]) -> Pool:
     bad_paths = {found.path for found in problems}
     if not bad_paths & {DOCUMENT, "spec"}:
         problems += broken_rules(resource["spec"], bad_paths)
+        problems += broken_schedules(resource["spec"], bad_paths)
     if parsed is None or problems:
         raise InvalidSpec(problems)
     return _pool(parsed, resource["spec"].get("template"))
@@ -72,6 +74,7 @@ def _policy(spec: schema.Spec) -> Policy:
         fallback=Fallback(spec.fallback.after, spec.fallback.policy, spec.fallback.replicas or 0),
         mode=spec.mode,
         pinned=spec.replicas,
+        schedules=tuple(map(read_schedule, spec.schedules)),
     )
 
 

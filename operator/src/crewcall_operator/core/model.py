@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from crewcall_operator.core.counters import Counters, Crew
+from crewcall_operator.core.schedule import Schedule
 
 
 class Mode(StrEnum):
@@ -60,6 +61,7 @@ class Reason(StrEnum):
     TOO_FEW_REPLICAS = "TooFewReplicas"
     TOO_MANY_REPLICAS = "TooManyReplicas"
     PODS_UNSCHEDULABLE = "PodsUnschedulable"
+    SCHEDULED = "Scheduled"
     PINNED = "Pinned"
     PAUSED = "Paused"
     REDIS_UNAVAILABLE = "RedisUnavailable"
@@ -146,6 +148,7 @@ class Policy:
     fallback: Fallback = Fallback()
     mode: Mode = Mode.AUTO
     pinned: int | None = None
+    schedules: tuple[Schedule, ...] = ()
 
 
 class WorkerState(StrEnum):

@@ -25,6 +25,7 @@ SENTENCES = {
     Reason.TOO_FEW_REPLICAS: "{backlog}; {wanted} wanted, minReplicas is {min}",
     Reason.TOO_MANY_REPLICAS: "{backlog}; {wanted} wanted, maxReplicas is {max}",
     Reason.PODS_UNSCHEDULABLE: "{backlog}; more replicas are needed, but {unschedulable} that are there find no node",
+    Reason.SCHEDULED: '{backlog}; {wanted} wanted, schedule "{schedule}" keeps {least}',
     Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
     Reason.PAUSED: "mode is Paused",
     Reason.REDIS_UNAVAILABLE: "Redis has not answered for {silence:.0f} s; keeping what runs",
@@ -51,6 +52,8 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         max=policy.max_replicas,
         due=(observed.next_due_in if observed is not None else None) or 0.0,
         startup=at.memory.startups.usual,
+        schedule=at.schedule.name if at.schedule is not None else "",
+        least=at.schedule.min_replicas if at.schedule is not None else 0,
         silence=at.now - at.memory.observed_at,
     )
 

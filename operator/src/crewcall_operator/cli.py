@@ -51,9 +51,29 @@ def main() -> None:
     show_default=True,
     help="Where /metrics, /healthz and /readyz are served; port 0 picks a free one.",
 )
+@click.option(
+    "--leader-election/--no-leader-election",
+    default=True,
+    show_default=True,
+    help="Of several operators, have one write and the others stand by. Without it there must be one only.",
+)
+@click.option(
+    "--lease",
+    default="",
+    metavar="[NAMESPACE/]NAME",
+    help="The Lease they agree by. Default: one for the namespaces served, in the pod's or kubeconfig's own.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
-def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_format: str, log_level: str) -> None:
+def operator(
+    namespaces: tuple[str, ...],
+    interval: float,
+    listen: str,
+    leader_election: bool,
+    lease: str,
+    log_format: str,
+    log_level: str,
+) -> None:
     """Watch the WorkerPools of a Kubernetes cluster and scale them.
 
     The cluster is the one this runs in, or the one that KUBECONFIG names.
@@ -78,7 +98,7 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
         raise click.ClickException(f"{error.name} is not installed. Try: pip install 'crewcall[operator]'") from error
 
     log.configure(log_format, log_level)
-    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port))
+    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port), leader_election, lease)
     try:
         asyncio.run(run(settings))
     except kubernetes.config.ConfigException as error:

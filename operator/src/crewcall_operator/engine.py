@@ -3,6 +3,9 @@
 Pools that share a Redis are looked at together, and each Redis goes at its own pace, and so does each pool's target:
 one that hangs delays its own pools and nobody else's. Between two ticks a hint has single pools looked at at once. The
 engine keeps what the next decision must remember, and nothing more.
+
+Where several operators run, only the leader applies and reports. The others observe and decide all the same, at
+leisure, so that whoever takes over remembers what it would have, had it led before.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
 from crewcall_operator.core.schedule import in_force
@@ -20,6 +24,9 @@ from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for
 from crewcall_operator.lanes import Lanes
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
+
+#: Seconds between two ticks of one that does not lead.
+AT_LEISURE = 2.0
 
 
 @dataclass(slots=True)
@@ -37,8 +44,10 @@ class Engine:
     foreman: Foreman
     wall_clock: Clock
     startup: float = UNSEEN
+    leadership: Leadership = unopposed
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
+    _watched: dict[str, int] = field(default_factory=dict)
     _lanes: Lanes = field(init=False)
     ticked_at: float | None = None
 
@@ -66,6 +75,7 @@ class Engine:
         pool = self._pools.pop(key, None)
         if pool is not None:
             self._memories.pop(pool.uid, None)
+            self._watched.pop(pool.uid, None)
         for reporter in self.reporters:
             reporter.forget(key)
 
@@ -83,7 +93,13 @@ class Engine:
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
         """There may be work for these pools on the Redis at `url`: look at once, not at the next tick."""
-        self._lanes.hint(url, keys)
+        if self._leads:
+            self._lanes.hint(url, keys)
+
+    def take_over(self) -> None:
+        """This operator has become the leader: look at everything at once."""
+        for pool in self.pools:
+            self.hint(pool.redis.url, (pool.key,))
 
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
@@ -91,7 +107,8 @@ class Engine:
             while True:
                 self.ticked_at = self.clock()
                 self._lanes.start(self.pools)
-                await self._lanes.follow_hints(self.ticked_at + interval - self.clock())
+                pause = interval if self._leads else max(interval, AT_LEISURE)
+                await self._lanes.follow_hints(self.ticked_at + pause - self.clock())
         finally:
             await self._lanes.stop()
 
@@ -110,8 +127,8 @@ class Engine:
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
         report = await self._scaled(pool, answer)
         known = self._pools.get(pool.key)
-        if known is None or known.uid != pool.uid:
-            return  # reporters were told to forget it, and would remember it for ever
+        if known is None or known.uid != pool.uid or not self._leads:
+            return  # reporters were told to forget it, and would remember it for ever; or it is the leader's to tell
         for reporter in self.reporters:
             reporter.report(report)
 
@@ -134,6 +151,8 @@ class Engine:
         memory = remember(pool.policy, memory, observed, decision, now)
         report = replace(report, fleet=fleet, decision=decision, plan=steps, flow=memory.flow)
         self._keep(pool, memory)
+        if not self._leads:
+            return report
         try:
             report = replace(report, applied=await self._apply(pool, report))
             if observed is not None:
@@ -147,11 +166,20 @@ class Engine:
 
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
         memory = self._memories.get(pool.uid) or Memory.beginning(now, fleet.current, self.startup)
+        before = self._watched.pop(pool.uid, fleet.current)
+        if before != fleet.current:
+            memory = memory.changing(fleet.current - before, now)  # the leader's doing
+        if not self._leads:
+            self._watched[pool.uid] = fleet.current
         if observed is None:
             return memory
         with_worker = frozenset(worker.pod for worker in observed.workers)
         startups = memory.startups.seeing(fleet.pods or (), with_worker, now)
         return replace(memory.standing(observed.orders, now), startups=startups)
+
+    @property
+    def _leads(self) -> bool:
+        return self.leadership() > 0
 
     def _keep(self, pool: Pool, memory: Memory) -> None:
         if self._is_current(pool):

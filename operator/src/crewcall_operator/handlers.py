@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import kopf
@@ -26,6 +27,9 @@ from crewcall_operator.errors import ApiError, InvalidSpec
 
 #: Seconds between two lists that find what a watch has missed.
 RELIST = 180.0
+
+Identity = tuple[str, int]
+"""A pool's uid and generation."""
 
 
 async def spawn(
@@ -85,30 +89,15 @@ def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: Stat
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
 
-    rejected: dict[PoolKey, tuple[str, int]] = {}
+    intake = _Intake(engine, status)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
-        body: Mapping[str, Any] = event["object"]
-        metadata = body["metadata"]
-        key = PoolKey(metadata["namespace"], metadata["name"])
-        identity = (metadata["uid"], metadata["generation"])
-        if event["type"] == "DELETED" or "deletionTimestamp" in metadata:
-            rejected.pop(key, None)
-            await engine.remove(key, metadata["uid"])
-        elif not engine.knows(key, *identity) and rejected.get(key) != identity:
-            try:
-                pool = read_pool(body)
-            except InvalidSpec as invalid:
-                rejected[key] = identity
-                log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
-                engine.suspend(key)
-                status.adopt(key, body)
-                status.reject(key, body, invalid)
-            else:
-                rejected.pop(key, None)
-                engine.put(pool)
-                status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
+        status.follow(_key(event["object"]), event["object"])
+        if event["type"] == "DELETED" or "deletionTimestamp" in event["object"]["metadata"]:
+            await intake.lost(event["object"])
+        else:
+            intake.saw(event["object"])
 
     @kopf.on.event("apps", "v1", "deployments", registry=registry)
     async def deployment(event: kopf.RawEvent, **_: Any) -> None:
@@ -125,3 +114,42 @@ def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: Stat
             pods.saw(event["object"])
 
     return registry
+
+
+@dataclass(slots=True)
+class _Intake:
+    """From WorkerPools as they are written to pools that are scaled, or to a status that says what is wrong."""
+
+    engine: Engine
+    status: StatusWriter
+    _rejected: dict[PoolKey, tuple[Identity, InvalidSpec]] = field(default_factory=dict)
+
+    async def lost(self, body: Mapping[str, Any]) -> None:
+        self._rejected.pop(_key(body), None)
+        await self.engine.remove(_key(body), body["metadata"]["uid"])
+
+    def saw(self, body: Mapping[str, Any]) -> None:
+        key, identity = _key(body), (body["metadata"]["uid"], body["metadata"]["generation"])
+        known, invalid = self._rejected.get(key, (None, None))
+        if invalid is not None and known == identity:
+            self.status.reject(key, body, invalid)  # the operator that led may not have come to say so
+        elif not self.engine.knows(key, *identity):
+            self._take_on(key, identity, body)
+
+    def _take_on(self, key: PoolKey, identity: Identity, body: Mapping[str, Any]) -> None:
+        try:
+            pool = read_pool(body)
+        except InvalidSpec as invalid:
+            self._rejected[key] = (identity, invalid)
+            log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
+            self.engine.suspend(key)
+            self.status.adopt(key, body)
+            self.status.reject(key, body, invalid)
+        else:
+            self._rejected.pop(key, None)
+            self.engine.put(pool)
+            self.status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
+
+
+def _key(body: Mapping[str, Any]) -> PoolKey:
+    return PoolKey(body["metadata"]["namespace"], body["metadata"]["name"])

@@ -31,6 +31,7 @@ from crewcall_operator.adapters.leader_metrics import LeaderMetrics
 from crewcall_operator.adapters.lease import LeaseElection, NoElection
 from crewcall_operator.adapters.led_orders import LedOrders
 from crewcall_operator.adapters.log import LogReporter, log
+from crewcall_operator.adapters.measures import MeasuredOrders, MeasuredReader, Measures
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.adapters.redis_hints import RedisHints
@@ -76,6 +77,8 @@ async def run(settings: OperatorSettings) -> None:
         election = _election(settings, configuration, stack)
         api = KubernetesApi(configuration, election)
         stack.push_async_callback(api.aclose)
+        measures = Measures(time.monotonic)
+        api.failed = measures.api_failed
         reader = RedisQueues(time.time)
         stack.push_async_callback(reader.aclose)
         cluster = Cluster(api, settings.namespaces)
@@ -85,15 +88,18 @@ async def run(settings: OperatorSettings) -> None:
         scaler = DeploymentScaler(api, time.monotonic, pods, election)
         status = StatusWriter(api, wall_clock=_now, clock=time.monotonic, leadership=election)
         metrics = PoolMetrics()
-        led = LedOrders(orders, orders, election)
+        measured = MeasuredOrders(orders, orders, measures)
+        led = LedOrders(measured, measured, election)
         foreman = Foreman(led, led, time.monotonic)
-        engine = Engine(reader, scaler, (status, metrics, LogReporter()), time.monotonic, foreman, time.time)
+        reporters = (status, metrics, measures, LogReporter())
+        looks = MeasuredReader(reader, measures)
+        engine = Engine(looks, scaler, reporters, time.monotonic, foreman, time.time)
         engine.leadership = election
         address = await stack.enter_async_context(
             probes.serve(
                 settings.host,
                 settings.port,
-                _collected(LeaderMetrics(metrics, election)),
+                _collected(LeaderMetrics(metrics, election), measures),
                 is_healthy=lambda: engine.ticked_at is None or time.monotonic() - engine.ticked_at < STUCK,
                 is_ready=lambda: engine.ticked_at is not None,
             )
@@ -121,7 +127,7 @@ async def _operate(
     stop: asyncio.Event,
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
-    election.on_lead = lambda: (engine.take_over(), status.take_over())[0]
+    election.on_lead += [engine.take_over, status.take_over]
     loops = [
         asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),
@@ -192,9 +198,10 @@ def _since_boot() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _collected(metrics: Collector) -> CollectorRegistry:
+def _collected(*collectors: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(metrics)
+    for collector in collectors:
+        registry.register(collector)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry

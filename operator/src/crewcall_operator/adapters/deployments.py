@@ -17,6 +17,7 @@ from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
 from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.model import Fleet, Mode
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
@@ -31,9 +32,10 @@ _MISSING = ("FailedGetScale", "FailedCreate")
 class DeploymentScaler:
     """Implements `ports.Scaler` on the Deployments of a cluster."""
 
-    def __init__(self, api: KubernetesApi, clock: Clock, pods: Pods) -> None:
-        """`pods` are kept by whoever watches them."""
+    def __init__(self, api: KubernetesApi, clock: Clock, pods: Pods, leadership: Leadership = unopposed) -> None:
+        """`pods` are kept by whoever watches them. Without the `leadership` nothing is made or described."""
         self._api = api
+        self._leadership = leadership
         self._pods = pods
         self._clock = clock
         self._live: dict[PoolKey, Mapping[str, Any]] = {}
@@ -73,7 +75,7 @@ class DeploymentScaler:
         recent = self._recent_failure(pool, live)
         if recent is not None and recent.fleet is None:
             raise recent
-        if live is None and pool.template is not None and pool.policy.mode is not Mode.AUTO:
+        if live is None and pool.template is not None and not self._may_change(pool):
             return Fleet(0, 0)  # not made yet, and not to be made
         if live is None:
             live = self.saw(await self._found_or_made(pool))
@@ -109,6 +111,9 @@ class DeploymentScaler:
         self._failures.pop(pool.key, None)
         if self._holders.get(_target(pool)) == pool.key:
             del self._holders[_target(pool)]
+
+    def _may_change(self, pool: Pool) -> bool:
+        return pool.policy.mode is Mode.AUTO and self._leadership() > 0
 
     def _claim(self, pool: Pool, target: PoolKey) -> None:
         holder = self._holders.setdefault(target, pool.key)
@@ -164,6 +169,8 @@ class DeploymentScaler:
         change = template_change(pool, live)
         if change is None or pool.policy.mode is not Mode.AUTO:
             self._described[pool.key] = (pool, live)
+            return
+        if not self._may_change(pool):
             return
         request = self._api.patch(_path(pool.key), change, JSON_PATCH)
         self.saw(await self._attempt(pool, "FailedUpdateTemplate", request, fleet))

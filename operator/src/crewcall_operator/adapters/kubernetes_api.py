@@ -14,7 +14,7 @@ import asyncio
 import json
 import math
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class KubernetesApi:
         """`timeout` is in seconds, for connecting and for each answer; writing ends with the `leadership`."""
         self._configuration = configuration
         self._leadership = leadership
+        #: Told of each request that failed: its method, and the HTTP status or None where no answer came.
+        self.failed: Callable[[str, int | None], None] = lambda *_: None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=32),
             # Not in total: that would count the time in which a request waits for one of the connections.
@@ -119,10 +121,12 @@ class KubernetesApi:
             ):
                 answer = await response.text()
                 if response.status >= 400:
+                    self.failed(method, response.status)
                     raise ApiError(response.status, f"{method} {path}: {_why(response, answer)}")
                 parsed: dict[str, Any] = json.loads(answer)
                 return parsed
         except _BROKEN as error:
+            self.failed(method, None)
             raise ApiError(None, f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
 
     def _url(self, path: str) -> str:

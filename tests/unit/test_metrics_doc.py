@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.pools import pool, seen
 
+from crewcall_operator.adapters.leader_metrics import LeaderMetrics
 from crewcall_operator.adapters.measures import Measures
 from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.core.leadership import unopposed
 from crewcall_operator.core.model import Decision, Fleet, QueueLatency, Reason
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered, Report
@@ -48,7 +50,7 @@ def described(section: str) -> Families:
 def served() -> Families:
     """What is scraped after a tick that found something for every family."""
     metrics, registry = PoolMetrics(), CollectorRegistry()
-    registry.register(metrics)
+    registry.register(LeaderMetrics(metrics, unopposed))
     measures = Measures(lambda: 0.0)
     registry.register(measures)
     report = Report(

@@ -33,16 +33,15 @@ Identity = tuple[str, int]
 
 
 async def spawn(
-    engine: Engine,
+    intake: Intake,
     scaler: DeploymentScaler,
     pods: Pods,
-    status: StatusWriter,
     namespaces: Sequence[str],
     stop: asyncio.Event,
 ) -> Collection[asyncio.Task[None]]:
     """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set."""
     return await kopf.spawn_tasks(
-        registry=_registry(engine, scaler, pods, status),
+        registry=_registry(intake, scaler, pods),
         settings=_settings(),
         clusterwide=not namespaces,
         namespaces=namespaces,
@@ -85,15 +84,12 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: StatusWriter) -> kopf.OperatorRegistry:
+def _registry(intake: Intake, scaler: DeploymentScaler, pods: Pods) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
 
-    intake = _Intake(engine, status)
-
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
-        status.follow(_key(event["object"]), event["object"])
         if event["type"] == "DELETED" or "deletionTimestamp" in event["object"]["metadata"]:
             await intake.lost(event["object"])
         else:
@@ -117,7 +113,7 @@ def _registry(engine: Engine, scaler: DeploymentScaler, pods: Pods, status: Stat
 
 
 @dataclass(slots=True)
-class _Intake:
+class Intake:
     """From WorkerPools as they are written to pools that are scaled, or to a status that says what is wrong."""
 
     engine: Engine
@@ -130,9 +126,10 @@ class _Intake:
 
     def saw(self, body: Mapping[str, Any]) -> None:
         key, identity = _key(body), (body["metadata"]["uid"], body["metadata"]["generation"])
+        self.status.follow(key, body)
         known, invalid = self._rejected.get(key, (None, None))
         if invalid is not None and known == identity:
-            self.status.reject(key, body, invalid)  # the operator that led may not have come to say so
+            self.status.reject(key, body, invalid)  # the operator that led may have gone before it could say so
         elif not self.engine.knows(key, *identity):
             self._take_on(key, identity, body)
 

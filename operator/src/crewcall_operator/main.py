@@ -40,6 +40,7 @@ from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.core.leadership import Candidate
 from crewcall_operator.engine import Engine
+from crewcall_operator.errors import ApiError
 from crewcall_operator.foreman import Foreman
 from crewcall_operator.settings import OperatorSettings
 
@@ -79,7 +80,8 @@ async def run(settings: OperatorSettings) -> None:
         stack.push_async_callback(api.aclose)
         measures = Measures(time.monotonic)
         api.failed = measures.api_failed
-        reader = RedisQueues(time.time)
+        sources = ClusterSources(KeyValues(api, time.monotonic))
+        reader = RedisQueues(time.time, sources=sources)
         stack.push_async_callback(reader.aclose)
         cluster = Cluster(api, settings.namespaces)
         orders = RedisOrders()
@@ -128,6 +130,10 @@ async def _operate(
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
     election.on_lead += [engine.take_over, status.take_over]
+    intake = handlers.Intake(engine, status)
+    with suppress(ApiError):  # the watch brings them all the same; but who may take over at once shall know them
+        async for body in cluster.workerpools():
+            intake.saw(body)
     loops = [
         asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),
@@ -136,10 +142,9 @@ async def _operate(
         asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, scaler, pods)),
         asyncio.create_task(stop.wait()),
     ]
-    await _unless(stop, election.settled())
     watched = asyncio.Event()
     ours = asyncio.all_tasks()
-    tasks = await handlers.spawn(engine, scaler, pods, status, settings.namespaces, watched)
+    tasks = await handlers.spawn(intake, scaler, pods, settings.namespaces, watched)
     _stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
     watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
     log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")

@@ -42,9 +42,6 @@ class NoElection:
     def __call__(self) -> float:
         return math.inf
 
-    async def settled(self) -> None:
-        return
-
     async def run(self) -> None:
         await asyncio.Event().wait()
 
@@ -73,7 +70,6 @@ class LeaseElection:
         self._wall_clock = wall_clock
         self._transitions = 0
         self._moved = asyncio.Event()
-        self._settled = asyncio.Event()
         self._told: tuple[bool, str] | None = None
         self._trouble = ""
         self.on_lead: list[Callable[[], None]] = []
@@ -86,10 +82,6 @@ class LeaseElection:
     def holder(self) -> str:
         """Who leads, as far as was seen; empty where nobody does."""
         return self._candidate.seen.holder if self._candidate.seen is not None else ""
-
-    async def settled(self) -> None:
-        """Wait until it is known for the first time who leads: a single operator never begins by standing by."""
-        await self._settled.wait()
 
     async def run(self) -> None:
         """Stand for leader, and lead when elected, until cancelled."""
@@ -230,8 +222,6 @@ class LeaseElection:
     def _tell(self) -> None:
         """Log who leads, where that has changed."""
         leads, holder = self() > 0, self.holder
-        if leads or (holder and holder != self._candidate.me):
-            self._settled.set()
         told = (leads, "" if leads else holder)
         if told == self._told:
             return

@@ -70,10 +70,11 @@ class StatusWriter:
             self._pages[key] = Page(uid, body.get("status") or {}, self.clock())
 
     def follow(self, key: PoolKey, body: Mapping[str, Any]) -> None:
-        """The resource has changed. While another operator leads, the status in it is that one's, and the latest."""
+        """The resource has changed. While another operator leads, the status in it is that one's, and so is telling."""
         page = self._pages.get(key)
         if page is not None and page.uid == body["metadata"]["uid"] and self.leadership() <= 0:
             page.written, page.written_at, page.waiting = body.get("status") or {}, self.clock(), None
+            self._events = [event for event in self._events if event["involvedObject"]["uid"] != page.uid]
 
     def report(self, report: Report) -> None:
         page = self._pages.get(report.pool.key)
@@ -92,7 +93,7 @@ class StatusWriter:
         new = words.rejected_status(body["metadata"]["generation"], invalid.problems, page.latest, self.wall_clock())
         if new == page.latest:
             return
-        if words.is_worth_writing(page.latest, new, 0.0) and self.leadership() > 0:
+        if words.is_worth_writing(page.latest, new, 0.0):
             for problem in invalid.problems:
                 self._tell(key, ("Warning", "InvalidSpec", str(problem)))
         self._put(key, new)

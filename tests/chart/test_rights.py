@@ -13,6 +13,7 @@ RULES = [
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "create", "patch"]},
     {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
+    {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]
 
@@ -27,6 +28,12 @@ def test_has_the_same_rights_in_the_namespaces_named_and_none_elsewhere(chart: C
     assert [
         (role["kind"], role["metadata"].get("namespace"), role["rules"]) for role in _roles(chart, ["shop", "mail"])
     ] == [("Role", "shop", RULES), ("Role", "mail", RULES)]
+
+
+def test_reads_no_secret_where_that_is_not_wanted(chart: Chart) -> None:
+    (role,) = (one for one in chart.render({"rbac": {"readSecrets": False}}) if one["kind"] == "ClusterRole")
+
+    assert role["rules"] == [rule for rule in RULES if "secrets" not in rule["resources"]]
 
 
 def test_binds_each_role_to_the_operators_own_account(chart: Chart) -> None:

@@ -44,7 +44,7 @@ class Redises:
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
     async def read(self, pools: Sequence[Pool]) -> Mapping[PoolKey, Observation | QueueUnavailable]:
-        (url,) = {pool.redis.url for pool in pools}
+        (url,) = {pool.redis.place for pool in pools}
         self.asked.append(tuple(pool.key.name for pool in pools))
         if url in self.hanging:
             try:

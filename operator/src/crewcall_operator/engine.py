@@ -99,7 +99,7 @@ class Engine:
     def take_over(self) -> None:
         """This operator has become the leader: look at everything at once."""
         for pool in self.pools:
-            self.hint(pool.redis.url, (pool.key,))
+            self.hint(pool.redis.place, (pool.key,))
 
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""

@@ -26,6 +26,7 @@ from crewcall_operator import handlers
 from crewcall_operator.adapters import probes
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployments import DeploymentScaler
+from crewcall_operator.adapters.key_values import KeyValues
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi, home_namespace, load_configuration
 from crewcall_operator.adapters.leader_metrics import LeaderMetrics
 from crewcall_operator.adapters.lease import LeaseElection, NoElection
@@ -37,6 +38,7 @@ from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
+from crewcall_operator.adapters.redis_sources import ClusterSources
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.core.leadership import Candidate
 from crewcall_operator.engine import Engine
@@ -84,7 +86,7 @@ async def run(settings: OperatorSettings) -> None:
         reader = RedisQueues(time.time, sources=sources)
         stack.push_async_callback(reader.aclose)
         cluster = Cluster(api, settings.namespaces)
-        orders = RedisOrders()
+        orders = RedisOrders(sources=sources)
         stack.push_async_callback(orders.aclose)
         pods = Pods(time.monotonic, time.time)
         scaler = DeploymentScaler(api, time.monotonic, pods, election)
@@ -114,7 +116,8 @@ async def run(settings: OperatorSettings) -> None:
                 scaler.saw(body)
             for body in known_pods:
                 pods.saw(body)
-            await _operate(settings, cluster, election, engine, scaler, pods, status, stop)
+            hints = RedisHints(lambda: engine.pools, engine.hint, sources)
+            await _operate(settings, cluster, election, engine, hints, scaler, pods, status, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
 
 
@@ -123,6 +126,7 @@ async def _operate(
     cluster: Cluster,
     election: Election,
     engine: Engine,
+    hints: RedisHints,
     scaler: DeploymentScaler,
     pods: Pods,
     status: StatusWriter,
@@ -138,7 +142,7 @@ async def _operate(
         asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
-        asyncio.create_task(RedisHints(lambda: engine.pools, engine.hint).run()),
+        asyncio.create_task(hints.run()),
         asyncio.create_task(handlers.forget_missed_deletions(cluster, engine, scaler, pods)),
         asyncio.create_task(stop.wait()),
     ]

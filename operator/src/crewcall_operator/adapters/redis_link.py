@@ -11,10 +11,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import redis.exceptions as failed
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 
+from crewcall_operator.adapters.redis_connection import Connection, endpoint
+from crewcall_operator.adapters.redis_sources import Sources
+from crewcall_operator.api.pool import RedisSource
 from crewcall_operator.errors import QueueUnavailable
 
 # A link nobody has used for so long (seconds) belonged to pools that are gone, or to a password that was changed.
@@ -29,58 +33,52 @@ class Call(NamedTuple):
 
 
 class RedisLinks:
-    """One link for each Redis URL, opened when needed and closed when no longer used."""
+    """One link for each Redis, opened when needed and closed when no longer used."""
 
-    def __init__(self, timeout: float, *, writes: bool) -> None:
+    def __init__(self, timeout: float, sources: Sources, *, writes: bool) -> None:
         """`timeout` in seconds; without `writes` the server itself guards that nothing is changed."""
         self._timeout = timeout
+        self._sources = sources
         self._writes = writes
-        self._links: dict[str, RedisLink] = {}
-        self._used: dict[str, float] = {}
+        self._links: dict[Connection, RedisLink] = {}
+        self._used: dict[Connection, float] = {}
 
-    async def to(self, url: str) -> RedisLink:
-        """The link to that Redis. Raises `QueueUnavailable` on a bad URL."""
+    async def to(self, source: RedisSource) -> RedisLink:
+        """The link to that Redis. Raises `QueueUnavailable` where its address or login is missing or wrong."""
+        connection = await self._sources.connection(source)
         now = asyncio.get_running_loop().time()
-        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != url]:
+        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != connection]:
             await self._close(idle)
-        if url not in self._links:
-            self._links[url] = RedisLink(url, self._timeout, writes=self._writes)
-        self._used[url] = now
-        return self._links[url]
+        if connection not in self._links:
+            self._links[connection] = RedisLink(connection, self._timeout, writes=self._writes)
+        elif self._links[connection].has_failed:
+            self._sources.doubt(source)
+        self._used[connection] = now
+        return self._links[connection]
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for url in list(self._links):
-            await self._close(url)
+        for connection in list(self._links):
+            await self._close(connection)
 
-    async def _close(self, url: str) -> None:
-        link = self._links.pop(url)
-        del self._used[url]
+    async def _close(self, connection: Connection) -> None:
+        link = self._links.pop(connection)
+        del self._used[connection]
         await link.aclose()
 
 
 class RedisLink:
-    """At most one connection to the Redis at `url`, made when it is first needed. `endpoint` holds no password."""
+    """At most one connection to a Redis, made when it is first needed. `endpoint` holds no password.
 
-    def __init__(self, url: str, timeout: float, *, writes: bool = False) -> None:
+    `has_failed` tells whether the last call could not be made.
+    """
+
+    def __init__(self, connection: Connection, timeout: float, *, writes: bool = False) -> None:
         """`timeout` in seconds, for connecting and answering together. Raises `QueueUnavailable` on a bad URL."""
         # One retry, at once: a connection that has died since the last call is found out by using it.
-        once = Retry(NoBackoff(), 1)
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=1,
-                timeout=None,
-                retry=once,
-                protocol=2,
-                decode_responses=True,
-                encoding_errors="replace",
-            )
-            self._pool.connection_class(**self._pool.connection_kwargs)  # knows every option in the URL, or says so
-        except (ValueError, TypeError, AttributeError, LookupError, failed.RedisError):
-            # Without the parser's own words: where a password holds a "/", they repeat a part of it.
-            raise QueueUnavailable("(unreadable URL)", _URLS) from None
-        self.endpoint = _endpoint(self._pool.connection_kwargs)
+        self._pool = connection.pool(retry=Retry(NoBackoff(), 1))
+        self.endpoint = endpoint(connection, self._pool)
+        self.has_failed = False
         self._client = Redis.from_pool(self._pool)
         self._timeout = timeout
         self._command = "EVAL" if writes else "EVAL_RO"
@@ -95,7 +93,9 @@ class RedisLink:
             async with asyncio.timeout(self._timeout):
                 answers = await self._ask(calls)
         except (failed.RedisError, OSError) as error:
+            self.has_failed = True
             raise self._unavailable(error) from error
+        self.has_failed = False
         return [self._unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     def refused(self, key: str, said: str) -> QueueUnavailable:
@@ -133,10 +133,6 @@ class RedisLink:
         return QueueUnavailable(self.endpoint, f"it answered: {error}")
 
 
-_URLS = (
-    "write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
-    "in a password, percent-encode signs such as / # ? and @."
-)
 _WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
 _TO_READ = (
     "Grant it: +eval_ro (+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys "
@@ -165,6 +161,10 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),
         "it is a Redis Cluster ({error}), on which Dramatiq does not work. Name a Redis that is not.",
     ),
+    (
+        (MasterNotFoundError,),
+        "no Sentinel answers that there is such a primary. Is spec.redis.sentinel right, login included?",
+    ),
     ((TimeoutError, failed.TimeoutError), "no answer within {timeout:g} s. Is it up, and may this host reach it?"),
     ((failed.ConnectionError, OSError), "no connection ({error}). Is it up, and are host, port and TLS right?"),
 )
@@ -172,8 +172,3 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 def _is_unknown_command(answer: object) -> bool:
     return isinstance(answer, failed.ResponseError) and "unknown command" in str(answer).lower()
-
-
-def _endpoint(options: dict[str, Any]) -> str:
-    where = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    return f"{where}/{options.get('db') or 0}"

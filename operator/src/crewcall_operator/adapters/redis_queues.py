@@ -22,6 +22,7 @@ from itertools import chain
 from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
 from crewcall_operator.adapters.redis_link import Call, RedisLink, RedisLinks
+from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
@@ -33,12 +34,12 @@ _SCRIPT = (resources.files(__package__) / "read_queues.lua").read_text()
 
 
 class RedisQueues:
-    """Reads backlogs and workers; one connection for each Redis URL, opened when needed."""
+    """Reads backlogs and workers; one connection for each Redis, opened when needed."""
 
-    def __init__(self, wall_clock: Callable[[], float], timeout: float = 2.0) -> None:
+    def __init__(self, wall_clock: Callable[[], float], timeout: float = 2.0, sources: Sources = URLS_ONLY) -> None:
         """`wall_clock` tells Unix time in seconds, as producers stamp their messages; `timeout` is in seconds."""
         self._wall_clock = wall_clock
-        self._links = RedisLinks(timeout, writes=False)
+        self._links = RedisLinks(timeout, sources, writes=False)
         self._delayed: dict[str, DelayedJobs] = {}
         self._seen: set[tuple[str, str]] = set()
 
@@ -46,10 +47,10 @@ class RedisQueues:
         """Look once at each of `pools`, all on one Redis. Answers for every pool, and does not raise."""
         if not pools:
             return {}
-        (url,) = {pool.redis.url for pool in pools}
+        (place,) = {pool.redis.place for pool in pools}
         try:
-            link = await self._links.to(url)
-            return await self._look(link, url, pools)
+            link = await self._links.to(pools[0].redis)
+            return await self._look(link, place, pools)
         except QueueUnavailable as unavailable:
             return {pool.key: unavailable for pool in pools}
 
@@ -58,11 +59,11 @@ class RedisQueues:
         await self._links.aclose()
 
     async def _look(
-        self, link: RedisLink, url: str, pools: Sequence[Pool]
+        self, link: RedisLink, place: str, pools: Sequence[Pool]
     ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
         keys = list(dict.fromkeys(chain.from_iterable(_keys(pool) for pool in pools)))
         batches = [keys[at : at + QUEUES_IN_A_SCRIPT] for at in range(0, len(keys), QUEUES_IN_A_SCRIPT)]
-        delayed = self._delayed.setdefault(url, DelayedJobs())
+        delayed = self._delayed.setdefault(place, DelayedJobs())
         questions, about_crews = delayed.calls(pools, delayed.queues), crew_calls(pools)
         about_queues = [Call(_SCRIPT, batch) for batch in batches]
         time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_crews])

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from crewcall_operator.api import schema
-from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
+from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.api.problems import DOCUMENT, problem
+from crewcall_operator.api.redis_source import read_source
 from crewcall_operator.api.rules import broken_rules
 from crewcall_operator.api.schedules import broken_schedules, read_schedule
 from crewcall_operator.core.model import (
@@ -54,7 +55,7 @@ def _pool(resource: schema.Resource, template: Mapping[str, Any] | None) -> Pool
         key=PoolKey(metadata.namespace, metadata.name),
         uid=metadata.uid,
         generation=metadata.generation,
-        redis=RedisSource(spec.redis.url or "", spec.redis.namespace),
+        redis=read_source(spec.redis, metadata.namespace),
         policy=_policy(spec),
         grace_period=spec.drain.grace_period,
         concurrency=spec.concurrency,

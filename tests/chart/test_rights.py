@@ -17,6 +17,17 @@ RULES = [
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]
 
+#: In the release's own namespace: on one Lease, by its name.
+LEASE_RULES = [
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [RELEASE],
+        "verbs": ["get", "watch", "patch"],
+    },
+]
+
 
 def test_has_these_rights_everywhere_by_default(chart: Chart) -> None:
     assert [(role["kind"], role["metadata"].get("namespace"), role["rules"]) for role in _roles(chart, [])] == [
@@ -36,18 +47,32 @@ def test_reads_no_secret_where_that_is_not_wanted(chart: Chart) -> None:
     assert role["rules"] == [rule for rule in RULES if "secrets" not in rule["resources"]]
 
 
+def test_may_hold_its_own_lease_and_no_other(chart: Chart) -> None:
+    role, binding = (
+        one
+        for one in chart.render()
+        if one["kind"] in ("Role", "RoleBinding") and one["metadata"]["name"] == f"{RELEASE}-lease"
+    )
+
+    assert (role["metadata"]["namespace"], role["rules"]) == (NAMESPACE, LEASE_RULES)
+    assert binding["metadata"]["namespace"] == NAMESPACE
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}]
+
+
 def test_binds_each_role_to_the_operators_own_account(chart: Chart) -> None:
     account = {"kind": "ServiceAccount", "name": "robot", "namespace": NAMESPACE}
     values = {"watchNamespaces": ["shop"], "serviceAccount": {"name": "robot"}}
 
-    binding = chart.render_one("RoleBinding", values)
+    binding, of_lease = (one for one in chart.render(values) if one["kind"] == "RoleBinding")
 
     assert binding["metadata"]["namespace"] == "shop"
-    assert binding["subjects"] == [account]
+    assert (binding["subjects"], of_lease["subjects"]) == ([account], [account])
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": RELEASE}
     assert chart.render_one("Deployment", values)["spec"]["template"]["spec"]["serviceAccountName"] == "robot"
 
 
 def _roles(chart: Chart, namespaces: list[str]) -> list[dict[str, Any]]:
     rendered = chart.render({"watchNamespaces": namespaces})
-    return [one for one in rendered if one["kind"] in ("Role", "ClusterRole")]
+    roles = [one for one in rendered if one["kind"] in ("Role", "ClusterRole")]
+    return [role for role in roles if not role["metadata"]["name"].endswith("-lease")]

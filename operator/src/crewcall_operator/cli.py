@@ -52,6 +52,13 @@ def main() -> None:
     help="Where /metrics, /healthz and /readyz are served; port 0 picks a free one.",
 )
 @click.option(
+    "-l",
+    "--selector",
+    default="",
+    metavar="LABELS",
+    help="Serve only WorkerPools with such labels, as in kubectl: another operator has the others. Default: all.",
+)
+@click.option(
     "--leader-election/--no-leader-election",
     default=True,
     show_default=True,
@@ -71,6 +78,7 @@ def operator(
     listen: str,
     leader_election: bool,
     lease: str,
+    selector: str,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -98,7 +106,7 @@ def operator(
         raise click.ClickException(f"{error.name} is not installed. Try: pip install 'crewcall[operator]'") from error
 
     log.configure(log_format, log_level)
-    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port), leader_election, lease)
+    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port), leader_election, lease, selector)
     try:
         asyncio.run(run(settings))
     except kubernetes.config.ConfigException as error:

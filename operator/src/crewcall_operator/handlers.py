@@ -37,12 +37,13 @@ async def spawn(
     scaler: DeploymentScaler,
     pods: Pods,
     namespaces: Sequence[str],
+    selector: str,
     stop: asyncio.Event,
 ) -> Collection[asyncio.Task[None]]:
     """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set."""
     return await kopf.spawn_tasks(
         registry=_registry(intake, scaler, pods),
-        settings=_settings(),
+        settings=_settings(selector),
         clusterwide=not namespaces,
         namespaces=namespaces,
         standalone=True,
@@ -70,7 +71,7 @@ async def forget_missed_deletions(cluster: Cluster, engine: Engine, scaler: Depl
                 await engine.remove(pool.key, pool.uid)
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(selector: str) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # no list and watch of namespaces and definitions: fewer rights
     settings.posting.enabled = False  # Events are the status writer's
@@ -79,6 +80,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.label_selectors["", "v1", "pods"] = LABEL_POOL  # the server leaves out all others
+    if selector:
+        settings.watching.label_selectors[GROUP, VERSION, PLURAL] = selector
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 30.0
     return settings

@@ -85,7 +85,7 @@ async def run(settings: OperatorSettings) -> None:
         sources = ClusterSources(KeyValues(api, time.monotonic))
         reader = RedisQueues(time.time, sources=sources)
         stack.push_async_callback(reader.aclose)
-        cluster = Cluster(api, settings.namespaces)
+        cluster = Cluster(api, settings.namespaces, settings.selector)
         orders = RedisOrders(sources=sources)
         stack.push_async_callback(orders.aclose)
         pods = Pods(time.monotonic, time.time)
@@ -148,7 +148,7 @@ async def _operate(
     ]
     watched = asyncio.Event()
     ours = asyncio.all_tasks()
-    tasks = await handlers.spawn(intake, scaler, pods, settings.namespaces, watched)
+    tasks = await handlers.spawn(intake, scaler, pods, settings.namespaces, settings.selector, watched)
     _stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
     watch = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
     log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")

@@ -69,6 +69,7 @@ async def forget_missed_deletions(cluster: Cluster, engine: Engine, scaler: Depl
         for pool in known:
             if pool.uid not in there:
                 await engine.remove(pool.key, pool.uid)
+        await scaler.give_back_what_nobody_borrows()
 
 
 def _settings(selector: str) -> kopf.OperatorSettings:

@@ -39,6 +39,7 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.redis_sources import ClusterSources
+from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.core.leadership import Candidate
 from crewcall_operator.engine import Engine
@@ -89,7 +90,8 @@ async def run(settings: OperatorSettings) -> None:
         orders = RedisOrders(sources=sources)
         stack.push_async_callback(orders.aclose)
         pods = Pods(time.monotonic, time.time)
-        scaler = DeploymentScaler(api, time.monotonic, pods, election)
+        rivals = Rivals(api, time.monotonic, settings.namespaces)
+        scaler = DeploymentScaler(api, time.monotonic, pods, rivals, election)
         status = StatusWriter(api, wall_clock=_now, clock=time.monotonic, leadership=election)
         metrics = PoolMetrics()
         measured = MeasuredOrders(orders, orders, measures)

@@ -12,8 +12,10 @@ from collections.abc import Collection, Coroutine, Mapping, Set
 from http import HTTPStatus
 from typing import Any
 
+from crewcall_operator.adapters.borrowing import Borrowing
 from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, PASSING, KubernetesApi
 from crewcall_operator.adapters.pods import Pods
+from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
 from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
 from crewcall_operator.api.pool import Pool, PoolKey
@@ -32,14 +34,19 @@ _MISSING = ("FailedGetScale", "FailedCreate")
 class DeploymentScaler:
     """Implements `ports.Scaler` on the Deployments of a cluster."""
 
-    def __init__(self, api: KubernetesApi, clock: Clock, pods: Pods, leadership: Leadership = unopposed) -> None:
+    def __init__(
+        self, api: KubernetesApi, clock: Clock, pods: Pods, rivals: Rivals, leadership: Leadership = unopposed
+    ) -> None:
         """`pods` are kept by whoever watches them. Without the `leadership` nothing is made or described."""
         self._api = api
         self._leadership = leadership
         self._pods = pods
+        self._rivals = rivals
+        self._borrowing = Borrowing(api)
         self._clock = clock
         self._live: dict[PoolKey, Mapping[str, Any]] = {}
         self._holders: dict[PoolKey, PoolKey] = {}
+        self._targets: dict[PoolKey, PoolKey] = {}
         self._described: dict[PoolKey, tuple[Pool, Mapping[str, Any]]] = {}
         self._failures: dict[PoolKey, tuple[Pool, float, TargetUnavailable]] = {}
 
@@ -71,6 +78,7 @@ class DeploymentScaler:
     async def ensure(self, pool: Pool) -> Fleet:
         target = _target(pool)
         self._claim(pool, target)
+        await self._leave_former_target(pool, target)
         live = self._live.get(target)
         recent = self._recent_failure(pool, live)
         if recent is not None and recent.fleet is None:
@@ -83,6 +91,8 @@ class DeploymentScaler:
         fleet = Fleet(live["spec"]["replicas"], live["status"]["readyReplicas"], pods, gone)
         if recent is not None:
             raise TargetUnavailable(recent.reason, str(recent), fleet)
+        if self._may_change(pool):
+            await self._rivals.refuse(target)
         if pool.template is None:
             _refuse_what_another_owns(pool, live)
         else:
@@ -93,6 +103,9 @@ class DeploymentScaler:
         target = _target(pool)
         # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
         await self._mark(pool, leaving)
+        if pool.template is None:
+            noted = self._borrowing.note(pool, self._live[target])
+            self.saw(await self._attempt(pool, "FailedUpdateScale", noted))
         before = self._live[target]
         request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
         scale = await self._attempt(pool, "FailedUpdateScale", request)
@@ -105,12 +118,34 @@ class DeploymentScaler:
         self.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
 
     async def release(self, pool: Pool) -> None:
-        """Only forget: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""
+        """An owned Deployment is deleted by the cluster with its owner; a borrowed one gets its replicas back."""
         self._described.pop(pool.key, None)
         self._pods.forget(pool.key)
         self._failures.pop(pool.key, None)
-        if self._holders.get(_target(pool)) == pool.key:
-            del self._holders[_target(pool)]
+        await self._leave(pool, _target(pool))
+        self._targets.pop(pool.key, None)
+
+    async def give_back_what_nobody_borrows(self) -> None:
+        """Find Deployments whose pool went when nobody saw it, and give them back."""
+        if self._leadership() > 0:
+            for target, live in list(self._live.items()):
+                if target not in self._holders:
+                    await self._borrowing.give_back_where_the_pool_is_gone(live)
+
+    async def _leave_former_target(self, pool: Pool, target: PoolKey) -> None:
+        former = self._targets.get(pool.key, target)
+        self._targets[pool.key] = target
+        if former != target:
+            await self._leave(pool, former)
+
+    async def _leave(self, pool: Pool, target: PoolKey) -> None:
+        if self._holders.get(target) != pool.key:
+            return
+        del self._holders[target]
+        self._rivals.forget(target)
+        live = self._live.get(target)
+        if live is not None and self._leadership() > 0:
+            await self._borrowing.give_back(live, pool.uid)
 
     def _may_change(self, pool: Pool) -> bool:
         return pool.policy.mode is Mode.AUTO and self._leadership() > 0

@@ -98,7 +98,7 @@ async def test_lists_pools_for_people_and_for_programs(shop: Shop, operator: Run
     found = json.loads((await run(shop.kubeconfig, "crewcall", "top", "-A", "--json")).out)
 
     assert listed.out.splitlines()[2].split() == ["POOL", "REPLICAS", "READY", "BACKLOG", "OLDEST", "DEAD", "REASON"]
-    assert listed.out.splitlines()[3].split() == ["notifications", "0", "0", "0", "0", "Idle"]
+    assert listed.out.splitlines()[3].split() == ["notifications", "0", "0", "?", "?", "?", "Idle"]
     mine = [row for row in found if row["namespace"] == shop.namespace]
     assert [(row["name"], row["healthy"], row["reason"]) for row in mine] == [("notifications", True, "Idle")]
 

@@ -7,7 +7,7 @@ numbers belong in the metrics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) ->
         | decision(report)
         | sizing(report)
         | workers(report.observation)
-        | _backlog(report.observation)
+        | _backlog(report.observation, unseen)
         | {"queues": queues}
         | _conditions(conditions(report, unseen), report.pool.generation, previous, now)
     )
@@ -70,7 +70,7 @@ def rejected_status(
     cut = message if len(message) <= MESSAGE_LENGTH else message[: MESSAGE_LENGTH - 1] + "…"
     previous = previous or {}
     found = {"observedGeneration": generation, "queues": _unread(previous)}
-    return found | _backlog(None) | _conditions(rejected(cut), generation, previous, now)
+    return found | _backlog(None, ()) | _conditions(rejected(cut), generation, previous, now)
 
 
 def is_worth_writing(
@@ -132,9 +132,11 @@ def _unread(previous: Mapping[str, Any]) -> list[Json]:
 
 def _queue(state: QueueState, was_seen: bool) -> Json:
     # Redis drops the keys of an empty queue: one that was seen once counts as seen for good.
+    if not (state.is_known or was_seen):
+        return {"name": state.name, "seen": False}
     found: Json = {
         "name": state.name,
-        "seen": state.is_known or was_seen,
+        "seen": True,
         "ready": state.ready,
         "inFlight": state.in_flight,
         "delayed": state.delayed,
@@ -147,8 +149,9 @@ def _queue(state: QueueState, was_seen: bool) -> Json:
     return found
 
 
-def _backlog(observation: Observation | None) -> Json:
-    if observation is None:
+def _backlog(observation: Observation | None, unseen: Collection[str]) -> Json:
+    """Of the queues that there are: one that nobody has ever seen, misspelt perhaps, is not an empty one."""
+    if observation is None or len(unseen) == len(observation.queues):
         return {"backlog": UNKNOWN, "oldest": UNKNOWN}
     found = {"backlog": str(observation.ready)}
     ages = [queue.oldest_ready_age for queue in observation.queues if queue.ready]

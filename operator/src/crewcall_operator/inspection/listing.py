@@ -139,7 +139,8 @@ def _row(body: Mapping[str, Any]) -> Row:
 
 
 def _sum(queues: Sequence[Mapping[str, Any]], name: str) -> int | None:
-    """Over all queues; not known where one's is not, or there is no queue yet."""
-    if not queues or any(name not in queue for queue in queues):
+    """Over the queues that were ever seen; not known where one's is not, or there is no such queue."""
+    seen = [queue for queue in queues if queue.get("seen")]
+    if not seen or any(name not in queue for queue in seen):
         return None
-    return sum(int(queue[name]) for queue in queues)
+    return sum(int(queue[name]) for queue in seen)

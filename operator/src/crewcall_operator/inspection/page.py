@@ -108,7 +108,8 @@ def _inputs(found: Explanation) -> Iterator[Text]:
         else (f"{fleet['replicas']} replicas, {fleet['ready']} ready, {fleet['up_to_date']} of the newest template")
     )
     yield _row("deployment", f"{found.deployment}: {told}")
-    if found.workers is None and not any(queue.ready is not None for queue in found.queues):
+    was_read = bool(found.queues) and not any(queue.seen and queue.ready is None for queue in found.queues)
+    if found.workers is None and not was_read:
         yield _row("workers", "not known: Redis was not read")
     elif found.workers is None:
         yield _row("workers", "none tell of themselves")

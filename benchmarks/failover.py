@@ -30,7 +30,7 @@ OPERATORS = 3
 ROUNDS = 10
 KILLED_S, CLEAN_S = 8.0, 1.0
 #: A replica's worth of jobs comes each so many seconds, so that every look has something to change.
-GROWS_EVERY = 0.2
+GROWS_EVERY = 0.1
 JOBS_EACH = 2
 DEFINITION = Path(__file__).parents[1] / "crds" / "workerpool.yaml"
 

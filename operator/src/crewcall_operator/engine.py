@@ -10,6 +10,7 @@ leisure, so that whoever takes over remembers what it would have, had it led bef
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,7 +26,7 @@ from crewcall_operator.foreman import Foreman, plan_for
 from crewcall_operator.lanes import Lanes
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
 
-#: Seconds between two ticks of one that does not lead.
+#: Seconds between two looks of one that does not lead.
 AT_LEISURE = 2.0
 
 
@@ -103,12 +104,14 @@ class Engine:
 
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
+        looked_at = -math.inf
         try:
             while True:
                 self.ticked_at = self.clock()
-                self._lanes.start(self.pools)
-                pause = interval if self._leads else max(interval, AT_LEISURE)
-                await self._lanes.follow_hints(self.ticked_at + pause - self.clock())
+                if self._leads or self.ticked_at - looked_at >= AT_LEISURE:
+                    looked_at = self.ticked_at
+                    self._lanes.start(self.pools)
+                await self._lanes.follow_hints(self.ticked_at + interval - self.clock())
         finally:
             await self._lanes.stop()
 

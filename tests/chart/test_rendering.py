@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.chart import NAMESPACE, Chart, check_schema
+from tests.support.chart import NAMESPACE, RELEASE, Chart, check_schema
 
 from crewcall_operator.cli import operator
 
@@ -56,15 +56,28 @@ def test_renders_objects_that_the_api_knows(chart: Chart, name: str) -> None:
                 "ClusterRoleBinding",
                 "CustomResourceDefinition",
                 "Deployment",
+                "PodDisruptionBudget",
+                "Role",
+                "RoleBinding",
                 "Service",
                 "ServiceAccount",
             ],
         ),
         (
             "one namespace",
-            ["CustomResourceDefinition", "Deployment", "Role", "RoleBinding", "Service", "ServiceAccount"],
+            [
+                "CustomResourceDefinition",
+                "Deployment",
+                "PodDisruptionBudget",
+                "Role",
+                "Role",
+                "RoleBinding",
+                "RoleBinding",
+                "Service",
+                "ServiceAccount",
+            ],
         ),
-        ("nothing cluster-wide", ["Deployment", "Service", "ServiceAccount"]),
+        ("nothing cluster-wide", ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"]),
     ],
 )
 def test_installs_just_the_objects_asked_for(chart: Chart, name: str, kinds: list[str]) -> None:
@@ -99,10 +112,40 @@ def test_runs_the_operator_as_the_restricted_pod_standard_demands(chart: Chart) 
     }
 
 
-def test_never_has_two_operators_at_once(chart: Chart) -> None:
+def test_runs_two_operators_that_agree_by_a_lease_on_the_one_that_writes(chart: Chart) -> None:
     spec = chart.render_one("Deployment")["spec"]
 
+    assert (spec["replicas"], spec.get("strategy")) == (2, None)
+    assert f"--lease={NAMESPACE}/{RELEASE}" in spec["template"]["spec"]["containers"][0]["args"]
+
+
+def test_never_has_two_operators_at_once_where_they_elect_no_leader(chart: Chart) -> None:
+    values = {"operator": {"leaderElection": False}, "replicas": 3}
+    spec = chart.render_one("Deployment", values)["spec"]
+
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert "--no-leader-election" in spec["template"]["spec"]["containers"][0]["args"]
+    assert not {"PodDisruptionBudget", "RoleBinding"} & {one["kind"] for one in chart.render(values)}
+
+
+@pytest.mark.parametrize(("replicas", "budgets"), [(1, 0), (2, 1), (5, 1)])
+def test_keeps_one_of_several_operators_through_a_drain_of_nodes(chart: Chart, replicas: int, budgets: int) -> None:
+    rendered = chart.render({"replicas": replicas})
+    found = [one for one in rendered if one["kind"] == "PodDisruptionBudget"]
+    (deployment,) = [one for one in rendered if one["kind"] == "Deployment"]
+
+    assert [one["spec"] for one in found] == [
+        {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]}
+    ] * budgets
+    assert ("topologySpreadConstraints" in deployment["spec"]["template"]["spec"]) == bool(budgets)
+
+
+def test_gives_a_part_of_the_pools_to_a_release(chart: Chart) -> None:
+    (container,) = chart.render_one("Deployment", {"operator": {"selector": "shard in (a, b)"}})["spec"]["template"][
+        "spec"
+    ]["containers"]
+
+    assert "--selector=shard in (a, b)" in container["args"]
 
 
 def test_probes_and_service_reach_the_port_that_the_operator_listens_on(chart: Chart) -> None:
@@ -137,6 +180,9 @@ def test_hands_its_options_to_the_operator_in_the_operators_own_words(chart: Cha
         "log_level": "debug",
         "interval": 2.0,
         "namespaces": ("shop", "mail"),
+        "leader_election": True,
+        "lease": f"{NAMESPACE}/{RELEASE}",
+        "selector": "",
     }
 
 

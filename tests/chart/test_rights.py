@@ -13,7 +13,20 @@ RULES = [
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "create", "patch"]},
     {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
+    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+]
+
+#: In the release's own namespace: on one Lease, by its name.
+LEASE_RULES = [
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [RELEASE],
+        "verbs": ["get", "watch", "patch"],
+    },
 ]
 
 
@@ -29,18 +42,38 @@ def test_has_the_same_rights_in_the_namespaces_named_and_none_elsewhere(chart: C
     ] == [("Role", "shop", RULES), ("Role", "mail", RULES)]
 
 
+def test_reads_no_secret_where_that_is_not_wanted(chart: Chart) -> None:
+    (role,) = (one for one in chart.render({"rbac": {"readSecrets": False}}) if one["kind"] == "ClusterRole")
+
+    assert role["rules"] == [rule for rule in RULES if "secrets" not in rule["resources"]]
+
+
+def test_may_hold_its_own_lease_and_no_other(chart: Chart) -> None:
+    role, binding = (
+        one
+        for one in chart.render()
+        if one["kind"] in ("Role", "RoleBinding") and one["metadata"]["name"] == f"{RELEASE}-lease"
+    )
+
+    assert (role["metadata"]["namespace"], role["rules"]) == (NAMESPACE, LEASE_RULES)
+    assert binding["metadata"]["namespace"] == NAMESPACE
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}]
+
+
 def test_binds_each_role_to_the_operators_own_account(chart: Chart) -> None:
     account = {"kind": "ServiceAccount", "name": "robot", "namespace": NAMESPACE}
     values = {"watchNamespaces": ["shop"], "serviceAccount": {"name": "robot"}}
 
-    binding = chart.render_one("RoleBinding", values)
+    binding, of_lease = (one for one in chart.render(values) if one["kind"] == "RoleBinding")
 
     assert binding["metadata"]["namespace"] == "shop"
-    assert binding["subjects"] == [account]
+    assert (binding["subjects"], of_lease["subjects"]) == ([account], [account])
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": RELEASE}
     assert chart.render_one("Deployment", values)["spec"]["template"]["spec"]["serviceAccountName"] == "robot"
 
 
 def _roles(chart: Chart, namespaces: list[str]) -> list[dict[str, Any]]:
     rendered = chart.render({"watchNamespaces": namespaces})
-    return [one for one in rendered if one["kind"] in ("Role", "ClusterRole")]
+    roles = [one for one in rendered if one["kind"] in ("Role", "ClusterRole")]
+    return [role for role in roles if not role["metadata"]["name"].endswith("-lease")]

@@ -27,5 +27,20 @@ def test_finds_what_the_api_would_refuse(port: dict[str, Any], complaint: str) -
         check_schema(_service(**port))
 
 
+def test_finds_what_the_prometheus_operator_would_refuse() -> None:
+    def monitor(**endpoint: Any) -> dict[str, Any]:
+        return {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "ServiceMonitor",
+            "metadata": {"name": "a"},
+            "spec": {"selector": {}, "endpoints": [endpoint]},
+        }
+
+    check_schema(monitor(port="http", interval="15s"))
+    for wrong in ({"prot": "http"}, {"interval": "soon"}, {"honorLabels": "yes"}):
+        with pytest.raises(ValueError, match=r"ServiceMonitor: \$\.spec\.endpoints\[0\]"):
+            check_schema(monitor(**wrong))
+
+
 def _service(**port: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [port]}}

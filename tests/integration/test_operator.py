@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from tests.support.api_cluster import ApiCluster, Capabilities, Refused
 from tests.support.operator import RunningOperator, operating
 from tests.support.redis import RedisServer
-from tests.support.shop import Shop
+from tests.support.shop import Shop, existing_deployment
 from tests.support.workerpools import ABSENT, CRD_FILE
 
 
@@ -101,22 +100,6 @@ async def test_rolls_a_new_template_out_without_touching_the_replicas(shop: Shop
     await shop.cluster.until(has_new_image, "the new image")
 
 
-async def test_scales_a_deployment_that_exists_and_leaves_it_when_the_pool_goes(
-    shop: Shop, operator: RunningOperator
-) -> None:
-    await shop.cluster.create(_deployment(shop.namespace, "existing", replicas=0))
-    await shop.open_pool(template=ABSENT, deploymentRef={"name": "existing"})
-    shop.arrive(40)
-    await shop.until_replicas(2, "existing")
-
-    await shop.cluster.delete("WorkerPool", shop.namespace, "notifications")
-    await shop.cluster.until(lambda: _is_gone(shop), "the pool is gone")
-    shop.arrive(400)
-
-    await asyncio.sleep(0.4)  # several ticks: a pool that was still scaled would have changed it by now
-    assert await shop.replicas("existing") == 2
-
-
 async def test_waits_for_a_deployment_that_is_not_there_yet(shop: Shop, operator: RunningOperator) -> None:
     await shop.open_pool(template=ABSENT, deploymentRef={"name": "late"})
     shop.arrive(40)
@@ -124,7 +107,7 @@ async def test_waits_for_a_deployment_that_is_not_there_yet(shop: Shop, operator
     assert reason == "FailedGetScale"
     assert "late" in message
 
-    await shop.cluster.create(_deployment(shop.namespace, "late", replicas=0))
+    await shop.cluster.create(existing_deployment(shop.namespace, "late", replicas=0))
 
     await shop.until_replicas(2, "late")
 
@@ -132,7 +115,7 @@ async def test_waits_for_a_deployment_that_is_not_there_yet(shop: Shop, operator
 async def test_touches_no_deployment_of_the_pools_name_that_is_somebody_elses(
     shop: Shop, operator: RunningOperator
 ) -> None:
-    await shop.cluster.create(_deployment(shop.namespace, "notifications", replicas=1))
+    await shop.cluster.create(existing_deployment(shop.namespace, "notifications", replicas=1))
     await shop.open_pool()
     shop.arrive(400)
 
@@ -143,7 +126,7 @@ async def test_touches_no_deployment_of_the_pools_name_that_is_somebody_elses(
     assert await shop.replicas() == 1
 
 
-async def test_two_pools_do_not_fight_for_one_deployment(shop: Shop, operator: RunningOperator) -> None:
+async def test_two_pools_do_not_fight_for_one_existing_deployment(shop: Shop, operator: RunningOperator) -> None:
     await shop.open_pool()
     shop.arrive(60)
     await shop.until_replicas(3)
@@ -158,7 +141,7 @@ async def test_two_pools_do_not_fight_for_one_deployment(shop: Shop, operator: R
 
 async def test_a_deployment_that_a_pool_leaves_for_another_is_free(shop: Shop, operator: RunningOperator) -> None:
     for name in ("old", "new"):
-        await shop.cluster.create(_deployment(shop.namespace, name, replicas=0))
+        await shop.cluster.create(existing_deployment(shop.namespace, name, replicas=0))
     await shop.open_pool("first", template=ABSENT, deploymentRef={"name": "old"}, minReplicas=1)
     await shop.until_replicas(1, "old")
 
@@ -210,7 +193,7 @@ async def test_pauses_and_pins_on_request(shop: Shop, operator: RunningOperator)
 
 
 async def test_recommends_without_touching_anything(shop: Shop, operator: RunningOperator) -> None:
-    await shop.cluster.create(_deployment(shop.namespace, "existing", replicas=1))
+    await shop.cluster.create(existing_deployment(shop.namespace, "existing", replicas=1))
     await shop.open_pool(template=ABSENT, deploymentRef={"name": "existing"}, mode="Recommend")
     shop.arrive(60)
 
@@ -316,24 +299,3 @@ async def _settled(shop: Shop, replicas: int, desired: int | None = None) -> dic
     status = await shop.status()
     found = status.get("replicas"), status.get("desiredReplicas")
     return status if found == (replicas, replicas if desired is None else desired) else None
-
-
-async def _is_gone(shop: Shop) -> bool:
-    return await shop.cluster.find("WorkerPool", shop.namespace, "notifications") is None
-
-
-def _deployment(namespace: str, name: str, replicas: int) -> dict[str, object]:
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "worker", "image": "example/worker"}]},
-            },
-        },
-    }

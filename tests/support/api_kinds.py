@@ -32,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "Event": Kind("v1", "events"),
     "Deployment": Kind("apps/v1", "deployments"),
     "ReplicaSet": Kind("apps/v1", "replicasets"),
+    "HorizontalPodAutoscaler": Kind("autoscaling/v2", "horizontalpodautoscalers"),
     "Lease": Kind("coordination.k8s.io/v1", "leases"),
     "Role": Kind(_RBAC, "roles"),
     "RoleBinding": Kind(_RBAC, "rolebindings"),

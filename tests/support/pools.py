@@ -27,6 +27,7 @@ from crewcall_operator.core.model import (
     SelectPolicy,
     Target,
 )
+from crewcall_operator.core.schedule import Schedule
 
 #: One direction of `behavior` that holds nothing back.
 FREE = ScalingRules(tolerance=0.0)
@@ -45,6 +46,7 @@ def policy(
     fallback: Fallback | None = None,
     mode: Mode = Mode.AUTO,
     pinned: int | None = None,
+    schedules: tuple[Schedule, ...] = (),
 ) -> Policy:
     """A policy that wants one replica for `each` jobs; `queues` gives weights by name."""
     return Policy(
@@ -57,6 +59,7 @@ def policy(
         fallback=fallback or Fallback(),
         mode=mode,
         pinned=pinned,
+        schedules=schedules,
     )
 
 
@@ -93,6 +96,11 @@ def percent(value: int, per: float) -> ScalingPolicy:
 def going_to(replicas: int, after: float) -> Fallback:
     """The fallback that goes to `replicas` once Redis has been silent for `after` seconds."""
     return Fallback(after=after, policy=FallbackPolicy.REPLICAS, replicas=replicas)
+
+
+def always(replicas: int, name: str = "always") -> Schedule:
+    """A schedule that is in force at any time: it began this minute, and last ended on a leap day."""
+    return Schedule(name, "* * * * *", "0 0 29 2 *", replicas)
 
 
 def seen(ready: int = 0, in_flight: int = 0, *, name: str = "sms", oldest: float | None = None) -> Observation:

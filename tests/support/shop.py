@@ -92,6 +92,24 @@ class Shop:
             client.delete(f"dramatiq:{queue}", f"dramatiq:{queue}.msgs")
 
 
+def existing_deployment(namespace: str, name: str, replicas: int) -> Object:
+    """A Deployment that somebody else has made."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "worker", "image": "example/worker"}]},
+            },
+        },
+    }
+
+
 def arrive(url: str, jobs: int, queue: str) -> None:
     """Put jobs into a queue in one transaction, each as Dramatiq's own enqueue puts it."""
     messages = [_job(queue) for _ in range(jobs)]

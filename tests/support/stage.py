@@ -51,7 +51,7 @@ class Redises:
     async def read(
         self, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
     ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
-        (url,) = {pool.redis.url for pool in pools}
+        (url,) = {pool.redis.place for pool in pools}
         self.asked.append(tuple(pool.key.name for pool in pools))
         self.horizons.append(horizons)
         if url in self.hanging:
@@ -163,6 +163,7 @@ class Stage:
     """An engine between a fake Redis, fake workers and a fake board."""
 
     time: Time = field(default_factory=Time)
+    wall: Time = field(default_factory=Time)
     redis: Redises = field(default_factory=Redises)
     workers: Workers = field(default_factory=Workers)
     wire: Wire = field(default_factory=Wire)
@@ -171,7 +172,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         foreman = Foreman(self.wire, self.wire, self.time)
-        self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman)
+        self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman, self.wall)
 
     async def tick(self, passed: float = 0.0) -> None:
         self.time.now += passed

@@ -47,6 +47,7 @@ def workerpool(name: str = "notifications", **spec: Any) -> dict[str, Any]:
 
 _TEMPLATE = workerpool()["spec"]["template"]
 _URL = {"url": "redis://redis:6379/0"}
+_URLS = {"url": "rediss://redis:6379/0"}
 _FROM = {"secretKeyRef": {"name": "redis", "key": "url"}}
 
 #: What is wrong -> the pool, and the path at which it is wrong.
@@ -69,8 +70,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "spec.redis.sentinel.addresses",
     ),
     "two authorities": (
-        workerpool(redis={**_URL, "tls": {"caFrom": _FROM | {"configMapKeyRef": {"name": "ca", "key": "pem"}}}}),
+        workerpool(redis={**_URLS, "tls": {"caFrom": _FROM | {"configMapKeyRef": {"name": "ca", "key": "pem"}}}}),
         "spec.redis.tls.caFrom",
+    ),
+    "an authority without TLS": (workerpool(redis={**_URL, "tls": {"caFrom": _FROM}}), "spec.redis.tls.caFrom"),
+    "a Sentinel in a URL": (
+        workerpool(redis={"sentinel": {"master": "m", "addresses": ["redis://a:1"]}}),
+        "spec.redis.sentinel.addresses[0]",
     ),
     "no queues": (workerpool(queues=[]), "spec.queues"),
     "a queue without a name": (workerpool(queues=[{"weight": 2}]), "spec.queues[0].name"),
@@ -130,6 +136,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a schedule that is no cron": (
         workerpool(schedules=[{"name": "day", "start": "8:00", "end": "0 18 * * *", "minReplicas": 1}]),
         "spec.schedules[0].start",
+    ),
+    "a schedule above the maximum": (
+        workerpool(schedules=[{"name": "day", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 11}]),
+        "spec.schedules",
+    ),
+    "a schedule that ends as it starts": (
+        workerpool(schedules=[{"name": "day", "start": "0 8 * * *", "end": "0 8 * * *", "minReplicas": 1}]),
+        "spec.schedules[0].end",
+    ),
+    "a schedule twice": (
+        workerpool(schedules=[{"name": "day", "start": "0 8 * * *", "end": "0 9 * * *", "minReplicas": 1}] * 2),
+        "spec.schedules[1]",
     ),
     "a fallback at once": (workerpool(fallback={"after": "0s"}), "spec.fallback.after"),
     "a fallback to nowhere": (workerpool(fallback={"policy": "Replicas"}), "spec.fallback"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from tests.support.pools import FREE, delayed, going_to, memory, pods, policy, rules, seen, unread
+from tests.support.pools import FREE, always, delayed, going_to, memory, pods, policy, rules, seen, unread
 from tests.support.promises import counted, crew
 
 from crewcall_operator.core.decide import decide, remember
@@ -27,6 +27,7 @@ from crewcall_operator.core.model import (
     Step,
 )
 from crewcall_operator.core.saturation import Saturated, Saturation
+from crewcall_operator.core.schedule import in_force
 
 MINUTE_DOWN = rules(window=60.0)
 
@@ -76,6 +77,7 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
         replace(memory(), saturation=Saturation(Saturated(16.0, 32.0, 12.0, 12.1))),
         4,
     ),
+    Reason.SCHEDULED: (policy(schedules=(always(3),)), seen(10), 0, memory(), 3),
     Reason.PINNED: (policy(pinned=6), seen(10), 4, memory(), 6),
     Reason.PAUSED: (policy(mode=Mode.PAUSED), seen(90), 4, memory(), 4),
     Reason.WORKERS_UNREAD: (policy(), unread(seen(10)), 4, memory(), 4),
@@ -89,7 +91,8 @@ REACHED: dict[Reason, tuple[Policy, Observation | None, int, Memory, int]] = {
 def test_has_a_case_for_every_reason(reason: Reason) -> None:
     by, look, current, remembered, replicas = REACHED[reason]
 
-    assert decide(by, look, current, remembered, now=1000.0) == Decision(replicas, reason)
+    schedule = in_force(by.schedules, 1000.0)
+    assert decide(by, look, current, remembered, 1000.0, schedule) == Decision(replicas, reason)
 
 
 def test_tells_every_step_that_changed_the_number_in_one_order() -> None:

@@ -60,6 +60,13 @@ def test_every_workerpool_that_is_shown_is_a_valid_one(page: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("file", sorted(ROOT.glob("examples/*.yaml")), ids=_name)
+def test_every_example_is_of_valid_workerpools(file: Path) -> None:
+    resources = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+
+    assert [read_pool(resource).key.name for resource in resources] == [it["metadata"]["name"] for it in resources]
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=_name)
 def test_every_decision_has_its_five_parts_on_one_page(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

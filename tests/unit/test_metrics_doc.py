@@ -11,9 +11,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.pools import pool, seen
 
+from crewcall_operator.adapters.leader_metrics import LeaderMetrics
+from crewcall_operator.adapters.measures import Measures
 from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.core.estimate import Basis, Estimate
-from crewcall_operator.core.model import Decision, Fleet, Reason
+from crewcall_operator.core.leadership import unopposed
+from crewcall_operator.core.model import Decision, Fleet, QueueLatency, Reason
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered, Report
 from crewcall_worker.broker import CrewcallBroker
@@ -42,39 +45,46 @@ def test_the_table_of_reasons_has_every_reason_and_no_other() -> None:
 def described(section: str) -> Families:
     """The table's rows, by name."""
     rows = re.findall(r"^\| `(crewcall_\w+)` \| (\w+) \| ([\w, ]+) \|", section, re.MULTILINE)
-    return {name: (kind, set(labels.split(", "))) for name, kind, labels in rows}
+    return {name: (kind, set(labels.split(", ")) - {"none"}) for name, kind, labels in rows}
 
 
 def served() -> Families:
     """What is scraped after a tick that found something for every family."""
     metrics, registry = PoolMetrics(), CollectorRegistry()
-    registry.register(metrics)
-    metrics.report(
-        Report(
-            pool(),
-            at=0.0,
-            observation=seen(ready=3, oldest=1.5),
-            fleet=Fleet(current=0, ready=0),
-            decision=Decision(1, Reason.ACTIVATED),
-            applied=True,
-            plan=Plan(1),
-            recovered=(Recovered("worker", returned=2),),
-            estimate=Estimate(9.8, 0.31, 3.0, 8, 11.0, Basis.COUNTED),
-        )
+    registry.register(LeaderMetrics(metrics, unopposed))
+    measures = Measures(lambda: 0.0)
+    registry.register(measures)
+    report = Report(
+        pool(target=QueueLatency(30.0)),
+        at=0.0,
+        observation=seen(ready=3, oldest=1.5),
+        fleet=Fleet(current=0, ready=0),
+        decision=Decision(1, Reason.ACTIVATED),
+        applied=True,
+        plan=Plan(1),
+        recovered=(Recovered("worker", returned=2),),
+        estimate=Estimate(9.8, 0.31, 3.0, 8, 11.0, Basis.COUNTED),
     )
-    scraped = text_string_to_metric_families(generate_latest(registry).decode())
-    return {sample.name: (family.type, set(sample.labels)) for family in scraped for sample in family.samples}
+    metrics.report(report)
+    measures.report(report)
+    measures.api_failed("PATCH", 503)
+    return families(registry)
 
 
-def served_by_a_worker() -> Families:
-    """What is scraped from a worker that has begun a job; the parts of the histogram go by its own name."""
-    broker, registry = CrewcallBroker(url="redis://127.0.0.1:1/0"), CollectorRegistry()
-    stats = Stats(broker, broker.outbox.clock)
-    registry.register(WorkerMetrics(stats))
-    stats.begin(MessageProxy(Message("sms", "send", (), {}, {})))
+def families(registry: CollectorRegistry) -> Families:
+    """What a registry serves; the parts of a histogram go by its own name."""
     scraped = text_string_to_metric_families(generate_latest(registry).decode())
     return {
         family.name if family.type == "histogram" else sample.name: (family.type, set(sample.labels) - {"le"})
         for family in scraped
         for sample in family.samples
     }
+
+
+def served_by_a_worker() -> Families:
+    """What is scraped from a worker that has begun a job."""
+    broker, registry = CrewcallBroker(url="redis://127.0.0.1:1/0"), CollectorRegistry()
+    stats = Stats(broker, broker.outbox.clock)
+    registry.register(WorkerMetrics(stats))
+    stats.begin(MessageProxy(Message("sms", "send", (), {}, {})))
+    return families(registry)

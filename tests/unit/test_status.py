@@ -104,6 +104,12 @@ def test_tells_all_that_a_tick_found() -> None:
             "reason": "BacklogDrain",
             "message": WORDS,
         },
+        "decision": {
+            "from": 4,
+            "to": 7,
+            "reason": "BacklogDrain",
+            "steps": [{"replicas": 7, "reason": "BacklogDrain"}],
+        },
     }
     assert conditions[0] == {
         "type": "Ready",
@@ -216,6 +222,25 @@ def test_what_is_not_known_is_never_zero() -> None:
 
     del found["conditions"]
     assert found == {"observedGeneration": 1, "backlog": "?", "oldest": "?", "queues": []}
+
+
+def test_a_queue_that_nobody_has_ever_seen_is_not_an_empty_one() -> None:
+    misspelt = QueueState("emial", is_known=False)
+    both = pool(queues={"sms": 1.0, "emial": 1.0})
+
+    beside = status(report(pool=both, observation=Observation((QueueState("sms", ready=30), misspelt))), None, NOON)
+    alone = status(report(pool=both, observation=Observation((misspelt,))), None, NOON)
+
+    assert (beside["backlog"], beside["queues"][1]) == ("30", {"name": "emial", "seen": False})
+    assert (alone["backlog"], alone["oldest"]) == ("?", "?")
+    assert states(alone)["QueuesSeen"] == ("False", "QueueNeverSeen")
+
+
+def test_a_queue_is_written_down_at_once_when_it_is_first_seen() -> None:
+    before = status(report(observation=Observation((QueueState("sms", is_known=False),))), None, NOON)
+    after = status(report(observation=Observation((QueueState("sms"),))), before, NOON)
+
+    assert is_worth_writing(before, after, 0.0)
 
 
 def test_an_empty_queue_has_no_oldest_job() -> None:

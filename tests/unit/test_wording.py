@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.pools import delayed, going_to, memory, pods, policy, rules, seen, unread
+from tests.support.pools import always, delayed, going_to, memory, pods, policy, rules, seen, unread
 
 from crewcall_operator.core.decide import decide
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Mode, Observation, Policy, QueueLatency, Reason
+from crewcall_operator.core.schedule import in_force
 from crewcall_operator.core.wording import SENTENCES
 
 LATENCY = policy(target=QueueLatency(30))
@@ -78,6 +79,13 @@ def test_has_a_sentence_for_every_reason() -> None:
         ),
         (policy(min=3), seen(10), 4, memory(), "10 ready, 0 in flight; 1 wanted, minReplicas is 3"),
         (policy(max=5), seen(90), 4, memory(), "90 ready, 0 in flight; 9 wanted, maxReplicas is 5"),
+        (
+            policy(schedules=(always(3, "office"),)),
+            seen(10),
+            0,
+            memory(),
+            '10 ready, 0 in flight; 1 wanted, schedule "office" keeps 3',
+        ),
         (policy(pinned=6), seen(90), 4, memory(), "pinned by spec.replicas; remove it to scale by backlog again"),
         (policy(mode=Mode.PAUSED), seen(90), 4, memory(), "mode is Paused"),
         (
@@ -104,7 +112,8 @@ def test_has_a_sentence_for_every_reason() -> None:
     ],
 )
 def test_says_why(by: Policy, look: Observation | None, current: int, remembered: Memory, message: str) -> None:
-    assert decide(by, look, current, remembered, now=1000.0).message == message
+    schedule = in_force(by.schedules, 1000.0)
+    assert decide(by, look, current, remembered, 1000.0, schedule).message == message
 
 
 @pytest.mark.parametrize("look", [seen(9), None])

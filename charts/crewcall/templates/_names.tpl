@@ -36,3 +36,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
+
+{{/* "true" where several operators run, of which one leads. */}}
+{{- define "crewcall.isReplicated" -}}
+{{- if and .Values.operator.leaderElection (gt (int .Values.replicas) 1) -}}true{{- end -}}
+{{- end -}}

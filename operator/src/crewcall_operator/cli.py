@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from crewcall_operator.inspection.command import explain, top
 from crewcall_operator.interval import interval_option
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
@@ -45,9 +46,37 @@ def main() -> None:
     show_default=True,
     help="Where /metrics, /healthz and /readyz are served; port 0 picks a free one.",
 )
+@click.option(
+    "-l",
+    "--selector",
+    default="",
+    metavar="LABELS",
+    help="Serve only WorkerPools with such labels, as in kubectl: another operator has the others. Default: all.",
+)
+@click.option(
+    "--leader-election/--no-leader-election",
+    default=True,
+    show_default=True,
+    help="Of several operators, have one write and the others stand by. Without it there must be one only.",
+)
+@click.option(
+    "--lease",
+    default="",
+    metavar="[NAMESPACE/]NAME",
+    help="The Lease they agree by. Default: one for the namespaces served, in the pod's or kubeconfig's own.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
-def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_format: str, log_level: str) -> None:
+def operator(
+    namespaces: tuple[str, ...],
+    interval: float,
+    listen: str,
+    leader_election: bool,
+    lease: str,
+    selector: str,
+    log_format: str,
+    log_level: str,
+) -> None:
     """Watch the WorkerPools of a Kubernetes cluster and scale them.
 
     The cluster is the one this runs in, or the one that KUBECONFIG names.
@@ -72,7 +101,7 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
         raise click.ClickException(f"{error.name} is not installed. Try: pip install 'crewcall[operator]'") from error
 
     log.configure(log_format, log_level)
-    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port))
+    settings = OperatorSettings(namespaces, interval, host.strip("[]"), int(port), leader_election, lease, selector)
     try:
         asyncio.run(run(settings))
     except kubernetes.config.ConfigException as error:
@@ -82,5 +111,7 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
     os._exit(0)
 
 
+main.add_command(explain)
 main.add_command(local)
 main.add_command(simulate)
+main.add_command(top)

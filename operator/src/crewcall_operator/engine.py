@@ -3,14 +3,19 @@
 Pools that share a Redis are looked at together, and each Redis goes at its own pace, and so does each pool's target:
 one that hangs delays its own pools and nobody else's. Between two ticks a hint has single pools looked at at once. What
 is done with one pool is its `turn`; which pools there are, and what is remembered of them, is on the `roster`.
+
+Where several operators run, only the leader applies and reports. The others observe and decide all the same, at
+leisure, so that whoever takes over remembers what it would have, had it led before.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.model import Observation
 from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.errors import QueueUnavailable
@@ -20,13 +25,17 @@ from crewcall_operator.ports import Clock, QueueReader, Reporter, Scaler
 from crewcall_operator.roster import Roster
 from crewcall_operator.turn import Turn
 
+#: Seconds between two looks of one that does not lead.
+AT_LEISURE = 2.0
+
 
 @dataclass(slots=True)
 class Engine:
     """Scales every pool that was `put`, until it is `remove`d.
 
-    `startup` is for how long, in seconds, a replica is thought to start until that was seen; `ticked_at` is when it
-    last ticked, None while it does not run.
+    `wall_clock` tells seconds since the epoch, for schedules and nothing else: it may jump. `startup` is for how long,
+    in seconds, a replica is thought to start until that was seen; `ticked_at` is when it last ticked, None while it
+    does not run.
     """
 
     reader: QueueReader
@@ -34,14 +43,24 @@ class Engine:
     reporters: Sequence[Reporter]
     clock: Clock
     foreman: Foreman
+    wall_clock: Clock
     startup: float = UNSEEN
+    leadership: Leadership = unopposed
     _roster: Roster = field(default_factory=Roster)
     _turn: Turn = field(init=False)
     _lanes: Lanes = field(init=False)
     ticked_at: float | None = None
 
     def __post_init__(self) -> None:
-        self._turn = Turn(self.scaler, self.foreman, self._roster, self.clock, self.startup)
+        self._turn = Turn(
+            self.scaler,
+            self.foreman,
+            self._roster,
+            self.clock,
+            self.wall_clock,
+            lambda: self.leadership(),
+            self.startup,
+        )
         self._lanes = Lanes(self._tend, self._roster.get)
 
     @property
@@ -86,14 +105,23 @@ class Engine:
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
         """There may be work for these pools on the Redis at `url`: look at once, not at the next tick."""
-        self._lanes.hint(url, keys)
+        if self._leads:
+            self._lanes.hint(url, keys)
+
+    def take_over(self) -> None:
+        """This operator has become the leader: look at everything at once."""
+        for pool in self.pools:
+            self.hint(pool.redis.place, (pool.key,))
 
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
+        looked_at = -math.inf
         try:
             while True:
                 self.ticked_at = self.clock()
-                self._lanes.start(self.pools)
+                if self._leads or self.ticked_at - looked_at >= AT_LEISURE:
+                    looked_at = self.ticked_at
+                    self._lanes.start(self.pools)
                 await self._lanes.follow_hints(self.ticked_at + interval - self.clock())
         finally:
             self.ticked_at = None
@@ -113,10 +141,14 @@ class Engine:
         if not self._roster.is_current(pool):
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
         report = await self._turn.take(pool, answer)
-        if not self._roster.is_there(pool):
-            return  # reporters were told to forget it, and would remember it for ever
+        if not self._roster.is_there(pool) or not self._leads:
+            return  # reporters were told to forget it, and would remember it for ever; or it is the leader's to tell
         for reporter in self.reporters:
             reporter.report(report)
+
+    @property
+    def _leads(self) -> bool:
+        return self.leadership() > 0
 
     def _horizons(self, pools: Sequence[Pool]) -> dict[PoolKey, float]:
         """Of each pool, in how many seconds a new replica would work: what is due by then has to be prepared for."""

@@ -1,4 +1,4 @@
-"""What kopf calls when the cluster changes: WorkerPools go to the engine, Deployments and pods to where they are kept.
+"""What kopf calls when the cluster changes: WorkerPools go to the intake, Deployments and pods to where they are kept.
 
 Raw events only (`kopf.on.event`): they put no finalizer and no annotation on anything. All work happens in the
 engine's tick.
@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import kopf
 from kopf._cogs.clients.errors import APIClientError  # kopf has no public name for it
 
 from crewcall_operator.adapters.cluster import Cluster
+from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
 from crewcall_operator.adapters.deployments import Deployments
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.pods import Pods, pod_key
-from crewcall_operator.adapters.prometheus import PoolMetrics
-from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
-from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.api.spec import read_pool
-from crewcall_operator.engine import Engine
-from crewcall_operator.errors import ApiError, InvalidSpec
+from crewcall_operator.errors import ApiError
+from crewcall_operator.intake import Intake
 
 #: Seconds between two lists that find what a watch has missed.
 RELIST = 180.0
@@ -38,21 +35,21 @@ WatchRefused = APIClientError
 class Watch:
     """Everybody who hears of changes in the cluster."""
 
-    engine: Engine
+    intake: Intake
     deployments: Deployments
     pods: Pods
-    status: StatusWriter
-    metrics: PoolMetrics
-    _rejected: dict[PoolKey, tuple[str, int]] = field(default_factory=dict)
+    scaler: DeploymentScaler
 
-    async def spawn(self, namespaces: Sequence[str], stop: asyncio.Event) -> Collection[asyncio.Task[None]]:
+    async def spawn(
+        self, namespaces: Sequence[str], selector: str, stop: asyncio.Event
+    ) -> Collection[asyncio.Task[None]]:
         """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set.
 
         That raises `WatchRefused`.
         """
         return await kopf.spawn_tasks(
             registry=self._registry(),
-            settings=_settings(),
+            settings=_settings(selector),
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
@@ -67,8 +64,7 @@ class Watch:
 
     async def compare(self, cluster: Cluster) -> None:
         """Let go of what is not in the cluster any more."""
-        known = {pool.key: pool.uid for pool in self.engine.pools}
-        known |= {key: uid for key, (uid, _) in self._rejected.items()}
+        known = self.intake.known
         known_deployments, known_pods = self.deployments.uids(), self.pods.names()
         try:
             there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
@@ -82,32 +78,8 @@ class Watch:
             self.pods.missing(pool_key, name)
         for key, uid in known.items():
             if uid not in there:
-                await self._gone(key, uid)
-
-    async def _gone(self, key: PoolKey, uid: str) -> None:
-        if key in self._rejected and self._rejected[key][0] == uid:
-            del self._rejected[key]
-        await self.engine.remove(key, uid)
-
-    async def _saw_pool(self, body: Mapping[str, Any]) -> None:
-        metadata = body["metadata"]
-        key = PoolKey(metadata["namespace"], metadata["name"])
-        identity = (metadata["uid"], metadata["generation"])
-        if self.engine.knows(key, *identity) or self._rejected.get(key) == identity:
-            return
-        try:
-            pool = read_pool(body)
-        except InvalidSpec as invalid:
-            self._rejected[key] = identity
-            log.warning("%s: not scaled, its spec is invalid: %s", key, invalid)
-            self.engine.suspend(key)
-            self.metrics.reject(key)
-            self.status.adopt(key, body)
-            self.status.reject(key, body, invalid)
-        else:
-            self._rejected.pop(key, None)
-            self.engine.put(pool)
-            self.status.adopt(key, body)  # after it: the page of another pool of this name is forgotten there
+                await self.intake.gone(key, uid)
+        await self.scaler.give_back_what_nobody_borrows()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -115,12 +87,10 @@ class Watch:
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
-            body: Mapping[str, Any] = event["object"]
-            metadata = body["metadata"]
-            if event["type"] == "DELETED" or "deletionTimestamp" in metadata:
-                await self._gone(PoolKey(metadata["namespace"], metadata["name"]), metadata["uid"])
+            if event["type"] == "DELETED" or "deletionTimestamp" in event["object"]["metadata"]:
+                await self.intake.lost(event["object"])
             else:
-                await self._saw_pool(body)
+                self.intake.saw(event["object"])
 
         @kopf.on.event("apps", "v1", "deployments", registry=registry)
         async def deployment(event: kopf.RawEvent, **_: Any) -> None:
@@ -139,7 +109,7 @@ class Watch:
         return registry
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(selector: str) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # no list and watch of namespaces and definitions: fewer rights
     settings.posting.enabled = False  # Events are the status writer's
@@ -148,6 +118,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.label_selectors["", "v1", "pods"] = LABEL_POOL  # the server leaves out all others
+    if selector:
+        settings.watching.label_selectors[GROUP, VERSION, PLURAL] = selector
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 30.0
     return settings

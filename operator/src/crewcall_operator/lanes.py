@@ -41,10 +41,10 @@ class Lanes:
         by_redis = defaultdict(list)
         for pool in pools:
             if pool.key not in self._pools:
-                by_redis[pool.redis.url].append(pool)
-        for url, together in by_redis.items():
-            if url not in self._lanes:
-                self._lanes[url] = asyncio.create_task(self._run(together))
+                by_redis[pool.redis.place].append(pool)
+        for place, together in by_redis.items():
+            if place not in self._lanes:
+                self._lanes[place] = asyncio.create_task(self._run(together))
 
     def go(self, key: PoolKey, work: Coroutine[None, None, None]) -> None:
         """Have the work of one pool done, beside its Redis' next look."""
@@ -56,9 +56,9 @@ class Lanes:
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
-    def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
-        """There may be work for these pools on the Redis at `url`: look at them soon, whatever is going on there."""
-        self._hinted.setdefault(url, set()).update(keys)
+    def hint(self, place: str, keys: Iterable[PoolKey]) -> None:
+        """There may be work for these pools on the Redis at `place`: look at them soon, whatever is going on there."""
+        self._hinted.setdefault(place, set()).update(keys)
         self._woken.set()
 
     async def follow_hints(self, seconds: float) -> None:
@@ -91,9 +91,9 @@ class Lanes:
         self._lanes, self._pools = {}, {}
 
     def _start_hinted(self) -> None:
-        free = [url for url in self._hinted if url not in self._lanes or self._lanes[url].done()]
-        found = [(url, self.find(key)) for url in free for key in self._hinted.pop(url)]
-        self.start(pool for url, pool in found if pool is not None and pool.redis.url == url)
+        free = [place for place in self._hinted if place not in self._lanes or self._lanes[place].done()]
+        found = [(place, self.find(key)) for place in free for key in self._hinted.pop(place)]
+        self.start(pool for place, pool in found if pool is not None and pool.redis.place == place)
 
     async def _run(self, pools: Sequence[Pool]) -> None:
         await self.tend(pools)

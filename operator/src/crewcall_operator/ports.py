@@ -7,11 +7,12 @@ errors of `errors.py`; anything else is a defect and may surface.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.estimate import Estimate
+from crewcall_operator.core.flow import Flow
 from crewcall_operator.core.model import Decision, Fleet, Observation
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
@@ -105,7 +106,8 @@ class Report:
     where the target could not be (`failure` says why). `applied` is true where the replicas were changed. `plan` is how
     the decision was carried out where pods are told apart, without its orders where these could not be written
     (`unordered` says why); `recovered` are the workers that were found dead; `hindered` says in words what could not be
-    read of the workers or done for them; `estimate` is what a promise was sized by.
+    read of the workers or done for them; `flow` is what was known of the work, and `estimate` what a promise was sized
+    by.
     """
 
     pool: Pool
@@ -121,6 +123,7 @@ class Report:
     recovered: tuple[Recovered, ...] = ()
     hindered: tuple[str, ...] = ()
     estimate: Estimate | None = None
+    flow: Flow | None = field(default=None, compare=False)
 
     @property
     def replicas(self) -> int | None:

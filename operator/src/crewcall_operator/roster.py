@@ -19,6 +19,7 @@ class Roster:
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _suspended: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
+    _watched: dict[str, int] = field(default_factory=dict)
 
     @property
     def pools(self) -> Iterable[Pool]:
@@ -53,6 +54,7 @@ class Roster:
         if pool is not None:
             self._suspended[key] = pool
             self._memories.pop(pool.uid, None)
+            self._watched.pop(pool.uid, None)
 
     def strike(self, key: PoolKey) -> None:
         """Forget a suspended pool."""
@@ -66,6 +68,14 @@ class Roster:
         """Remember this, unless the pool or its spec is another one by now."""
         if self.is_current(pool):
             self._memories[pool.uid] = memory
+
+    def watch(self, pool: Pool, replicas: int) -> None:
+        """Note how many replicas it has while another operator changes them."""
+        self._watched[pool.uid] = replicas
+
+    def unwatch(self, pool: Pool, replicas: int) -> int:
+        """How many it had at the last look, where another operator led by then; else the `replicas` it has."""
+        return self._watched.pop(pool.uid, replicas)
 
     def note_change(self, pool: Pool, delta: int, now: float) -> None:
         """Remember a change of replicas: it was carried out, whatever the spec says by now."""

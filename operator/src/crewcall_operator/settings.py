@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorSettings:
-    """`namespaces` empty means all of them; `interval` is in seconds; port 0 picks a free one."""
+    """`interval` is in seconds; port 0 picks a free one.
+
+    Empty `namespaces` are all of them, and an empty `selector` (of labels) is of every pool in them.
+    `lease` is the Lease by which several operators elect the one that writes, as "[namespace/]name", empty for one
+    that goes by what is served; without `elects` there is only this one.
+    """
 
     namespaces: tuple[str, ...] = ()
     interval: float = 0.5
     host: str = "127.0.0.1"
     port: int = 8080
+    elects: bool = True
+    lease: str = ""
+    selector: str = ""
+
+    @property
+    def lease_name(self) -> str:
+        """Operators that serve different namespaces, or parts of the pools, do not wait for each other."""
+        named = self.lease.rpartition("/")[2]
+        served = ";".join(filter(None, [",".join(sorted(self.namespaces)), self.selector]))
+        return named or (f"crewcall-{sha256(served.encode()).hexdigest()[:8]}" if served else "crewcall")

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.estimate import estimate
+from crewcall_operator.core.leadership import Leadership
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.schedule import in_force
 from crewcall_operator.core.strength import threads_told
 from crewcall_operator.crews import manned
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
@@ -23,12 +25,16 @@ from crewcall_operator.roster import Roster
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`startup` is for how long, in seconds, a replica is thought to start until that was seen."""
+    """`wall_clock` tells seconds since the epoch, for schedules. `startup` is for how long, in seconds, a replica is
+    thought to start until that was seen. Without the `leadership` nothing is done but looking and deciding.
+    """
 
     scaler: Scaler
     foreman: Foreman
     roster: Roster
     clock: Clock
+    wall_clock: Clock
+    leadership: Leadership
     startup: float
 
     async def take(self, pool: Pool, answer: Observation | QueueUnavailable) -> Report:
@@ -44,17 +50,20 @@ class Turn:
             report = replace(report, failure=error)
             fleet = error.fleet
         if fleet is None:
-            if observed is not None:
+            if observed is not None and self.leadership() > 0:
                 await self.foreman.let_work(pool, observed.orders)
             return report
         memory = self._recalled(pool, fleet, observed, now)
         observed = manned(pool, fleet, observed, memory, now)
-        decision = decide(pool.policy, observed, fleet.current, memory, now)
+        schedule = in_force(pool.policy.schedules, self.wall_clock())
+        decision = decide(pool.policy, observed, fleet.current, memory, now, schedule)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
         report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps)
         memory = remember(pool.policy, memory, observed, decision, now)
-        report = replace(report, estimate=estimate(pool.policy, observed, memory))
+        report = replace(report, flow=memory.flow, estimate=estimate(pool.policy, observed, memory))
         self.roster.keep(pool, memory)
+        if not self.leadership() > 0:
+            return report  # whoever leads does it
         # The orders first: a drained worker that is needed again is sooner at work than a new one.
         report = await self._ordered(pool, fleet, report)
         try:
@@ -68,6 +77,11 @@ class Turn:
 
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
         memory = self.roster.memory(pool) or Memory.beginning(now, fleet.current, self.startup)
+        before = self.roster.unwatch(pool, fleet.current)
+        if before != fleet.current:
+            memory = memory.changing(fleet.current - before, now)  # the leader's doing
+        if not self.leadership() > 0:
+            self.roster.watch(pool, fleet.current)
         if observed is None:
             return memory
         memory = memory.standing(observed.orders, now)

@@ -72,6 +72,17 @@ BUILTINS: tuple[Resource, ...] = (
     _kind("events.k8s.io", "events", "Event", _PLAIN, "ev", stored_as="events"),
     _workload("deployments", "Deployment", _DEPLOYMENT, "deploy"),
     _workload("replicasets", "ReplicaSet", _REPLICA_SET, "rs"),
+    Resource(
+        "autoscaling",
+        "v2",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        schema=_WITH_CONDITIONS,
+        short_names=("hpa",),
+        singular="horizontalpodautoscaler",
+        has_status=True,
+        categories=("all",),
+    ),
     _kind("coordination.k8s.io", "leases", "Lease"),
     _kind(
         "apiextensions.k8s.io",

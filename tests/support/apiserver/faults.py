@@ -30,7 +30,8 @@ class Reset(Exception):
 class Fault:
     """What goes wrong, for which requests, and how often (`times`; None is until cleared).
 
-    A request matches where every given word does: `verb` and `resource` as in the journal, `path` as a pattern.
+    A request matches where every given word does: `verb`, `resource` and `token` (of one client alone) as in the
+    journal, `path` as a pattern.
     It then waits for `delay` seconds, or for as long as the fault lasts (`hang`), and is answered with `status`, if
     that is not 0, or with a broken connection (`reset`).
     """
@@ -46,6 +47,7 @@ class Fault:
     subresource: str | None = None
     method: str = ""
     path: str = ""
+    token: str = ""
     times: int | None = None
     hits: int = 0
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,6 +60,7 @@ class Fault:
             and self.resource in ("", entry.resource)
             and self.subresource in (None, entry.subresource)
             and self.method in ("", entry.method)
+            and self.token in ("", entry.token)
             and (not self.path or re.search(self.path, entry.path) is not None)
         )
 

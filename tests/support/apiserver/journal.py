@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def is_accepted_write(self) -> bool:
-        return self.verb in WRITES and self.status < 300
+        return self.verb in WRITES and 200 <= self.status < 300
 
 
 @dataclass(slots=True)

@@ -14,9 +14,10 @@ from redis.exceptions import AuthenticationError, AuthenticationWrongNumberOfArg
 from redis.retry import Retry
 
 from crewcall_worker import wire
-from crewcall_worker.errors import BadSetting, RedisRefused
+from crewcall_worker.errors import RedisRefused
 from crewcall_worker.outbox import Outbox
-from crewcall_worker.settings import URL_ALLOWED, Settings
+from crewcall_worker.redis_client import make_client
+from crewcall_worker.settings import Settings
 
 ATTEMPT_EVERY = 1.0
 ATTEMPT_TIMEOUT = 5.0
@@ -54,14 +55,7 @@ def make_broker(settings: Settings) -> CrewcallBroker:
 
     Raises `BadSetting` where the URL is none of a Redis, or has an option that is unknown.
     """
-    try:
-        broker = CrewcallBroker(url=settings.redis_url, namespace=settings.redis_namespace)
-        pool = broker.client.connection_pool
-        pool.connection_class(**pool.connection_kwargs)
-    except (ValueError, TypeError):
-        # Neither the value nor the parser's words: a password may be in them.
-        raise BadSetting(wire.ENV_REDIS_URL, "(not shown)", f"it cannot be understood; {URL_ALLOWED}") from None
-    return broker
+    return CrewcallBroker(client=make_client(settings), namespace=settings.redis_namespace)
 
 
 def wait_for_redis(settings: Settings, pause: Callable[[float], object]) -> None:
@@ -69,8 +63,8 @@ def wait_for_redis(settings: Settings, pause: Callable[[float], object]) -> None
 
     Raises `RedisRefused` where it answers that user or password are wrong: only a change of settings helps there.
     """
-    with redis.Redis.from_url(
-        settings.redis_url,
+    with make_client(
+        settings,
         socket_connect_timeout=ATTEMPT_TIMEOUT,
         socket_timeout=ATTEMPT_TIMEOUT,
         retry=Retry(NoBackoff(), 0),

@@ -37,6 +37,11 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
     \b
     Settings, from the environment (the operator and `crewcall local` set them):
       REDIS_URL                   where the queues live: redis://redis:6379/0. Required.
+      CREWCALL_REDIS_USERNAME, CREWCALL_REDIS_PASSWORD
+                                  who logs in, where the URL does not tell.
+      CREWCALL_REDIS_CA           a file of certificate authorities in PEM, for rediss://. [the system's]
+      CREWCALL_SENTINEL_USERNAME, CREWCALL_SENTINEL_PASSWORD
+                                  who logs in to Sentinels: redis+sentinel://host:port,.../master/0
       CREWCALL_REDIS_NAMESPACE    Dramatiq's key prefix. [dramatiq]
       CREWCALL_QUEUES             the queues to work on: sms,email. [all that the actors work on]
       CREWCALL_THREADS            jobs to run at once. [8]

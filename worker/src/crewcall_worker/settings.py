@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from crewcall_worker import wire
+from crewcall_worker import redis_address, wire
 from crewcall_worker.errors import BadSetting
 
-URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or rediss://, unix://)"
+URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or rediss://, unix://, redis+sentinel://)"
 # As Dramatiq's own command line has them.
 DEFAULT_THREADS = 8
 DEFAULT_SHUTDOWN_TIMEOUT = 600.0
@@ -24,7 +24,7 @@ class Settings:
     """One worker's settings. No `queues` means all that the actors work on; times are in seconds.
 
     No `metrics_port` means that nothing is served. `pool` is as `wire.pool_name` has it. It and `pod` are empty where
-    nobody has named them.
+    nobody has named them. `redis_ca` is a file.
     """
 
     redis_url: str = field(repr=False)
@@ -37,6 +37,11 @@ class Settings:
     lapsed_after: float = wire.LAPSED_AFTER_MS / 1000
     most_kills: int = wire.MOST_KILLS
     metrics_port: int | None = None
+    redis_username: str = ""
+    redis_password: str = field(default="", repr=False)
+    redis_ca: str = ""
+    sentinel_username: str = ""
+    sentinel_password: str = field(default="", repr=False)
 
     @property
     def redis_endpoint(self) -> str:
@@ -62,13 +67,23 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         # After one death nobody knows which of the worker's jobs it was.
         most_kills=_whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
         metrics_port=_metrics_port(environment),
+        redis_username=_line(environment, redis_address.ENV_REDIS_USERNAME),
+        redis_password=_line(environment, redis_address.ENV_REDIS_PASSWORD),
+        redis_ca=_line(environment, redis_address.ENV_REDIS_CA),
+        sentinel_username=_line(environment, redis_address.ENV_SENTINEL_USERNAME),
+        sentinel_password=_line(environment, redis_address.ENV_SENTINEL_PASSWORD),
     )
 
 
 def _redis_url(environment: Mapping[str, str]) -> str:
-    if url := environment.get(wire.ENV_REDIS_URL):
+    if url := _line(environment, wire.ENV_REDIS_URL):
         return url
     raise BadSetting(wire.ENV_REDIS_URL, None, URL_ALLOWED)
+
+
+def _line(environment: Mapping[str, str], variable: str) -> str:
+    """Without the end of line that a Secret made from a file often has."""
+    return environment.get(variable, "").rstrip("\r\n")
 
 
 def _pool(environment: Mapping[str, str]) -> str:

@@ -21,6 +21,14 @@ class Claims:
             self._targets[pool] = target
         return holder
 
+    def target(self, pool: PoolKey) -> PoolKey | None:
+        """The Deployment that the pool holds; None where it holds none."""
+        return self._targets.get(pool)
+
+    def is_held(self, target: PoolKey) -> bool:
+        """Whether any pool holds that Deployment."""
+        return target in self._holders
+
     def release(self, pool: PoolKey) -> None:
         """The pool needs no Deployment any more."""
         target = self._targets.pop(pool, None)

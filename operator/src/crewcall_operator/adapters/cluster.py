@@ -21,8 +21,10 @@ PAUSE = 1.0
 class Cluster:
     """The given namespaces of a cluster, or all of it where none is given."""
 
-    def __init__(self, api: KubernetesApi, namespaces: Sequence[str]) -> None:
+    def __init__(self, api: KubernetesApi, namespaces: Sequence[str], selector: str = "") -> None:
+        """`selector` is of the pools' labels; empty for all."""
         self._api = api
+        self._selected = {"labelSelector": selector} if selector else {}
         self._within = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
 
     async def first_look(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -31,7 +33,7 @@ class Cluster:
         while True:
             try:
                 for within in self._within:
-                    await self._api.get(f"/apis/{API_VERSION}/{within}{PLURAL}", limit="1")
+                    await self._api.get(f"/apis/{API_VERSION}/{within}{PLURAL}", limit="1", **self._selected)
                 return [body async for body in self.deployments()], [body async for body in self.pods()]
             except ApiError as error:
                 if str(error) != told:
@@ -53,5 +55,5 @@ class Cluster:
 
     async def workerpools(self) -> AsyncIterator[dict[str, Any]]:
         for within in self._within:
-            async for body in self._api.list(f"/apis/{API_VERSION}/{within}{PLURAL}"):
+            async for body in self._api.list(f"/apis/{API_VERSION}/{within}{PLURAL}", **self._selected):
                 yield body

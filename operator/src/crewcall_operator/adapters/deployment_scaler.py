@@ -12,13 +12,16 @@ from collections.abc import Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from crewcall_operator.adapters.borrowing import Borrowing
 from crewcall_operator.adapters.claims import Claims
 from crewcall_operator.adapters.deployments import Deployments, version
 from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, PASSING, KubernetesApi
 from crewcall_operator.adapters.pods import Pods
+from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
 from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.model import Fleet, Mode
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
@@ -33,9 +36,21 @@ _MISSING = ("FailedGetScale", "FailedCreate")
 class DeploymentScaler:
     """Implements `ports.Scaler` on the Deployments of a cluster."""
 
-    def __init__(self, api: KubernetesApi, clock: Clock, deployments: Deployments, pods: Pods) -> None:
-        """`deployments` and `pods` are kept by whoever watches them."""
+    def __init__(
+        self,
+        api: KubernetesApi,
+        clock: Clock,
+        deployments: Deployments,
+        pods: Pods,
+        rivals: Rivals,
+        leadership: Leadership = unopposed,
+    ) -> None:
+        """`deployments` and `pods` are kept by whoever watches them. Without the `leadership` nothing is made or
+        described."""
         self._api = api
+        self._leadership = leadership
+        self._rivals = rivals
+        self._borrowing = Borrowing(api)
         self._deployments = deployments
         self._pods = pods
         self._clock = clock
@@ -45,12 +60,13 @@ class DeploymentScaler:
 
     async def ensure(self, pool: Pool) -> Fleet:
         target = _target(pool)
+        await self._leave_former_target(pool, target)
         self._claim(pool, target)
         live = self._deployments.get(target)
         recent = self._recent_failure(pool, live)
         if recent is not None and recent.fleet is None:
             raise recent
-        if live is None and pool.template is not None and pool.policy.mode is not Mode.AUTO:
+        if live is None and pool.template is not None and not self._may_change(pool):
             return Fleet(0, 0)  # not made yet, and not to be made
         if live is None:
             live = self._deployments.saw(await self._found_or_made(pool))
@@ -58,6 +74,8 @@ class DeploymentScaler:
         fleet = Fleet(live["spec"]["replicas"], live["status"]["readyReplicas"], pods, gone)
         if recent is not None:
             raise TargetUnavailable(recent.reason, str(recent), fleet)
+        if self._may_change(pool):
+            await self._rivals.refuse(target)
         if pool.template is None:
             _refuse_what_another_owns(pool, live)
         else:
@@ -68,6 +86,10 @@ class DeploymentScaler:
         target = _target(pool)
         # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
         await self._mark(pool, leaving)
+        borrowed = self._deployments.get(target) if pool.template is None else None
+        if borrowed is not None:
+            noted = self._borrowing.note(pool, borrowed)
+            self._deployments.saw(await self._attempt(pool, "FailedUpdateScale", noted))
         before = self._deployments.get(target)
         request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
         scale = await self._attempt(pool, "FailedUpdateScale", request)
@@ -80,11 +102,35 @@ class DeploymentScaler:
         self._deployments.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
 
     async def release(self, pool: Pool) -> None:
-        """Only forget: an owned Deployment is deleted by the cluster with its owner, a borrowed one stays."""
+        """An owned Deployment is deleted by the cluster with its owner; a borrowed one gets its replicas back."""
         self._described.pop(pool.key, None)
         self._pods.forget(pool.key)
         self._failures.pop(pool.key, None)
+        await self._leave(pool)
+
+    async def give_back_what_nobody_borrows(self) -> None:
+        """Find Deployments whose pool went when nobody saw it, and give them back."""
+        if self._leadership() > 0:
+            for target, live in self._deployments.items():
+                if not self._claims.is_held(target):
+                    await self._borrowing.give_back_where_the_pool_is_gone(live)
+
+    async def _leave_former_target(self, pool: Pool, target: PoolKey) -> None:
+        if self._claims.target(pool.key) not in (None, target):
+            await self._leave(pool)
+
+    async def _leave(self, pool: Pool) -> None:
+        former = self._claims.target(pool.key)
+        if former is None:
+            return
         self._claims.release(pool.key)
+        self._rivals.forget(former)
+        live = self._deployments.get(former)
+        if live is not None and self._leadership() > 0:
+            await self._borrowing.give_back(live, pool.uid)
+
+    def _may_change(self, pool: Pool) -> bool:
+        return pool.policy.mode is Mode.AUTO and self._leadership() > 0
 
     def _claim(self, pool: Pool, target: PoolKey) -> None:
         holder = self._claims.claim(pool.key, target)
@@ -140,6 +186,8 @@ class DeploymentScaler:
         change = template_change(pool, live)
         if change is None or pool.policy.mode is not Mode.AUTO:
             self._described[pool.key] = (pool, live)
+            return
+        if not self._may_change(pool):
             return
         request = self._api.patch(_path(pool.key), change, JSON_PATCH)
         self._deployments.saw(await self._attempt(pool, "FailedUpdateTemplate", request, fleet))

@@ -43,6 +43,10 @@ class Deployments:
         """A list shows that these are gone."""
         self._seen = {key: seen for key, seen in self._seen.items() if seen["metadata"]["uid"] not in uids}
 
+    def items(self) -> list[tuple[PoolKey, Mapping[str, Any]]]:
+        """All that are taken to be there."""
+        return list(self._seen.items())
+
 
 def version(body: Mapping[str, Any]) -> int:
     """resourceVersions are numbers that grow (Kubernetes API concepts, "Resource versions", since 1.35)."""

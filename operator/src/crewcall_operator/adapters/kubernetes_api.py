@@ -4,20 +4,26 @@ Configuration and credentials come from the `kubernetes` client, which knows kub
 credential plugins; the requests do not, since its generated methods cost several times the CPU of a plain one.
 The token is asked for anew before each request, because a service account's is rotated while the operator runs.
 What the objects mean belongs to the adapters that call this.
+
+Every write passes here, so here it is guarded: none is sent, or waited for, by an operator that no longer leads.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import kubernetes.client
 import kubernetes.config
 
+from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.errors import ApiError
 
 JSON_PATCH = "application/json-patch+json"
@@ -26,7 +32,13 @@ MERGE_PATCH = "application/merge-patch+json"
 #: Refusals that may be none the next time.
 PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 
+#: How a request ends that got no answer, or none that can be read.
+_BROKEN = (aiohttp.ClientError, TimeoutError, json.JSONDecodeError)
+
 Json = dict[str, Any]
+
+#: Where a pod finds its own namespace (kubernetes.io/docs/tasks/run-application/access-api-from-pod).
+IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 #: Objects to a page of a list, as client-go's pager asks for.
 PAGE = 500
@@ -35,8 +47,17 @@ PAGE = 500
 class KubernetesApi:
     """Requests to one API server. Every failure is an `ApiError` whose `status` is None where no answer came."""
 
-    def __init__(self, configuration: kubernetes.client.Configuration, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        configuration: kubernetes.client.Configuration,
+        leadership: Leadership = unopposed,
+        timeout: float = 10.0,
+    ) -> None:
+        """`timeout` is in seconds, for connecting and for each answer; writing ends with the `leadership`."""
         self._configuration = configuration
+        self._leadership = leadership
+        #: Told of each request that failed: its method, and the HTTP status or None where no answer came.
+        self.failed: Callable[[str, int | None], None] = lambda *_: None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=32),
             # Not in total: that would count the time in which a request waits for one of the connections.
@@ -64,6 +85,19 @@ class KubernetesApi:
             if not token:
                 return
 
+    async def watch(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
+        """The events of a watch, first what is there already, until the server ends it."""
+        url, headers = self._url(path), {"Accept": "application/json", **self._authorization()}
+        asked = {"watch": "true", **query}
+        try:
+            async with self._session.get(url, headers=headers, params=asked) as response:
+                if response.status >= 400:
+                    raise ApiError(response.status, f"WATCH {path}: {_why(response, await response.text())}")
+                async for line in response.content:
+                    yield json.loads(line)
+        except _BROKEN as error:
+            raise ApiError(None, f"WATCH {path}: {type(error).__name__} {error}".rstrip()) from error
+
     async def aclose(self) -> None:
         await self._session.close()
 
@@ -77,16 +111,26 @@ class KubernetesApi:
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": kind, **self._authorization()}
         data = None if body is None else json.dumps(body)
-        url = self._configuration.host.rstrip("/") + path
+        left = math.inf if method == "GET" else self._leadership()
+        if left <= 0:
+            raise ApiError(None, f"{method} {path}: not sent, for another operator may be leading")
         try:
-            async with self._session.request(method, url, data=data, headers=headers, params=query) as response:
+            async with (
+                asyncio.timeout(None if left == math.inf else left),
+                self._session.request(method, self._url(path), data=data, headers=headers, params=query) as response,
+            ):
                 answer = await response.text()
                 if response.status >= 400:
+                    self.failed(method, response.status)
                     raise ApiError(response.status, f"{method} {path}: {_why(response, answer)}")
                 parsed: dict[str, Any] = json.loads(answer)
                 return parsed
-        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+        except _BROKEN as error:
+            self.failed(method, None)
             raise ApiError(None, f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
+
+    def _url(self, path: str) -> str:
+        return str(self._configuration.host).rstrip("/") + path
 
     def _authorization(self) -> dict[str, str]:
         token = self._configuration.get_api_key_with_prefix("BearerToken", "authorization")
@@ -96,17 +140,31 @@ class KubernetesApi:
         return {"Authorization": basic} if basic else {}
 
 
-def load_configuration() -> kubernetes.client.Configuration:
+def load_configuration(context: str | None = None) -> kubernetes.client.Configuration:
     """The service account's configuration inside a cluster, the kubeconfig's (KUBECONFIG, ~/.kube/config) outside.
 
-    Raises `kubernetes.config.ConfigException` where there is neither.
+    A `context` is one of the kubeconfig's. Raises `kubernetes.config.ConfigException` where there is neither.
     """
     configuration = kubernetes.client.Configuration()
+    if context is not None:
+        kubernetes.config.load_kube_config(context=context, client_configuration=configuration)
+        return configuration
     try:
         kubernetes.config.load_incluster_config(client_configuration=configuration)
     except kubernetes.config.ConfigException:
         kubernetes.config.load_kube_config(client_configuration=configuration)
     return configuration
+
+
+def home_namespace() -> str:
+    """The namespace of the pod that this runs in, or else the one that the kubeconfig's context names."""
+    if IN_CLUSTER.exists():
+        return IN_CLUSTER.read_text(encoding="utf-8").strip()
+    try:
+        _, active = kubernetes.config.list_kube_config_contexts()
+    except kubernetes.config.ConfigException:
+        return "default"
+    return str(active["context"].get("namespace") or "default")
 
 
 def _tls(configuration: kubernetes.client.Configuration) -> ssl.SSLContext | bool:

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.core.estimate import Estimate
-from crewcall_operator.core.model import QueueState
+from crewcall_operator.core.model import QueueLatency, QueueState
 from crewcall_operator.ports import Report
 
 QUEUE_GAUGES: dict[str, tuple[str, Callable[[QueueState], float | None]]] = {
@@ -44,6 +44,18 @@ POOL_GAUGES: dict[str, tuple[str, Callable[[Report], float | None]]] = {
     "crewcall_pool_draining_replicas": (
         "Replicas that were ordered to drain and still run jobs.",
         lambda report: len(report.plan.draining) if report.plan else None,
+    ),
+    "crewcall_pool_min_replicas": (
+        "spec.minReplicas.",
+        lambda report: report.pool.policy.min_replicas,
+    ),
+    "crewcall_pool_max_replicas": (
+        "spec.maxReplicas.",
+        lambda report: report.pool.policy.max_replicas,
+    ),
+    "crewcall_pool_target_latency_seconds": (
+        "spec.target.queueLatency.",
+        lambda report: target.seconds if isinstance(target := report.pool.policy.target, QueueLatency) else None,
     ),
     "crewcall_pool_redis_up": (
         "1 where the last look at the pool's Redis succeeded, else 0.",

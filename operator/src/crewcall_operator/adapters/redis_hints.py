@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 import redis.exceptions as failed
 from redis.asyncio import Redis
 
-from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
+from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
+from crewcall_operator.errors import QueueUnavailable
 from crewcall_worker import wire
 
 #: Seconds between two looks at which pools there are.
@@ -31,11 +33,17 @@ Topics = Mapping[str, Mapping[str, Iterable[PoolKey]]]
 
 
 class RedisHints:
-    """Calls `hear(url, keys)` with the pools on the Redis at `url` that a hint is about."""
+    """Calls `hear(place, keys)` with the pools on the Redis at that place that a hint is about."""
 
-    def __init__(self, pools: Callable[[], Iterable[Pool]], hear: Callable[[str, Iterable[PoolKey]], None]) -> None:
+    def __init__(
+        self,
+        pools: Callable[[], Iterable[Pool]],
+        hear: Callable[[str, Iterable[PoolKey]], None],
+        sources: Sources = URLS_ONLY,
+    ) -> None:
         self._pools = pools
         self._hear = hear
+        self._sources = sources
         self._topics: dict[str, Topics] = {}
         self._ears: dict[str, tuple[frozenset[str], asyncio.Task[None]]] = {}
 
@@ -43,38 +51,40 @@ class RedisHints:
         """Listen to every Redis that a pool is on, until cancelled."""
         try:
             while True:
-                self._topics = _topics(self._pools())
-                await self._listen_where_pools_are()
+                pools = self._pools()
+                self._topics = _topics(pools)
+                sources = {pool.redis.place: pool.redis for pool in pools}
+                await self._listen_where_pools_are(sources)
                 await asyncio.sleep(REFRESH)
         finally:
             await self._end(list(self._ears))
 
-    async def _listen_where_pools_are(self) -> None:
-        wanted = {url: frozenset(topics) for url, topics in self._topics.items()}
-        await self._end([url for url, (channels, _) in self._ears.items() if wanted.get(url) != channels])
-        for url, channels in wanted.items():
-            if url not in self._ears:
-                self._ears[url] = channels, asyncio.create_task(self._listen(url, channels))
+    async def _listen_where_pools_are(self, sources: Mapping[str, RedisSource]) -> None:
+        wanted = {place: frozenset(topics) for place, topics in self._topics.items()}
+        await self._end([place for place, (channels, _) in self._ears.items() if wanted.get(place) != channels])
+        for place, channels in wanted.items():
+            if place not in self._ears:
+                self._ears[place] = channels, asyncio.create_task(self._listen(sources[place], channels))
 
-    async def _end(self, urls: Iterable[str]) -> None:
-        tasks = {self._ears.pop(url)[1] for url in urls}
+    async def _end(self, places: Iterable[str]) -> None:
+        tasks = {self._ears.pop(place)[1] for place in places}
         while tasks:
             for task in tasks:
                 task.cancel()
             # Again and again: while it connects, redis-py takes a cancellation for an answer that did not come.
             _, tasks = await asyncio.wait(tasks, timeout=CANCEL_EVERY)
 
-    async def _listen(self, url: str, channels: frozenset[str]) -> None:
+    async def _listen(self, source: RedisSource, channels: frozenset[str]) -> None:
         while True:
             try:
-                async with Redis.from_url(
-                    url, protocol=2, decode_responses=True, encoding_errors="replace", socket_connect_timeout=RECONNECT
-                ) as client:
-                    await self._hear_from(client, url, channels)
-            except (failed.RedisError, OSError, ValueError, TypeError):
+                connection = await self._sources.connection(source)
+                async with Redis.from_pool(connection.pool(socket_connect_timeout=RECONNECT)) as client:
+                    await self._hear_from(client, source.place, channels)
+            except (failed.RedisError, OSError, QueueUnavailable):
+                self._sources.doubt(source)
                 await asyncio.sleep(RECONNECT)  # the reader tells of it, in words
 
-    async def _hear_from(self, client: Redis, url: str, channels: frozenset[str]) -> None:
+    async def _hear_from(self, client: Redis, place: str, channels: frozenset[str]) -> None:
         async with client.pubsub(ignore_subscribe_messages=True) as subscription:
             await subscription.subscribe(*channels)
             is_tried = False
@@ -87,8 +97,8 @@ class RedisHints:
                 is_tried = message is None
                 if message is not None and message["type"] == "message":
                     queue = wire.plain_queue(message["data"])
-                    if keys := self._topics.get(url, {}).get(message["channel"], {}).get(queue):
-                        self._hear(url, keys)
+                    if keys := self._topics.get(place, {}).get(message["channel"], {}).get(queue):
+                        self._hear(place, keys)
 
 
 def _topics(pools: Iterable[Pool]) -> dict[str, Topics]:
@@ -96,5 +106,5 @@ def _topics(pools: Iterable[Pool]) -> dict[str, Topics]:
     for pool in pools:
         channel = wire.Keys(pool.redis.namespace).hints
         for queue in pool.policy.queues:
-            topics[pool.redis.url][channel][queue.name].append(pool.key)
+            topics[pool.redis.place][channel][queue.name].append(pool.key)
     return dict(topics)

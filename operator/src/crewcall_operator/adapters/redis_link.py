@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import redis.exceptions as failed
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from crewcall_operator.adapters.redis_words import URLS, why, why_refused
+from crewcall_operator.adapters.redis_connection import Connection, endpoint
+from crewcall_operator.adapters.redis_words import why, why_refused
 from crewcall_operator.errors import QueueUnavailable
 
 
@@ -28,27 +29,17 @@ class Call(NamedTuple):
 
 
 class RedisLink:
-    """At most one connection to the Redis at `url`, made when it is first needed. `endpoint` holds no password."""
+    """At most one connection to a Redis, made when it is first needed. `endpoint` holds no password.
 
-    def __init__(self, url: str, timeout: float, *, writes: bool = False) -> None:
+    `has_failed` tells whether the last call could not be made.
+    """
+
+    def __init__(self, connection: Connection, timeout: float, *, writes: bool = False) -> None:
         """`timeout` in seconds, for connecting and answering together. Raises `QueueUnavailable` on a bad URL."""
         # One retry, at once: a connection that has died since the last call is found out by using it.
-        once = Retry(NoBackoff(), 1)
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=1,
-                timeout=None,
-                retry=once,
-                protocol=2,
-                decode_responses=True,
-                encoding_errors="replace",
-            )
-            self._pool.connection_class(**self._pool.connection_kwargs)  # knows every option in the URL, or says so
-        except (ValueError, TypeError, AttributeError, LookupError, failed.RedisError):
-            # Without the parser's own words: where a password holds a "/", they repeat a part of it.
-            raise QueueUnavailable("(unreadable URL)", URLS) from None
-        self.endpoint = _endpoint(self._pool.connection_kwargs)
+        self._pool = connection.pool(retry=Retry(NoBackoff(), 1))
+        self.endpoint = endpoint(connection, self._pool)
+        self.has_failed = False
         self._client = Redis.from_pool(self._pool)
         self._timeout = timeout
         self._command = "EVAL" if writes else "EVAL_RO"
@@ -63,7 +54,9 @@ class RedisLink:
             async with asyncio.timeout(self._timeout):
                 answers = await self._ask(calls)
         except (failed.RedisError, OSError) as error:
+            self.has_failed = True
             raise self._unavailable(error) from error
+        self.has_failed = False
         return [self._unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     def refused(self, key: str, said: str) -> QueueUnavailable:
@@ -95,8 +88,3 @@ class RedisLink:
 
 def _is_unknown_command(answer: object) -> bool:
     return isinstance(answer, failed.ResponseError) and "unknown command" in str(answer).lower()
-
-
-def _endpoint(options: dict[str, Any]) -> str:
-    where = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    return f"{where}/{options.get('db') or 0}"

@@ -1,41 +1,48 @@
-"""The connections to all Redises that are in use, one to each URL."""
+"""The connections to all Redises that are in use, one to each."""
 
 from __future__ import annotations
 
 import asyncio
 
+from crewcall_operator.adapters.redis_connection import Connection
 from crewcall_operator.adapters.redis_link import RedisLink
+from crewcall_operator.adapters.redis_sources import Sources
+from crewcall_operator.api.pool import RedisSource
 
 # A link nobody has used for so long (seconds) belonged to pools that are gone, or to a password that was changed.
 IDLE_LINK_KEPT = 60.0
 
 
 class RedisLinks:
-    """One link for each Redis URL, opened when needed and closed when no longer used."""
+    """One link for each Redis, opened when needed and closed when no longer used."""
 
-    def __init__(self, timeout: float, *, writes: bool) -> None:
+    def __init__(self, timeout: float, sources: Sources, *, writes: bool) -> None:
         """`timeout` in seconds; without `writes` the server itself guards that nothing is changed."""
         self._timeout = timeout
+        self._sources = sources
         self._writes = writes
-        self._links: dict[str, RedisLink] = {}
-        self._used: dict[str, float] = {}
+        self._links: dict[Connection, RedisLink] = {}
+        self._used: dict[Connection, float] = {}
 
-    async def to(self, url: str) -> RedisLink:
-        """The link to that Redis. Raises `QueueUnavailable` on a bad URL."""
+    async def to(self, source: RedisSource) -> RedisLink:
+        """The link to that Redis. Raises `QueueUnavailable` where its address or login is missing or wrong."""
+        connection = await self._sources.connection(source)
         now = asyncio.get_running_loop().time()
-        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != url]:
+        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != connection]:
             await self._close(idle)
-        if url not in self._links:
-            self._links[url] = RedisLink(url, self._timeout, writes=self._writes)
-        self._used[url] = now
-        return self._links[url]
+        if connection not in self._links:
+            self._links[connection] = RedisLink(connection, self._timeout, writes=self._writes)
+        elif self._links[connection].has_failed:
+            self._sources.doubt(source)
+        self._used[connection] = now
+        return self._links[connection]
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for url in list(self._links):
-            await self._close(url)
+        for connection in list(self._links):
+            await self._close(connection)
 
-    async def _close(self, url: str) -> None:
-        link = self._links.pop(url)
-        del self._used[url]
+    async def _close(self, connection: Connection) -> None:
+        link = self._links.pop(connection)
+        del self._used[connection]
         await link.aclose()

@@ -11,6 +11,7 @@ from typing import Any
 
 from crewcall_operator.adapters.redis_link import Call
 from crewcall_operator.adapters.redis_links import RedisLinks
+from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.deployment import own_variable
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.errors import QueueUnavailable
@@ -41,10 +42,12 @@ end
 class RedisOrders:
     """Implements `ports.Orders` and `ports.Recovery`; one connection for each Redis, opened when there is to write."""
 
-    def __init__(self, timeout: float = 2.0, gone_silent_ms: int = GONE_SILENT_MS) -> None:
+    def __init__(
+        self, timeout: float = 2.0, gone_silent_ms: int = GONE_SILENT_MS, sources: Sources = URLS_ONLY
+    ) -> None:
         """`timeout` in seconds, for each call; a worker whose pod is gone is dead after `gone_silent_ms` of silence."""
         self._gone_silent_ms = gone_silent_ms
-        self._links = RedisLinks(timeout, writes=True)
+        self._links = RedisLinks(timeout, sources, writes=True)
 
     async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
         """Order the pods in `drain` to drain, and let those in `withdraw` work. Raises `QueueUnavailable`."""
@@ -80,7 +83,7 @@ class RedisOrders:
         return [Recovered(worker, returned, tuple(dead)) for worker, (returned, *dead) in found if returned >= 0]
 
     async def _run(self, pool: Pool, calls: Sequence[Call]) -> list[Any]:
-        link = await self._links.to(pool.redis.url)
+        link = await self._links.to(pool.redis)
         answers = await link.run(calls)
         for answer in answers:
             if isinstance(answer, QueueUnavailable):

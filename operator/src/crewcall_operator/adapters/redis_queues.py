@@ -27,6 +27,7 @@ from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
 from crewcall_operator.adapters.redis_link import Call, RedisLink
 from crewcall_operator.adapters.redis_links import RedisLinks
+from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
@@ -38,12 +39,12 @@ _SCRIPT = (resources.files(__package__) / "read_queues.lua").read_text()
 
 
 class RedisQueues:
-    """Reads backlogs and workers; one connection for each Redis URL, opened when needed."""
+    """Reads backlogs and workers; one connection for each Redis, opened when needed."""
 
-    def __init__(self, wall_clock: Callable[[], float], timeout: float = 2.0) -> None:
+    def __init__(self, wall_clock: Callable[[], float], timeout: float = 2.0, sources: Sources = URLS_ONLY) -> None:
         """`wall_clock` tells Unix time in seconds, as producers stamp their messages; `timeout` is in seconds."""
         self._wall_clock = wall_clock
-        self._links = RedisLinks(timeout, writes=False)
+        self._links = RedisLinks(timeout, sources, writes=False)
         self._delayed: dict[str, DelayedJobs] = {}
         self._seen: dict[PoolKey, set[str]] = defaultdict(set)
 
@@ -56,10 +57,10 @@ class RedisQueues:
         """
         if not pools:
             return {}
-        (url,) = {pool.redis.url for pool in pools}
+        (place,) = {pool.redis.place for pool in pools}
         try:
-            link = await self._links.to(url)
-            return await self._look(link, url, pools, horizons or {})
+            link = await self._links.to(pools[0].redis)
+            return await self._look(link, place, pools, horizons or {})
         except QueueUnavailable as unavailable:
             return {pool.key: unavailable for pool in pools}
 
@@ -74,11 +75,11 @@ class RedisQueues:
         await self._links.aclose()
 
     async def _look(
-        self, link: RedisLink, url: str, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
+        self, link: RedisLink, place: str, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
     ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
         keys = list(dict.fromkeys(chain.from_iterable(_keys(pool) for pool in pools)))
         batches = [keys[at : at + QUEUES_IN_A_SCRIPT] for at in range(0, len(keys), QUEUES_IN_A_SCRIPT)]
-        delayed = self._delayed.setdefault(url, DelayedJobs())
+        delayed = self._delayed.setdefault(place, DelayedJobs())
         questions, about_crews = delayed.calls(pools, delayed.queues), crew_calls(pools)
         about_queues = [Call(_SCRIPT, batch) for batch in batches]
         asked = counted_queues(pools)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import redis.exceptions as failed
+from redis.asyncio.sentinel import MasterNotFoundError
 
-URLS = (
-    "write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
-    "in a password, percent-encode signs such as / # ? and @."
-)
 _WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
 _TO_READ = (
     "Grant it: +eval_ro (+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys "
@@ -37,6 +34,10 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (
         (failed.AskError, failed.ClusterError, failed.ClusterCrossSlotError),
         "it is a Redis Cluster ({error}), on which Dramatiq does not work. Name a Redis that is not.",
+    ),
+    (
+        (MasterNotFoundError,),
+        "no Sentinel answers that there is such a primary. Is spec.redis.sentinel right, login included?",
     ),
     ((TimeoutError, failed.TimeoutError), "no answer within {timeout:g} s. Is it up, and may this host reach it?"),
     ((failed.ConnectionError, OSError), "no connection ({error}). Is it up, and are host, port and TLS right?"),

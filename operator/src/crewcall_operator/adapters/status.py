@@ -20,6 +20,7 @@ from crewcall_operator.api import status as words
 from crewcall_operator.api.happenings import happenings
 from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.errors import ApiError, InvalidSpec
 from crewcall_operator.ports import Clock, Report
 
@@ -55,6 +56,7 @@ class StatusWriter:
     api: KubernetesApi
     wall_clock: Callable[[], datetime]
     clock: Clock
+    leadership: Leadership = unopposed
     _pages: dict[PoolKey, Page] = field(default_factory=dict)
     _events: list[Json] = field(default_factory=list)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,6 +68,13 @@ class StatusWriter:
         uid = body["metadata"]["uid"]
         if key not in self._pages or self._pages[key].uid != uid:
             self._pages[key] = Page(uid, body.get("status") or {}, self.clock())
+
+    def follow(self, key: PoolKey, body: Mapping[str, Any]) -> None:
+        """The resource has changed. While another operator leads, the status in it is that one's, and so is telling."""
+        page = self._pages.get(key)
+        if page is not None and page.uid == body["metadata"]["uid"] and self.leadership() <= 0:
+            page.written, page.written_at, page.waiting = body.get("status") or {}, self.clock(), None
+            self._events = [event for event in self._events if event["involvedObject"]["uid"] != page.uid]
 
     def report(self, report: Report) -> None:
         page = self._pages.get(report.pool.key)
@@ -82,6 +91,8 @@ class StatusWriter:
         """Say in status and in one Event each what is wrong with a spec; the same spec is told of once."""
         page = self._pages[key]
         new = words.rejected_status(body["metadata"]["generation"], invalid.problems, page.latest, self.wall_clock())
+        if new == page.latest:
+            return
         if words.is_worth_writing(page.latest, new, 0.0):
             for problem in invalid.problems:
                 self._tell(key, ("Warning", "InvalidSpec", str(problem)))
@@ -89,6 +100,10 @@ class StatusWriter:
 
     def forget(self, key: PoolKey) -> None:
         self._pages.pop(key, None)
+
+    def take_over(self) -> None:
+        """This operator has become the leader: what nobody has told yet is its to tell."""
+        self._work.set()
 
     async def run(self) -> None:
         """Send what waits, as it comes."""
@@ -100,7 +115,9 @@ class StatusWriter:
                 self._work.set()
 
     async def flush(self) -> bool:
-        """Send all that waits; false where some could not be sent and waits on."""
+        """Send all that waits; false where some could not be sent and waits on. Without the leadership, all waits."""
+        if self.leadership() <= 0:
+            return True
         events, self._events = self._events, []
         waiting = [self._send(key, page) for key, page in self._pages.items() if page.waiting is not None]
         failures = await asyncio.gather(*waiting, *(self._post(event) for event in events))

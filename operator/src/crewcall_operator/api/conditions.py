@@ -25,7 +25,13 @@ INVALID_SPEC: Final = "InvalidSpec"
 ORDERS_UNWRITTEN: Final = "OrdersUnwritten"
 
 _HELD_BACK: Final = (Reason.SCALE_UP_STABILIZED, Reason.SCALE_DOWN_STABILIZED, Reason.COOLDOWN)
-_LIMITS: Final = (Reason.SCALE_UP_LIMIT, Reason.SCALE_DOWN_LIMIT, Reason.TOO_FEW_REPLICAS, Reason.TOO_MANY_REPLICAS)
+_LIMITS: Final = (
+    Reason.SCALE_UP_LIMIT,
+    Reason.SCALE_DOWN_LIMIT,
+    Reason.SCHEDULED,
+    Reason.TOO_FEW_REPLICAS,
+    Reason.TOO_MANY_REPLICAS,
+)
 #: Decisions taken without a look at the backlog: there was nothing to limit.
 _UNSIZED: Final = (Reason.REDIS_UNAVAILABLE, Reason.FALLBACK, Reason.TARGET_NOT_AVAILABLE, Reason.PAUSED)
 

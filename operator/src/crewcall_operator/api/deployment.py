@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from crewcall_operator.api import names
+from crewcall_operator.api import names, redis_access
 from crewcall_operator.api.pool import Pool
 from crewcall_worker import wire
 
@@ -56,6 +56,7 @@ def pod_template(pool: Pool) -> Json:
         spec["terminationGracePeriodSeconds"] = math.ceil(pool.grace_period)
     container = _worker_container(template)
     container["env"] = _added_environment(pool, container) + (container.get("env") or [])
+    redis_access.mount_authorities(pool.redis, spec, container)
     lifecycle = container["lifecycle"] = container.get("lifecycle") or {}
     if not lifecycle.get("preStop"):
         lifecycle["preStop"] = {"exec": {"command": list(DRAIN)}}
@@ -63,11 +64,14 @@ def pod_template(pool: Pool) -> Json:
 
 
 def environment(pool: Pool) -> dict[str, str]:
-    """What every worker of the pool finds in its environment, wherever it runs; its own name comes on top."""
+    """What every worker of the pool finds in its environment, wherever it runs.
+
+    Its own name comes on top, and in a cluster what is in Secrets.
+    """
     variables = {
         wire.ENV_POOL: pool.key.name,
         wire.ENV_NAMESPACE: pool.key.namespace,
-        wire.ENV_REDIS_URL: pool.redis.url,
+        **({wire.ENV_REDIS_URL: pool.redis.url} if pool.redis.url else {}),
         wire.ENV_REDIS_NAMESPACE: pool.redis.namespace,
         wire.ENV_QUEUES: ",".join(queue.name for queue in pool.policy.queues),
         wire.ENV_SHUTDOWN_TIMEOUT: f"{shutdown_timeout(grace_period(pool)):g}",
@@ -176,4 +180,4 @@ def _added_environment(pool: Pool, container: Mapping[str, Any]) -> list[Json]:
     pod: Json = {"name": wire.ENV_POD, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     # Kubernetes would read $(NAME) as a reference, and $$ as a plain $.
     given: list[Json] = [{"name": name, "value": value.replace("$", "$$")} for name, value in environment(pool).items()]
-    return [variable for variable in [*given, pod] if variable["name"] not in taken]
+    return [variable for variable in [*given, *redis_access.referred(pool.redis), pod] if variable["name"] not in taken]

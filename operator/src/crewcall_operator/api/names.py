@@ -28,6 +28,9 @@ APP_NAME: Final = "crewcall-worker"
 ANNOTATION_TEMPLATE_HASH: Final = f"{GROUP}/template-hash"
 """On the Deployment: which pod template it was last given, so that a new one is noticed without comparing them."""
 
+ANNOTATION_BORROWED: Final = f"{GROUP}/borrowed"
+"""On a Deployment that a pool refers to: which pool scales it, and the replicas it had before. See `api.borrowing`."""
+
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 """On a pod: those of the lowest cost are the first that a ReplicaSet removes.
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost"""

@@ -1,4 +1,4 @@
-"""The rules between a WorkerPool's fields, and what this version cannot act on yet.
+"""The rules between a WorkerPool's fields.
 
 The CRD states the same rules in CEL. They read the resource as the user wrote it, so that they can speak in the
 same breath as complaints about single fields; a field that is of the wrong type or out of bounds is left out of them.
@@ -75,6 +75,14 @@ def _one_authority(spec: Spec, bad_paths: Set[str]) -> Iterator[Problem]:
         yield from _exactly_one("spec.redis.tls.caFrom", tls["caFrom"], "secretKeyRef", "configMapKeyRef")
 
 
+def _authority_has_tls(spec: Spec, bad_paths: Set[str]) -> Iterator[Problem]:
+    if bad_paths & {"spec.redis", "spec.redis.url", "spec.redis.tls"}:
+        return
+    url, tls = spec["redis"].get("url"), spec["redis"].get("tls") or {}
+    if url is not None and tls.get("caFrom") is not None and not url.startswith("rediss://"):
+        yield Problem("spec.redis.tls.caFrom", None, "has no meaning without TLS: write rediss:// in spec.redis.url")
+
+
 def _one_deployment(spec: Spec, _: Set[str]) -> Iterator[Problem]:
     yield from _exactly_one("spec", spec, "template", "deploymentRef")
 
@@ -108,19 +116,6 @@ def _list(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _not_yet(*steps: str) -> Rule:
-    path = ".".join(("spec", *steps))
-
-    def rule(spec: Spec, bad_paths: Set[str]) -> Iterator[Problem]:
-        value: Any = spec
-        for step in steps:
-            value = value.get(step) if isinstance(value, Mapping) else None
-        if value and not any(bad.startswith(path) for bad in bad_paths):
-            yield Problem(path, None, "is not supported in this version yet. Remove it")
-
-    return rule
-
-
 _RULES: Final[tuple[Rule, ...]] = (
     _minimum_is_at_most_maximum,
     _queues_are_distinct,
@@ -128,10 +123,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _saturation_is_looked_for,
     _one_connection,
     _one_authority,
+    _authority_has_tls,
     _one_deployment,
     _fallback_has_its_replicas,
-    _not_yet("redis", "urlFrom"),
-    _not_yet("redis", "sentinel"),
-    _not_yet("redis", "tls", "caFrom"),
-    _not_yet("schedules"),
 )

@@ -35,7 +35,7 @@ REDIS_URL: Final = (
 TOLERANCE: Final = r"^([0-9]{1,2}(\.[0-9]{1,6})?|[0-9]{1,5}m)$"
 MAX_TOLERANCE: Final = 100
 OBJECT_NAME: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-ADDRESS: Final = r"^[^\s:]+(:[0-9]{1,5})?$"
+ADDRESS: Final = r"^[^\s:/?#@,\[\]]+(:[0-9]{1,5})?$"
 CRON: Final = r"^[^\s]+( +[^\s]+){4}$"
 
 
@@ -103,6 +103,7 @@ class Sentinel(Part):
         list[Annotated[str, Field(pattern=ADDRESS, max_length=260)]], Field(min_length=1, max_length=20)
     ]
     database: Annotated[int, Field(ge=0, le=9999)] = 0
+    username_from: SecretSource | None = None
     password_from: SecretSource | None = None
 
 
@@ -110,6 +111,8 @@ class Redis(Part):
     url: Annotated[str, Field(pattern=REDIS_URL, max_length=2048)] | None = None
     url_from: SecretSource | None = None
     sentinel: Sentinel | None = None
+    username_from: SecretSource | None = None
+    password_from: SecretSource | None = None
     tls: Tls | None = None
     namespace: Annotated[str, Field(min_length=1, max_length=200)] = "dramatiq"
 

@@ -13,9 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from crewcall_operator.api import schema
-from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
+from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.api.problems import DOCUMENT, problem
+from crewcall_operator.api.redis_source import read_source
 from crewcall_operator.api.rules import broken_rules
+from crewcall_operator.api.schedules import broken_schedules, read_schedule
 from crewcall_operator.core.model import (
     BacklogPerReplica,
     Behavior,
@@ -42,6 +44,7 @@ def read_pool(resource: Mapping[str, Any]) -> Pool:
     bad_paths = {found.path for found in problems}
     if not bad_paths & {DOCUMENT, "spec"}:
         problems += broken_rules(resource["spec"], bad_paths)
+        problems += broken_schedules(resource["spec"], bad_paths)
     if parsed is None or problems:
         raise InvalidSpec(problems)
     return _pool(parsed, resource["spec"].get("template"))
@@ -53,7 +56,7 @@ def _pool(resource: schema.Resource, template: Mapping[str, Any] | None) -> Pool
         key=PoolKey(metadata.namespace, metadata.name),
         uid=metadata.uid,
         generation=metadata.generation,
-        redis=RedisSource(spec.redis.url or "", spec.redis.namespace),
+        redis=read_source(spec.redis, metadata.namespace),
         policy=_policy(spec),
         grace_period=spec.drain.grace_period,
         concurrency=spec.concurrency,
@@ -73,6 +76,7 @@ def _policy(spec: schema.Spec) -> Policy:
         fallback=Fallback(spec.fallback.after, spec.fallback.policy, spec.fallback.replicas or 0),
         mode=spec.mode,
         pinned=spec.replicas,
+        schedules=tuple(map(read_schedule, spec.schedules)),
     )
 
 

@@ -7,7 +7,7 @@ numbers belong in the metrics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from crewcall_operator.api.conditions import FALSE, TRUE, Condition, conditions,
 from crewcall_operator.api.deployment import pod_labels
 from crewcall_operator.api.duration import write_duration
 from crewcall_operator.api.pool import PoolKey
+from crewcall_operator.api.retelling import decision, flow_of, sizing, workers
 from crewcall_operator.core.model import Mode, Observation, QueueState, Reason
 from crewcall_operator.errors import Problem
 from crewcall_operator.ports import Report
@@ -30,6 +31,9 @@ REFRESH: Final = 10.0
 MESSAGE_LENGTH: Final = 32_768
 """The longest message of a condition that the CRD admits, in characters."""
 
+_PASSING: Final = ("backlog", "oldest", "decision", "sizing", "workers")
+"""Fields of numbers that change all the time. What of a decision lasts is in the conditions."""
+
 EVENT_LENGTH: Final = 1024
 """The longest message of an Event that an API server takes, in characters."""
 
@@ -37,7 +41,7 @@ EVENT_LENGTH: Final = 1024
 def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) -> Json:
     """The whole status after `report`; `previous` is the one before it, or None."""
     previous = previous or {}
-    queues = _queues(report.observation, previous)
+    queues = _queues(report, previous)
     unseen = [queue["name"] for queue in queues if not queue["seen"]]
     found: Json = {"observedGeneration": report.pool.generation}
     if report.fleet is not None:
@@ -49,7 +53,10 @@ def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) ->
     return (
         found
         | _decided(report, previous, now)
-        | _backlog(report.observation)
+        | decision(report)
+        | sizing(report)
+        | workers(report.observation)
+        | _backlog(report.observation, unseen)
         | {"queues": queues}
         | _conditions(conditions(report, unseen), report.pool.generation, previous, now)
     )
@@ -62,8 +69,8 @@ def rejected_status(
     message = "; ".join(str(problem) for problem in problems)
     cut = message if len(message) <= MESSAGE_LENGTH else message[: MESSAGE_LENGTH - 1] + "…"
     previous = previous or {}
-    found = {"observedGeneration": generation, "queues": _queues(None, previous)}
-    return found | _backlog(None) | _conditions(rejected(cut), generation, previous, now)
+    found = {"observedGeneration": generation, "queues": _unread(previous)}
+    return found | _backlog(None, ()) | _conditions(rejected(cut), generation, previous, now)
 
 
 def is_worth_writing(
@@ -122,31 +129,40 @@ def event_body(key: PoolKey, uid: str, happening: tuple[str, str, str], now: dat
     }
 
 
-def _queues(observation: Observation | None, previous: Mapping[str, Any]) -> list[Json]:
-    """Where Redis could not be read, only which queues it is about, and which of them were seen before."""
+def _queues(report: Report, previous: Mapping[str, Any]) -> list[Json]:
     known = {queue["name"] for queue in previous.get("queues", ()) if queue.get("seen")}
-    if observation is None:
-        return [{"name": queue["name"], "seen": bool(queue.get("seen"))} for queue in previous.get("queues", ())]
-    return [_queue(state, state.name in known) for state in observation.queues]
+    if report.observation is None:
+        return _unread(previous)
+    return [_queue(state, state.name in known) | flow_of(state, report.flow) for state in report.observation.queues]
+
+
+def _unread(previous: Mapping[str, Any]) -> list[Json]:
+    """Where Redis could not be read, only which queues it is about, and which of them were seen before."""
+    return [{"name": queue["name"], "seen": bool(queue.get("seen"))} for queue in previous.get("queues", ())]
 
 
 def _queue(state: QueueState, was_seen: bool) -> Json:
     # Redis drops the keys of an empty queue: one that was seen once counts as seen for good.
+    if not (state.is_known or was_seen):
+        return {"name": state.name, "seen": False}
     found: Json = {
         "name": state.name,
-        "seen": state.is_known or was_seen,
+        "seen": True,
         "ready": state.ready,
         "inFlight": state.in_flight,
         "delayed": state.delayed,
         "dead": state.dead,
     }
+    if state.due:
+        found["due"] = state.due
     if state.oldest_ready_age is not None:
         found["oldestAgeSeconds"] = round(state.oldest_ready_age, 1)
     return found
 
 
-def _backlog(observation: Observation | None) -> Json:
-    if observation is None:
+def _backlog(observation: Observation | None, unseen: Collection[str]) -> Json:
+    """Of the queues that there are: one that nobody has ever seen, misspelt perhaps, is not an empty one."""
+    if observation is None or len(unseen) == len(observation.queues):
         return {"backlog": UNKNOWN, "oldest": UNKNOWN}
     found = {"backlog": str(observation.ready)}
     ages = [queue.oldest_ready_age for queue in observation.queues if queue.ready]
@@ -185,7 +201,7 @@ def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[s
 
 def _lasting(whole: Mapping[str, Any]) -> Json:
     """The status without numbers that change all the time, and the words that hold such."""
-    kept = {name: value for name, value in whole.items() if name not in ("backlog", "oldest")}
+    kept = {name: value for name, value in whole.items() if name not in _PASSING}
     kept["queues"] = [(queue["name"], queue.get("seen")) for queue in whole.get("queues", ())]
     kept["conditions"] = [
         {**condition, "message": ""} if condition["status"] == TRUE else condition

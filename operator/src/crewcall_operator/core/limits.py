@@ -1,4 +1,4 @@
-"""What may hold a recommendation back: stabilization, rate policies, cooldown and bounds.
+"""What may change a recommendation: a schedule, stabilization, rate policies, cooldown and bounds.
 
 Pure. Each limit takes the replicas so far and answers with the replicas it allows and its reason; one that has
 nothing to object answers with the same number. `stabilize` and `limit_rate` mean what the HPA's `behavior` means
@@ -15,19 +15,27 @@ from dataclasses import dataclass
 
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Policy, PolicyType, Reason, ScalingRules, SelectPolicy, Step
+from crewcall_operator.core.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The replicas there are, what is remembered, and the moment: all a limit may look at."""
+    """The replicas there are, what is remembered, the moment, and the schedule in force: all a limit may look at."""
 
     policy: Policy
     current: int
     memory: Memory
     now: float
+    schedule: Schedule | None = None
 
 
 Limit = Callable[[int, Situation], Step]
+
+
+def keep_schedule(wanted: int, at: Situation) -> Step:
+    """No fewer than the schedule in force asks for."""
+    least = at.schedule.min_replicas if at.schedule is not None else 0
+    return Step(max(wanted, least), Reason.SCHEDULED)
 
 
 def stabilize(wanted: int, at: Situation) -> Step:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from crewcall_operator.core.counters import Counters, Crew
+from crewcall_operator.core.schedule import Schedule
 
 
 class Mode(StrEnum):
@@ -68,6 +69,7 @@ class Reason(StrEnum):
     TOO_MANY_REPLICAS = "TooManyReplicas"
     PODS_UNSCHEDULABLE = "PodsUnschedulable"
     DOWNSTREAM_SATURATED = "DownstreamSaturated"
+    SCHEDULED = "Scheduled"
     PINNED = "Pinned"
     PAUSED = "Paused"
     WORKERS_UNREAD = "WorkersUnread"
@@ -156,6 +158,7 @@ class Policy:
     fallback: Fallback = Fallback()
     mode: Mode = Mode.AUTO
     pinned: int | None = None
+    schedules: tuple[Schedule, ...] = ()
 
 
 class WorkerState(StrEnum):

@@ -27,6 +27,7 @@ SENTENCES = {
     Reason.TOO_MANY_REPLICAS: "{backlog}; {wanted} wanted, maxReplicas is {max}",
     Reason.PODS_UNSCHEDULABLE: "{backlog}; more replicas are needed, but {unschedulable} that are there find no node",
     Reason.DOWNSTREAM_SATURATED: "{backlog}; {wanted} wanted, but more replicas have brought no more throughput",
+    Reason.SCHEDULED: '{backlog}; {wanted} wanted, schedule "{schedule}" keeps {least}',
     Reason.PINNED: "pinned by spec.replicas; remove it to scale by backlog again",
     Reason.PAUSED: "mode is Paused",
     Reason.WORKERS_UNREAD: "no replica goes while it is not known what its workers run: {unread}",
@@ -55,6 +56,8 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         due=(observed.next_due_in if observed is not None else None) or 0.0,
         startup=at.memory.startups.usual,
         unread="; ".join(observed.unread) if observed is not None else "",
+        schedule=at.schedule.name if at.schedule is not None else "",
+        least=at.schedule.min_replicas if at.schedule is not None else 0,
         silence=at.now - at.memory.observed_at,
     )
 

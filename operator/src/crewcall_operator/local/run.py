@@ -106,7 +106,7 @@ async def _scale(
 ) -> None:
     reader, orders = RedisQueues(time.time), RedisOrders(gone_silent_ms=0)  # a process that has ended is dead at once
     foreman = Foreman(orders, orders, time.monotonic)
-    engine = Engine(reader, scaler, (history,), time.monotonic, foreman, startup=STARTUP)
+    engine = Engine(reader, scaler, (history,), time.monotonic, foreman, time.time, startup=STARTUP)
     for pool in pools:
         engine.put(pool)
     try:

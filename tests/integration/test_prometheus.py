@@ -1,0 +1,169 @@
+"""A real Prometheus scrapes a real operator and a real worker: it answers the dashboard, and fires the alerts.
+
+The chart's rules are evaluated in a hurry (`impatient`): what takes minutes takes a second. That each waits for as long
+as it should is `tests/unit/test_alerts.py`'s part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.support import jobs
+from tests.support.api_cluster import ApiCluster
+from tests.support.apiserver.faults import Fault
+from tests.support.debian import find_program
+from tests.support.operator import RunningOperator, operating
+from tests.support.prometheus import Prometheus, dashboard_queries, named_metrics, prometheus
+from tests.support.redis import RedisServer, emptied
+from tests.support.shop import Shop
+from tests.support.tools import ToolMissing
+from tests.support.waiting import until
+from tests.support.workerpools import CRD_FILE
+from tests.support.workers import worker
+
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+from crewcall_worker import wire
+from crewcall_worker.broker import CrewcallBroker
+
+#: Nobody dies in these tests, so nobody is counted.
+UNHEARD = {"crewcall_dead_workers_total", "crewcall_recovered_jobs_total"}
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    try:
+        return find_program("prometheus", "prometheus")
+    except ToolMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def own_redis() -> Iterator[EmbeddedRedis]:
+    """A Redis that the test may stop."""
+    with EmbeddedRedis(keeps_data=True) as server:
+        yield server
+
+
+@pytest.fixture
+def server(own_redis: EmbeddedRedis) -> Iterator[RedisServer]:
+    with emptied(own_redis) as lent:
+        yield lent
+
+
+@pytest.fixture
+async def shop(memory: ApiCluster, server: RedisServer, tmp_path: Path) -> Shop:
+    await memory.install_crd(CRD_FILE)
+    await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    return Shop(memory, "shop", server.url, memory.write_kubeconfig(tmp_path))
+
+
+@pytest.fixture
+async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
+    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+        yield running
+
+
+@asynccontextmanager
+async def scraping(program: Path, folder: Path, **targets: list[str]) -> AsyncIterator[Prometheus]:
+    running = prometheus(program, folder, targets)
+    entered = await asyncio.to_thread(running.__enter__)
+    try:
+        yield entered
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+async def test_every_query_of_the_dashboard_is_answered(
+    program: Path, shop: Shop, operator: RunningOperator, server: RedisServer, tmp_path: Path
+) -> None:
+    assert shop.cluster.server is not None
+    shop.cluster.server.faults.add(Fault(status=503, verb="patch", resource="deployments.apps", times=1))
+    port = free_port()
+    environment = {wire.ENV_METRICS_PORT: str(port)}
+    with worker("crewcall-worker", server, tmp_path, environment=environment):
+        async with scraping(program, tmp_path, operator=[operator.address], workers=[f"127.0.0.1:{port}"]) as seen:
+            await shop.open_pool()
+            await shop.open_pool("promised", target={"queueLatency": "30s"}, queues=[{"name": "email"}])
+            await shop.until_condition("Ready", lambda status, *_: status == "True")
+            shop.arrive(3, "email")
+            broker = CrewcallBroker(url=server.url)
+            for job in range(3):
+                broker.enqueue(jobs.hold.message(job))
+            broker.close()
+            await shop.until_replicas(1)
+            queries = dashboard_queries()
+            named = {name for query in queries for name in named_metrics(query)} - UNHEARD
+
+            def unanswered() -> set[str]:
+                return {name for name in named if not seen.query(f'{{__name__=~"{name}(_bucket)?"}}')}
+
+            await until(lambda: not unanswered(), "a series of every metric that the dashboard names")
+            jobs.let_go(server.client, 3)
+
+            def empty() -> list[str]:
+                return [query for query in queries if not named_metrics(query) & UNHEARD and not seen.query(query)]
+
+            # A rate takes two scrapes that differ.
+            await until(lambda: not empty(), "an answer to every query")
+            assert [seen.query(query) for query in queries if named_metrics(query) & UNHEARD] == [[], []]
+            assert seen.broken_rules() == []
+            assert [found["metric"]["pool"] for found in seen.query("crewcall_worker_running_jobs")] == [
+                "notifications"
+            ]
+
+
+async def test_alerts_fire_with_their_faults_and_not_before(
+    program: Path, shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis, server: RedisServer, tmp_path: Path
+) -> None:
+    assert shop.cluster.server is not None
+    await shop.open_pool("fine")
+    await shop.open_pool("small", queues=[{"name": "small"}], maxReplicas=1)
+    await shop.open_pool("late", queues=[{"name": "late"}], target={"queueLatency": "100ms"})
+    await shop.open_pool("stuck", queues=[{"name": "stuck"}])
+    await shop.open_pool("dead", queues=[{"name": "dead"}])
+    for name in ("fine", "small", "late", "stuck", "dead"):
+        await shop.until_replicas(0, name)
+    async with scraping(program, tmp_path, operator=[operator.address]) as seen:
+        # Scraped for longer than the three seconds that rates look back and the one that an alert waits.
+        await until(lambda: scrapes(seen) > 20, "a while in which all is well")
+        assert seen.firing() == {}
+
+        shop.cluster.server.faults.add(Fault(status=403, path=r"/stuck/scale"))
+        for queue in ("small", "late", "stuck"):
+            shop.arrive(100, queue)
+        server.client.zadd("dramatiq:dead.XQ", {"a": 1, "b": 2})
+
+        def fired() -> dict[str, str]:
+            return {name: labels.get("pool", "") for name, labels in seen.firing().items()}
+
+        expected = {
+            "CrewcallAtMaxReplicas": "small",
+            "CrewcallJobsWaitTooLong": "late",
+            "CrewcallPoolCannotScale": "stuck",
+            "CrewcallDeadLetters": "dead",
+        }
+        await until(lambda: fired().items() >= expected.items(), "the alerts of the pools")
+        assert "CrewcallRedisUnavailable" not in fired()
+        await asyncio.to_thread(own_redis.stop)
+        await until(lambda: "CrewcallRedisUnavailable" in fired(), "the alert of Redis")
+        assert "CrewcallOperatorDown" not in fired()
+        await operator.stop()
+        await until(lambda: "CrewcallOperatorDown" in fired(), "the alert of the operator")
+        assert seen.broken_rules() == []
+
+
+def scrapes(seen: Prometheus) -> int:
+    """How often the operator has been scraped, at four times a second."""
+    found = seen.query("count_over_time(crewcall_build_info[1m])")
+    return int(found[0]["value"][1]) if found else 0

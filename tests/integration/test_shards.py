@@ -1,0 +1,82 @@
+"""Several operators that share the pools of a cluster by their labels: each has its own, and a pool can move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.api_cluster import ApiCluster
+from tests.support.operator import RunningOperator, operating
+from tests.support.shop import Shop
+from tests.support.waiting import until
+from tests.support.workerpools import CRD_FILE
+
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+
+
+@pytest.fixture
+def redis() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture
+async def shop(cluster: ApiCluster, namespace: str, redis: EmbeddedRedis, tmp_path: Path) -> Shop:
+    await cluster.install_crd(CRD_FILE)
+    return Shop(cluster, namespace, redis.url, cluster.write_kubeconfig(tmp_path))
+
+
+@pytest.fixture
+async def shards(shop: Shop) -> AsyncIterator[dict[str, RunningOperator]]:
+    """Two operators that both lead, each over its own part."""
+    served = ("--namespace", shop.namespace, "--selector")
+    async with (
+        operating(shop.kubeconfig, *served, "shard=a", until="leading") as a,
+        operating(shop.kubeconfig, *served, "shard=b", until="leading") as b,
+    ):
+        yield {"a": a, "b": b}
+
+
+async def test_each_serves_its_own_pools_and_nobody_serves_the_others(
+    shop: Shop, shards: dict[str, RunningOperator]
+) -> None:
+    shop.arrive(20)
+    for name, labels in {"one": {"shard": "a"}, "two": {"shard": "b"}, "nobodys": {}}.items():
+        await open_pool(shop, name, labels)
+    await shop.until_replicas(1, "one")
+    await shop.until_replicas(1, "two")
+
+    assert (told_of(shards["a"]), told_of(shards["b"])) == ({"one"}, {"two"})
+    assert await shop.deployment("nobodys") is None
+
+
+async def test_a_pool_moves_with_its_label_and_keeps_its_replicas(
+    shop: Shop, shards: dict[str, RunningOperator]
+) -> None:
+    shop.arrive(60)
+    await open_pool(shop, "one", {"shard": "a"})
+    await shop.until_replicas(3, "one")
+
+    await shop.cluster.patch("WorkerPool", shop.namespace, "one", {"metadata": {"labels": {"shard": "b"}}})
+    shop.arrive(20)
+    await shop.until_replicas(4, "one")
+
+    assert told_of(shards["b"]) == {"one"}
+    assert "3 -> 4" not in "".join(shards["a"].log)
+
+
+async def test_is_told_of_a_selector_that_cannot_be_read(shop: Shop) -> None:
+    async with operating(shop.kubeconfig, "--selector", "shard in", until="waiting for the cluster") as running:
+        await until(lambda: "unable to parse" in "".join(running.log), "the operator says why")
+
+
+async def open_pool(shop: Shop, name: str, labels: dict[str, Any]) -> None:
+    await shop.open_pool(name)
+    await shop.cluster.patch("WorkerPool", shop.namespace, name, {"metadata": {"labels": labels}})
+
+
+def told_of(running: RunningOperator) -> set[str]:
+    """The pools whose replicas this one has changed, by its log."""
+    return {line.split(": ")[1].split("/")[1] for line in running.log if " -> " in line}

@@ -1,0 +1,81 @@
+"""A primary, its replica and a Sentinel that watches them: real ones, on the loopback."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from tests.support.waiting import wait_until
+
+from crewcall_operator.adapters.embedded_redis import HOST, EmbeddedRedis
+
+MASTER = "shop"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Two servers, of which the Sentinel at `address` calls one the primary named `MASTER`."""
+
+    primary: EmbeddedRedis
+    replica: EmbeddedRedis
+    address: str
+
+    @property
+    def url(self) -> str:
+        """As the operator and the workers are told."""
+        return f"redis+sentinel://{self.address}/{MASTER}/0"
+
+    def until_replicated(self) -> None:
+        """All that was written by now is on the replica as well."""
+        with redis.Redis(host=HOST, port=self.primary.port) as client:
+            wait_until(lambda: client.wait(1, 100) == 1, "the replica has all")
+
+
+@contextmanager
+def watched(folder: Path, password: str = "") -> Iterator[Watched]:
+    """Run them. With a `password`, the Sentinel asks for it."""
+    at_once = ("--repl-diskless-sync-delay", "0")
+    with ExitStack() as running:
+        primary = running.enter_context(EmbeddedRedis(options=at_once))
+        replica = running.enter_context(
+            EmbeddedRedis(options=("--replicaof", HOST, str(primary.port), *at_once)),
+        )
+        client = running.enter_context(redis.Redis(host=HOST, port=replica.port, decode_responses=True))
+        wait_until(lambda: client.info()["master_link_status"] == "up", "the replica follows")
+        port = running.enter_context(_sentinel(folder, primary, password))
+        asked = running.enter_context(redis.Redis(host=HOST, port=port, password=password or None))
+        wait_until(lambda: asked.sentinel_slaves(MASTER), "the Sentinel knows the replica", 20.0)
+        yield Watched(primary, replica, f"{HOST}:{port}")
+
+
+@contextmanager
+def _sentinel(folder: Path, primary: EmbeddedRedis, password: str) -> Iterator[int]:
+    file, port = folder / "sentinel.conf", _free_port()
+    lines = [
+        f"port {port}",
+        f"bind {HOST}",
+        f"dir {folder}",
+        f"sentinel monitor {MASTER} {HOST} {primary.port} 1",
+        f"sentinel down-after-milliseconds {MASTER} 300",
+        f"sentinel failover-timeout {MASTER} 1000",
+        *([f"requirepass {password}"] if password else []),
+    ]
+    file.write_text("\n".join(lines) + "\n")
+    with (folder / "sentinel.log").open("wb") as log:
+        process = subprocess.Popen([str(primary.binary), str(file), "--sentinel"], stdout=log, stderr=log)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])

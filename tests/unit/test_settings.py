@@ -1,0 +1,31 @@
+"""What follows from what an operator is told when it starts."""
+
+from __future__ import annotations
+
+from crewcall_operator.settings import OperatorSettings
+
+
+def test_operators_of_everything_agree_by_one_lease() -> None:
+    assert OperatorSettings().lease_name == "crewcall"
+
+
+def test_takes_the_lease_that_it_is_told_of() -> None:
+    assert OperatorSettings(namespaces=("shop",), lease="ops/crewcall-shop").lease_name == "crewcall-shop"
+
+
+def test_operators_that_serve_different_pools_have_different_leases() -> None:
+    told = [
+        OperatorSettings(),
+        OperatorSettings(namespaces=("shop",)),
+        OperatorSettings(namespaces=("shop", "mail")),
+        OperatorSettings(selector="shard=a"),
+        OperatorSettings(namespaces=("shop",), selector="shard=a"),
+    ]
+
+    assert len({settings.lease_name for settings in told}) == len(told)
+
+
+def test_the_order_of_the_namespaces_does_not_matter() -> None:
+    one, other = OperatorSettings(namespaces=("shop", "mail")), OperatorSettings(namespaces=("mail", "shop"))
+
+    assert one.lease_name == other.lease_name

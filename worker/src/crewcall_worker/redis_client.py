@@ -1,0 +1,62 @@
+"""A client of the pool's Redis, made from the worker's settings: by its URL, or by Sentinels that know the primary.
+
+Nothing is connected before the client is used. With Sentinels each new connection asks them first, so that after a
+failover the next try finds the new primary.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.sentinel import Sentinel
+
+from crewcall_worker import wire
+from crewcall_worker.errors import BadSetting
+from crewcall_worker.redis_address import ENV_REDIS_CA, Sentinels, sentinels
+from crewcall_worker.settings import URL_ALLOWED, Settings
+
+#: Seconds for a Sentinel to answer before the next one is asked.
+SENTINEL_TIMEOUT = 1.0
+
+
+def make_client(settings: Settings, **options: Any) -> redis.Redis:
+    """A client with these `options` of redis-py beside the settings'.
+
+    Raises `BadSetting` where the URL is none of a Redis, or has an option that is unknown, or the CA is no file.
+    """
+    login = _given(username=settings.redis_username, password=settings.redis_password)
+    try:
+        found = sentinels(settings.redis_url)
+        is_tls = found.is_tls if found else settings.redis_url.startswith("rediss://")
+        tls = _verified_by(settings.redis_ca) if is_tls else {}
+        if found is not None:
+            return _by_sentinels(found, settings, {**login, **tls, **options}, tls)
+        client = redis.Redis.from_url(settings.redis_url, **login, **tls, **options)
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # knows every option in the URL, or says so
+    except (ValueError, TypeError):
+        # Neither the value nor the parser's words: a password may be in them.
+        raise BadSetting(wire.ENV_REDIS_URL, "(not shown)", f"it cannot be understood; {URL_ALLOWED}") from None
+    return client
+
+
+def _by_sentinels(found: Sentinels, settings: Settings, options: dict[str, Any], tls: dict[str, str]) -> redis.Redis:
+    login = _given(username=settings.sentinel_username, password=settings.sentinel_password)
+    each = {"socket_connect_timeout": SENTINEL_TIMEOUT, "socket_timeout": SENTINEL_TIMEOUT, **login, **tls}
+    manager = Sentinel(found.addresses, sentinel_kwargs={"ssl": found.is_tls, **each})
+    client: redis.Redis = manager.master_for(found.master, db=found.database, ssl=found.is_tls, **options)
+    return client
+
+
+def _verified_by(file: str) -> dict[str, str]:
+    if not file:
+        return {}
+    if not Path(file).is_file():
+        raise BadSetting(ENV_REDIS_CA, file, "name a file with certificates in PEM")
+    return {"ssl_ca_certs": file}
+
+
+def _given(**words: str) -> dict[str, str]:
+    return {name: value for name, value in words.items() if value}

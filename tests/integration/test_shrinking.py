@@ -202,11 +202,6 @@ async def test_says_which_pods_are_scaled_the_plain_way(shop: Shop, operator: Ru
     await shop.until_replicas(0, "existing")
 
 
-async def _told(shop: Shop, reason: str) -> bool:
-    """Whether there is such an Event: they are sent behind the tick, up to seconds later on a busy machine."""
-    return reason in [told for told, _ in await shop.events()]
-
-
 async def _ordered(crew: Crew, count: int) -> bool:
     await asyncio.sleep(0)
     return len(crew.orders()) == count

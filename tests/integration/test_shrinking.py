@@ -121,8 +121,7 @@ async def test_a_busy_pod_stays_until_it_is_drained_and_exactly_the_drained_ones
     assert await with_pods(shop, 1) == [long]
     crew.client.delete(KEYS.workers(crew.pool))
     await shop.cluster.until(lambda: _ordered(crew, 0), "the orders of pods that are gone to go")
-    told = [reason for reason, _ in await shop.events()]
-    assert "Draining" in told
+    await shop.cluster.until(lambda: _told(shop, "Draining"), "the Event about the orders")
 
 
 @pytest.mark.pods

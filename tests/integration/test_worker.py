@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, emptied
@@ -87,6 +88,24 @@ def test_time_running_out_is_told_and_every_job_is_back_in_its_queue_in_order(
     assert queued(redis_server) == sent
 
 
+def test_tells_again_and_again_what_it_waits_for(redis_server: RedisServer, tmp_path: Path) -> None:
+    send(redis_server, held=2)
+    with started(
+        [CREWCALL_WORKER, "run", "tests.support.stuck_jobs"],
+        {wire.ENV_REDIS_URL: redis_server.url, "TEST_HUNG_AFTER": "60"},
+        tmp_path / "worker.log",
+    ) as running:
+        wait_for_begun(redis_server, 2)
+        running.terminate()
+        running.wait_for("Waiting for 2 running jobs; the oldest: hold of sms for ")
+        jobs.let_go(redis_server.client, 1)
+        running.wait_for("Waiting for 1 running job; the oldest: hold of sms for ")
+        assert running.process.poll() is None
+        jobs.let_go(redis_server.client, 1)
+
+        assert running.exit_status() == 0
+
+
 def test_a_second_signal_ends_at_once(redis_server: RedisServer, tmp_path: Path) -> None:
     send(redis_server, held=1)
     with worker("crewcall-worker", redis_server, tmp_path) as running:
@@ -107,6 +126,21 @@ def test_sigterm_while_idle_ends_with_status_0(redis_server: RedisServer, tmp_pa
         running.terminate()
 
         assert running.exit_status() == 0
+
+
+def test_a_signal_that_interrupts_nothing_is_heard_all_the_same(redis_server: RedisServer, tmp_path: Path) -> None:
+    """One that comes just before the worker begins to wait; or, as here, in another of its threads."""
+    broker = RedisBroker(url=redis_server.url)
+    broker.enqueue(Message(jobs.QUEUE, "interrupt", (), {}, {}))
+    broker.close()
+    with started(
+        [CREWCALL_WORKER, "run", "tests.support.stuck_jobs"],
+        {wire.ENV_REDIS_URL: redis_server.url, "TEST_HUNG_AFTER": "60"},
+        tmp_path / "worker.log",
+    ) as running:
+        assert running.exit_status() == 0
+
+    assert running.says("SIGTERM: finishing the running jobs")
 
 
 def test_drain_wait_comes_back_when_the_worker_has_finished(redis_server: RedisServer, tmp_path: Path) -> None:

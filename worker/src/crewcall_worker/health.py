@@ -1,6 +1,7 @@
 """Whether a worker is well: a hung one is told from a busy one, and from one whose Redis is away.
 
-A job may take as long as it likes; what must go round is the presence, and the consumers unless they wait for Redis.
+A job may take as long as it likes; what must go round is the presence, the steward where there is something for it to
+do, and the consumers unless they wait for Redis.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from crewcall_worker.intake import Intake
 from crewcall_worker.presence import Presence
+from crewcall_worker.steward import Steward
 
 HUNG_AFTER = 60.0
 """Seconds. One look may take half of it: four tries of 5 s each while a node is lost, and what is between them."""
@@ -23,6 +25,7 @@ class Health:
 
     intake: Intake
     presence: Presence
+    steward: Steward
     steady: Callable[[], float] = time.monotonic
 
     def is_hung(self) -> str:
@@ -30,6 +33,9 @@ class Health:
         now = self.steady()
         if now - self.presence.looked_at > HUNG_AFTER:
             return f"the presence has stood still for {now - self.presence.looked_at:.0f} s"
+        asked_at = self.steward.unattended_since
+        if asked_at is not None and now - asked_at > HUNG_AFTER:
+            return f"the worker has not done what it was asked to for {now - asked_at:.0f} s"
         if now - self.intake.seen_at > REDIS_IS_AWAY_AFTER:
             return ""  # consumers wait for Redis then, and a restart would only cut off the jobs that run
         for queue, consumer in list(self.intake.consumers.items()):

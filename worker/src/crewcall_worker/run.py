@@ -56,14 +56,14 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     wait_for_redis(settings, time.sleep)
 
     runtime = Runtime(broker, settings, settings.pod or _own_name(), queues)
-    if probes:
-        probes.show(runtime.health, WorkerMetrics(runtime.stats))
     broker.add_middleware(_Farewell(runtime.steward))
     _on_stop(_Signals(runtime.steward))
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=settings.threads)
     broker.emit_after("process_boot")
     runtime.start()
     worker.start()
+    if probes:  # not before all goes round: a project's own hooks may take any time to start
+        probes.show(runtime.health, WorkerMetrics(runtime.stats))
     log.info(
         "Working on %s of Redis %s (namespace %s), %d jobs at once",
         ", ".join(queues),

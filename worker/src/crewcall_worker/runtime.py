@@ -37,7 +37,7 @@ class Runtime:
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
         identity = Identity(pod, started_ms, settings.threads, tuple(queues))
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
-        self.health = Health(self.intake, self._presence)
+        self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)
         watch = Watch(
             broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills

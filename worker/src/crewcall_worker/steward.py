@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from uuid import uuid4
@@ -19,6 +20,8 @@ from crewcall_worker.wire import WorkerState
 TELL_EVERY = 10.0
 """Seconds between two reports of what still runs while the process waits to end."""
 JOBS_TOLD = 5
+LOOK_UP_EVERY = 1.0
+"""Seconds. A signal in the instant before a wait begins does not end it: Python calls its handler after the wait."""
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +46,26 @@ class Steward:
         self._steady = steady
         # A plain queue, for its `put` may be called from a signal handler; Event.set() may not: it can lock up.
         self._heard: SimpleQueue[tuple[Event, str]] = SimpleQueue()
+        self._heard_at: deque[float] = deque()
         self._deadline: float | None = None
+        self._tell_at = 0.0
 
     @property
     def told(self) -> WorkerState:
         """The state as the worker's record has it."""
         return TOLD[self.state]
 
+    @property
+    def unattended_since(self) -> float | None:
+        """When the oldest event came that is not done with, by `steady`; None where there is none."""
+        try:
+            return self._heard_at[0]
+        except IndexError:
+            return None
+
     def hear(self, event: Event, source: str = "") -> None:
         """Note an event, and where it is from if that is told; any thread may call this, and a signal handler."""
+        self._heard_at.append(self._steady())
         self._heard.put((event, source or event.name))
 
     def attend(self, until: frozenset[State]) -> None:
@@ -60,13 +74,11 @@ class Steward:
             try:
                 event, source = self._heard.get(timeout=self._patience())
             except Empty:
-                if self._deadline is None or self._steady() < self._deadline:
-                    self._tell_what_runs()
-                    continue
-                event, source = Event.TIMEOUT, f"{self.timeout:g} s are over"
-            if event is Event.IDLE and not self._intake.is_idle():
-                continue  # it was, when that was told
-            self.take(event, source)
+                self._look_at_the_clock()
+                continue
+            if event is not Event.IDLE or self._intake.is_idle():  # it was, when that was told
+                self.take(event, source)
+            self._heard_at.popleft()
 
     def take(self, event: Event, source: str) -> None:
         """Do what the event means now."""
@@ -90,6 +102,7 @@ class Steward:
                     "%s: finishing the running jobs within %g s; a second signal ends at once", source, self.timeout
                 )
                 self._deadline = self._steady() + self.timeout
+                self._tell_at = self._steady() + TELL_EVERY
             case Action.RENEW:
                 self._renew()
             case Action.CUT_OFF:
@@ -103,13 +116,24 @@ class Steward:
         log.warning("This worker was declared dead as %s; it goes on as %s", old, self._intake.worker_id)
         self._on_change()
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         if self._deadline is None:
-            return None
-        return max(0.0, min(TELL_EVERY, self._deadline - self._steady()))
+            return LOOK_UP_EVERY
+        return max(0.0, min(LOOK_UP_EVERY, self._deadline - self._steady()))
+
+    def _look_at_the_clock(self) -> None:
+        now = self._steady()
+        if self._deadline is None:
+            return
+        if now >= self._deadline:
+            self.take(Event.TIMEOUT, f"{self.timeout:g} s are over")
+        elif now >= self._tell_at:
+            self._tell_at = now + TELL_EVERY
+            self._tell_what_runs()
 
     def _tell_what_runs(self) -> None:
         begun = sorted(self._intake.running.values(), key=lambda job: job.at)
         now = time.monotonic()
         oldest = ", ".join(f"{job.actor} of {job.queue} for {now - job.at:.0f} s" for job in begun[:JOBS_TOLD])
-        log.info("Waiting for %d running jobs; the oldest: %s", len(begun), oldest or "none")
+        count = "1 running job" if len(begun) == 1 else f"{len(begun)} running jobs"
+        log.info("Waiting for %s; the oldest: %s", count, oldest or "none")

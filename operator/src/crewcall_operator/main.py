@@ -101,7 +101,8 @@ async def run(settings: OperatorSettings) -> None:
         looks = MeasuredReader(reader, measures)
         engine = Engine(looks, scaler, reporters, time.monotonic, foreman, time.time)
         engine.leadership = election
-        address = await stack.enter_async_context(
+        serving = await stack.enter_async_context(AsyncExitStack())
+        address = await serving.enter_async_context(
             probes.serve(
                 settings.host,
                 settings.port,
@@ -119,7 +120,7 @@ async def run(settings: OperatorSettings) -> None:
             for body in known_pods:
                 pods.saw(body)
             hints = RedisHints(lambda: engine.pools, engine.hint, sources)
-            await _operate(settings, cluster, election, engine, hints, scaler, pods, status, stop)
+            await _operate(settings, cluster, election, engine, hints, scaler, pods, status, serving, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
 
 
@@ -132,6 +133,7 @@ async def _operate(
     scaler: DeploymentScaler,
     pods: Pods,
     status: StatusWriter,
+    serving: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
@@ -164,6 +166,9 @@ async def _operate(
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
         await election.release()
+        await (
+            serving.aclose()
+        )  # kopf would wait 5 s for the connection that Prometheus keeps open, as for a task of its own
         watched.set()
         await watch
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import signal
+import struct
 import sys
+import termios
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +21,7 @@ from tests.support.operator import RunningOperator, operating
 from tests.support.redis import RedisServer
 from tests.support.shop import Shop
 from tests.support.tools import ToolMissing, find_tool
+from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE, workerpool
 
 PROGRAMS = Path(sys.executable).parent
@@ -217,3 +223,38 @@ async def test_a_pool_that_nobody_looks_after_is_listed_as_such(shop: Shop) -> N
     assert (await run(shop.kubeconfig, "crewcall", "top", "--once")).out.splitlines()[3].split() == [
         "lonely", "?", "?", "?", "?", "not", "looked", "at", "yet"
     ]  # fmt: skip
+
+
+async def test_top_is_drawn_on_a_terminal_until_ctrl_c(shop: Shop) -> None:
+    await shop.open_pool()
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "KUBECONFIG": str(shop.kubeconfig), "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    command = [str(PROGRAMS / "crewcall"), "top", "--interval", "0.5"]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    seen = bytearray()
+
+    def has_drawn(*words: str) -> bool:
+        with suppress(OSError):  # nothing to read, or nobody writes any more
+            seen.extend(os.read(ours, 65536))
+        return all(word.encode() in seen for word in words)
+
+    await until(lambda: has_drawn("not looked at yet", "Ctrl-C ends it"), "the table")
+    await shop.open_pool("latecomer")
+    await until(lambda: has_drawn("latecomer"), "the table drawn anew")
+    process.send_signal(signal.SIGINT)
+
+    async with asyncio.timeout(15):
+        while process.returncode is None:  # what it writes at the end has to be read, or it waits for ever
+            has_drawn()
+            await asyncio.sleep(0.01)
+    has_drawn()
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"Traceback" not in seen
+    assert b"\x1b[?1049l" in seen  # the screen that was there before is back

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from tests.support import jobs
 from tests.support.api_cluster import ApiCluster
@@ -161,6 +162,16 @@ async def test_alerts_fire_with_their_faults_and_not_before(
         await operator.stop()
         await until(lambda: "CrewcallOperatorDown" in fired(), "the alert of the operator")
         assert seen.broken_rules() == []
+
+
+async def test_the_operator_leaves_at_once_though_prometheus_keeps_its_connection(
+    shop: Shop, operator: RunningOperator
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{operator.address}/metrics") as answer:
+            assert "crewcall_build_info" in await answer.text()
+        async with asyncio.timeout(3.0):
+            assert await operator.stop() == 0
 
 
 def scrapes(seen: Prometheus) -> int:

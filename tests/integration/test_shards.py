@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.support.api_cluster import ApiCluster
 from tests.support.operator import RunningOperator, operating
-from tests.support.shop import Shop
+from tests.support.shop import Shop, existing_deployment
 from tests.support.waiting import until
-from tests.support.workerpools import CRD_FILE
+from tests.support.workerpools import ABSENT, CRD_FILE
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 
@@ -67,13 +67,29 @@ async def test_a_pool_moves_with_its_label_and_keeps_its_replicas(
     assert "3 -> 4" not in "".join(shards["a"].log)
 
 
+async def test_a_pool_that_moves_does_not_give_back_what_it_borrows(
+    shop: Shop, shards: dict[str, RunningOperator]
+) -> None:
+    await shop.cluster.create(existing_deployment(shop.namespace, "one", replicas=1))
+    shop.arrive(60)
+    await open_pool(shop, "one", {"shard": "a"}, template=ABSENT, deploymentRef={"name": "one"})
+    await shop.until_replicas(3, "one")
+
+    await shop.cluster.patch("WorkerPool", shop.namespace, "one", {"metadata": {"labels": {"shard": "b"}}})
+    shop.arrive(20)
+    await shop.until_replicas(4, "one")
+
+    changes = [line.split(": ")[2].split(" B")[0] for line in shards["b"].log if " -> " in line]
+    assert changes == ["3 -> 4"]
+
+
 async def test_is_told_of_a_selector_that_cannot_be_read(shop: Shop) -> None:
     async with operating(shop.kubeconfig, "--selector", "shard in", until="waiting for the cluster") as running:
         await until(lambda: "unable to parse" in "".join(running.log), "the operator says why")
 
 
-async def open_pool(shop: Shop, name: str, labels: dict[str, Any]) -> None:
-    await shop.open_pool(name)
+async def open_pool(shop: Shop, name: str, labels: dict[str, Any], **spec: Any) -> None:
+    await shop.open_pool(name, **spec)
     await shop.cluster.patch("WorkerPool", shop.namespace, name, {"metadata": {"labels": labels}})
 
 

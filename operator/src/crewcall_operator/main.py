@@ -107,7 +107,8 @@ async def run(settings: OperatorSettings) -> None:
         looks = MeasuredReader(reader, measures)
         engine = Engine(looks, scaler, reporters, time.monotonic, foreman, time.time)
         engine.leadership = election
-        address = await stack.enter_async_context(
+        serving = await stack.enter_async_context(AsyncExitStack())
+        address = await serving.enter_async_context(
             probes.serve(
                 settings.host,
                 settings.port,
@@ -129,7 +130,7 @@ async def run(settings: OperatorSettings) -> None:
             if engine.pools:  # of before the watch ended: what went meanwhile nobody has told
                 await watch.compare(cluster)
             try:
-                await _operate(settings, cluster, election, watch, hints, stop)
+                await _operate(settings, cluster, election, watch, hints, serving, stop)
                 break
             except WatchRefused as refused:
                 log.error("the API server ends the watch: %s. Nothing is scaled until it answers again", refused)
@@ -143,6 +144,7 @@ async def _operate(
     election: Election,
     watch: Watch,
     hints: RedisHints,
+    serving: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
@@ -174,6 +176,9 @@ async def _operate(
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
         await election.release()
+        if stop.is_set():
+            # kopf would wait 5 s for the connection that Prometheus keeps open, as for a task of its own
+            await serving.aclose()
         watched.set()
         await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
 

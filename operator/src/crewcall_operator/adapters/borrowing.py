@@ -62,7 +62,8 @@ class Borrowing:
         path = f"/apis/{API_VERSION}/namespaces/{target.namespace}/{PLURAL}"
         async for body in self._api.list(path, fieldSelector=f"metadata.name={note.pool}"):
             named = (body["spec"].get("deploymentRef") or {}).get("name")
-            if body["metadata"]["uid"] == note.uid and named == target.name:
+            is_going = "deletionTimestamp" in body["metadata"]
+            if body["metadata"]["uid"] == note.uid and named == target.name and not is_going:
                 return True
         return False
 

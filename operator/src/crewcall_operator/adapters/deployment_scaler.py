@@ -127,7 +127,8 @@ class DeploymentScaler:
         self._rivals.forget(former)
         live = self._deployments.get(former)
         if live is not None and self._leadership() > 0:
-            await self._borrowing.give_back(live, pool.uid)
+            # Asked again: a pool whose label has changed is gone from here only, and another operator scales it.
+            await self._borrowing.give_back_where_the_pool_is_gone(live)
 
     def _may_change(self, pool: Pool) -> bool:
         return pool.policy.mode is Mode.AUTO and self._leadership() > 0

@@ -13,6 +13,7 @@ import click
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
 from crewcall_operator.simulation.command import simulate
+from crewcall_operator.simulation.record import record
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CREWCALL"})
@@ -88,4 +89,5 @@ def operator(namespaces: tuple[str, ...], interval: float, listen: str, log_form
 
 
 main.add_command(local)
+main.add_command(record)
 main.add_command(simulate)

@@ -27,10 +27,14 @@ deliveries:<queue>        hash     redis_message_id -> how often a worker had be
 started:<worker>          set      ids in `kills` that this worker has begun. Expires.
 stats:<queue>             hash     counters since ever, see `Counter`.
 eta:<queue>               zset     redis_message_id of a delayed message -> when it is due.
+trace:<queue>             list     runs of jobs that ended while somebody recorded, see `write_run`. Written by the
+                                   workers each second, taken by the recorder; the last rows are dropped above
+                                   `MOST_TRACED`. Expires.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
 hints                     channel  a queue's name, with .DQ for delayed messages: it was empty, and has work now.
 orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
+recording                 channel  a queue's plain name: somebody records it for the next `RECORDED_FOR_MS`.
 ========================  =======  ==================================================================================
 
 Message option `ready_at` (ms): when a job became ready, or becomes so.
@@ -99,6 +103,15 @@ MOST_KILLS: Final = 3
 
 FENCED_FOR_MS: Final = 86_400_000
 """How long a worker that was declared dead can find that out."""
+
+RECORDED_FOR_MS: Final = 10_000
+"""How long workers write to `trace:<queue>` after a recorder asked for it; it asks anew before that is over."""
+
+MOST_TRACED: Final = 20_000
+"""The most runs in `trace:<queue>`; whoever finds as many there has to take it that others are missing."""
+
+TRACE_KEPT_MS: Final = 60_000
+"""How long a trace that nobody takes is kept."""
 
 READY_AT: Final = "ready_at"
 """The message option: when the job became or becomes ready, in ms."""
@@ -216,6 +229,9 @@ class Keys:
     def eta(self, queue: str) -> str:
         return f"{self.prefix}eta:{plain_queue(queue)}"
 
+    def trace(self, queue: str) -> str:
+        return f"{self.prefix}trace:{plain_queue(queue)}"
+
     @property
     def queues(self) -> str:
         return f"{self.prefix}queues"
@@ -229,6 +245,11 @@ class Keys:
     def orders_changed(self) -> str:
         """A channel."""
         return f"{self.prefix}orders"
+
+    @property
+    def recording(self) -> str:
+        """A channel."""
+        return f"{self.prefix}recording"
 
     # Dramatiq's: here `queue` is taken as it is, .DQ or .XQ included
 
@@ -345,6 +366,21 @@ def read_delayed(answer: Sequence[int | str | bytes]) -> Delayed:
         read,
         cursor.decode() if isinstance(cursor, bytes) else str(cursor),
     )
+
+
+def write_run(ready_ms: float, service_ms: float) -> str:
+    """A row of `trace:<queue>`: when the job was ready, and for how long it kept its thread busy; whole ms."""
+    return f"{ready_ms:.0f} {service_ms:.0f}"
+
+
+def read_run(row: str | bytes) -> tuple[int, int]:
+    """When a job was ready, and how long it ran, in ms; further words are left alone. Raises `UnknownRecord`."""
+    text = row.decode(errors="replace") if isinstance(row, bytes) else row
+    try:
+        ready_ms, service_ms = text.split()[:2]
+        return int(ready_ms), int(service_ms)
+    except ValueError as error:
+        raise UnknownRecord(f'a row of a trace is "{text}"; expected two numbers of ms') from error
 
 
 def read_order(text: str | bytes | None) -> Order:

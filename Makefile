@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay images chart kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-overhead: $(READY) ## Jobs per second with the runtime, against plain Dram
 
 bench-quality: $(READY) ## How well queueLatency keeps its promise, against other autoscalers (CREWCALL_TRACES)
 	@$(BIN)/python -m benchmarks.quality
+
+bench-replay: $(READY) ## Ten minutes of a trace by real workers, against the simulator (CREWCALL_TRACES)
+	@$(BIN)/python -m benchmarks.replay
 
 ##@ Ship it
 images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BASE_IMAGE)

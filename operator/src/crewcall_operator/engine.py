@@ -129,6 +129,8 @@ class Engine:
             return report
         memory = self._recalled(pool, fleet, observed, now)
         observed = manned(pool, fleet, observed, memory, now)
+        if observed is not None:
+            memory = memory.working(observed, now)  # once, for the decision and all that is remembered of it
         decision = decide(pool.policy, observed, fleet.current, memory, now)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
         report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps)

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.crew import threads_told
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
-from crewcall_operator.core.roster import threads_told
 from crewcall_operator.core.startups import UNSEEN
-from crewcall_operator.crews import manned
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for
 from crewcall_operator.lanes import Lanes
+from crewcall_operator.manning import manned
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
 
 

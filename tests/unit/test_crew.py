@@ -8,9 +8,9 @@ import pytest
 from tests.support.pools import memory, pool, seen
 
 from crewcall_operator.core.counters import Crew
+from crewcall_operator.core.crew import USUAL_THREADS, crew_of, threads_told
 from crewcall_operator.core.model import Fleet, Observation, Pod, QueueLatency, Worker, WorkerState
-from crewcall_operator.core.roster import USUAL_THREADS, crew_of, threads_told
-from crewcall_operator.crews import manned, threads_of
+from crewcall_operator.manning import manned, threads_of
 
 NOW, STARTUP = 1000.0, 10.0
 

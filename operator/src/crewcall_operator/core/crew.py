@@ -1,4 +1,4 @@
-"""The roster: from a pool's replicas and what their workers tell to the crew that a promise is sized by.
+"""The crew: from a pool's replicas and what their workers tell to what a promise reckons with.
 
 Pure. A replica counts as ready once its worker has told of itself, and so does one that drains: it can be called back.
 Whatever else was asked for is pending: pods that start, that wait for a node, that are being made, that a rollout

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-failover images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover benchmarks-doc images chart kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,13 @@ bench-quality: $(READY) ## How well queueLatency keeps its promise, against othe
 
 bench-failover: $(READY) ## 10 kills and 10 clean ends of the leading operator: how soon another scales on (3 minutes)
 	@$(BIN)/python -m benchmarks.failover
+
+bench-replay: $(READY) ## Ten minutes of a trace by real workers, against the simulator (CREWCALL_TRACES)
+	@$(BIN)/python -m benchmarks.replay
+
+benchmarks-doc: $(READY) ## Write docs/benchmarks.md and its pictures anew (CREWCALL_TRACES; some minutes)
+	@mkdir -p build && $(BIN)/python -m benchmarks.quality --out build/quality.jsonl
+	@$(BIN)/python -m benchmarks.document build/quality.jsonl
 
 ##@ Ship it
 images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BASE_IMAGE)

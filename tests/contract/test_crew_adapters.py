@@ -21,7 +21,8 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Observation, Worker, WorkerState
+from crewcall_operator.core.counters import Counters
+from crewcall_operator.core.model import Observation, QueueLatency, Worker, WorkerState
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered
 from crewcall_worker import wire
@@ -369,3 +370,87 @@ async def test_stops_listening_at_once_however_far_its_connection_has_come(redis
         listening.cancel()
         async with asyncio.timeout(5):
             await asyncio.gather(listening, return_exceptions=True)
+
+
+# What is counted
+
+
+@pytest.fixture
+def promised(pool: Pool) -> Pool:
+    return replace(pool, policy=replace(pool.policy, target=QueueLatency(30.0)))
+
+
+async def test_reads_what_workers_and_producers_count_of_pools_with_a_promise_only(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool, promised: Pool
+) -> None:
+    counts = {"enqueued": 90, "started": 81, "done": 70, "failed": 6, "retried": 4, "busy_ms": 12_345, "wait_le_10": 3}
+    for name, count in counts.items():
+        redis_server.client.hset(KEYS.stats("sms"), name, count)
+    other = replace(pool, key=PoolKey("shop", "other"))
+
+    seen = await reader.read([other, promised])
+
+    found = {key.name: it.queues[0].counters for key, it in seen.items() if isinstance(it, Observation)}
+    assert found == {"other": None, "pool": Counters(arrived=90, ended=80, busy=12.345)}
+
+
+async def test_a_queue_that_nobody_counts_for_has_counted_nothing(reader: RedisQueues, promised: Pool) -> None:
+    (queue,) = (await look(reader, promised)).queues
+
+    assert (queue.counters, queue.due_soon) == (Counters(0, 0, 0.0), 0)
+
+
+async def test_counts_the_delayed_jobs_that_are_due_within_the_horizon_of_the_pool(
+    reader: RedisQueues, redis_server: RedisServer, promised: Pool
+) -> None:
+    broker = CrewcallBroker(url=redis_server.url)
+    for delay in (5_000, 15_000, 25_000, 100_000):
+        broker.enqueue(Message("sms", "send", (), {}, {}), delay=delay)
+    broker.close()
+
+    soon = []
+    for horizon in (0.0, 20.0, 30.0):
+        seen = (await reader.read([promised], {promised.key: horizon}))[promised.key]
+        assert isinstance(seen, Observation)
+        soon.append((seen.queues[0].due, seen.queues[0].due_soon))
+
+    assert soon == [(0, 0), (0, 2), (0, 3)]
+
+
+async def test_counters_that_are_no_numbers_are_not_known_and_the_message_names_the_key(
+    reader: RedisQueues, redis_server: RedisServer, promised: Pool
+) -> None:
+    redis_server.client.hset(KEYS.stats("sms"), "done", "many")
+
+    seen = await look(reader, promised)
+
+    assert seen.queues[0].counters is None
+    assert seen.unread == (
+        "what workers count is not known: stats:sms holds something else than numbers. Delete that key",
+    )
+
+
+async def test_asks_for_the_counters_of_hundreds_of_queues(reader: RedisQueues, redis_server: RedisServer) -> None:
+    names = [f"q{number}" for number in range(230)]
+    for number, name in enumerate(names):
+        redis_server.client.hset(KEYS.stats(name), "enqueued", number)
+    many = a_pool(redis_server.url, *names)
+    many = replace(many, policy=replace(many.policy, target=QueueLatency(30.0)))
+
+    counted = [queue.counters for queue in (await look(reader, many)).queues]
+
+    assert counted == [Counters(number, 0, 0.0) for number in range(230)]
+
+
+async def test_counters_that_may_not_be_read_are_not_zero_and_the_message_says_what_to_grant(
+    reader: RedisQueues, redis_server: RedisServer, promised: Pool
+) -> None:
+    redis_server.client.acl_setuser(
+        "narrow", enabled=True, reset=True, passwords=["+secret"], categories=["+@all"], keys=["dramatiq:*"]
+    )
+    narrow = replace(promised, redis=replace(promised.redis, url=redis_server.url.replace("//", "//narrow:secret@")))
+
+    seen = await look(reader, narrow)
+
+    assert [queue.counters for queue in seen.queues] == [None]
+    assert any(why.startswith("what workers count is not known: ") and "Grant it: " in why for why in seen.unread)

@@ -35,12 +35,12 @@ FULL = WorkerRecord(
 
 def test_every_key_and_channel_is_written_down_at_the_head_of_the_module() -> None:
     described = set(
-        re.findall(r"^([a-z]+)(?::<[a-z]+>)? +(?:hash|zset|set|channel) ", wire.__doc__ or "", re.MULTILINE)
+        re.findall(r"^([a-z]+)(?::<[a-z]+>)? +(?:hash|zset|list|set|channel) ", wire.__doc__ or "", re.MULTILINE)
     )
     named = {
         getattr(KEYS, name)("x").removeprefix(KEYS.prefix).partition(":")[0]
-        for name in ("workers", "orders", "fenced", "kills", "deliveries", "started", "stats", "eta")
-    } | {key.removeprefix(KEYS.prefix) for key in (KEYS.queues, KEYS.hints, KEYS.orders_changed)}
+        for name in ("workers", "orders", "fenced", "kills", "deliveries", "started", "stats", "eta", "trace")
+    } | {key.removeprefix(KEYS.prefix) for key in (KEYS.queues, KEYS.hints, KEYS.orders_changed, KEYS.recording)}
 
     assert described == named | {"sweep"}  # which is the sweep script's own
 

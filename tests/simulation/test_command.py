@@ -115,5 +115,5 @@ def test_says_what_is_wrong_in_its_files(pool: Path, tmp_path: Path) -> None:
         f'{bad} line 2: service_s is "1,65"; expected seconds as a number, such as 1.65.\n'
     )
     assert run("-f", several, "--trace", bad).stderr == (
-        f"{several}: holds 2 WorkerPools; keep the one to simulate in a file of its own.\n"
+        f"{several}: holds 2 WorkerPools; keep the one that is meant in a file of its own.\n"
     )

@@ -8,20 +8,27 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import memory, policy, seen, unread
+from tests.support.promises import counted, flowing
 
+from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import (
     Fallback,
     FallbackPolicy,
     Mode,
+    Observation,
+    OnSaturation,
     Policy,
     PolicyType,
+    QueueLatency,
+    QueueState,
     Reason,
     ScalingPolicy,
     ScalingRules,
     SelectPolicy,
 )
+from crewcall_operator.core.saturation import Saturated, Saturation
 
 NOW = 1000.0
 
@@ -64,6 +71,37 @@ REMEMBERED = st.builds(
 
 REPLICAS = st.integers(0, 40)
 JOBS = st.integers(0, 2000)
+
+PROMISING = st.builds(
+    lambda by, seconds, does: replace(by, target=QueueLatency(seconds, does)),
+    by=SCALED,
+    seconds=st.floats(0.5, 600),
+    does=st.sampled_from(OnSaturation),
+)
+
+#: What is known of work that came evenly until a second ago.
+WORKED = st.builds(
+    lambda remembered, rate, service: replace(remembered, flow=flowing(rate, service, seconds=30, start=NOW - 31.0)),
+    remembered=REMEMBERED,
+    rate=st.floats(0, 20),
+    service=st.floats(0.01, 60),
+)
+
+CREWS = st.builds(
+    Crew,
+    ready=st.integers(0, 20),
+    pending=st.integers(0, 20),
+    threads=st.integers(1, 16),
+    busy=st.integers(0, 50),
+    startup=st.floats(0, 120),
+    counts=st.booleans(),
+)
+
+SATURATED = Saturation(Saturated(8.0, 16.0, 4.0, 4.1), backlogged_at=NOW)
+
+
+def promised(ready: int, crew: Crew) -> Observation:
+    return counted(ready=ready, in_flight=crew.busy, crew=crew)
 
 
 @given(by=POLICIES.filter(lambda by: by.pinned is None), current=REPLICAS, remembered=REMEMBERED)
@@ -112,6 +150,52 @@ def test_never_wants_fewer_replicas_for_more_work(
 
     few = decide(by, seen(less), current, remembered, NOW).replicas
     assert few <= decide(by, seen(more), current, remembered, NOW).replicas
+
+
+@given(by=PROMISING, fewer=JOBS, more=JOBS, current=REPLICAS, remembered=WORKED, crew=CREWS)
+def test_never_wants_fewer_replicas_for_more_work_where_a_promise_is_kept(
+    by: Policy, fewer: int, more: int, current: int, remembered: Memory, crew: Crew
+) -> None:
+    less, more = sorted((fewer, more))
+
+    few = decide(by, promised(less, crew), current, remembered, NOW).replicas
+    assert few <= decide(by, promised(more, crew), current, remembered, NOW).replicas
+
+
+@given(by=PROMISING, jobs=JOBS, current=REPLICAS, remembered=WORKED, crew=CREWS)
+def test_stays_within_the_bounds_where_a_promise_is_kept(
+    by: Policy, jobs: int, current: int, remembered: Memory, crew: Crew
+) -> None:
+    replicas = decide(by, promised(jobs, crew), current, remembered, NOW).replicas
+
+    assert by.min_replicas <= replicas <= by.max_replicas
+
+
+@given(
+    by=PROMISING, current=REPLICAS, remembered=WORKED, crew=CREWS, jobs=st.integers(1, 2000),
+    where=st.permutations([0, 0, 0, 1]),
+)  # fmt: skip
+def test_goes_to_zero_only_with_nothing_to_do_or_due_soon_where_a_promise_is_kept(
+    by: Policy, current: int, remembered: Memory, crew: Crew, jobs: int, where: list[int]
+) -> None:
+    ready, in_flight, due, due_soon = (jobs * share for share in where)
+    queue = QueueState("sms", ready, in_flight, due=due, due_soon=due_soon, counters=Counters(0, 0, 0.0))
+    look = Observation((queue,), crew=crew)
+
+    assert decide(by, look, max(1, current), remembered, NOW).replicas > 0
+
+
+@given(by=PROMISING, jobs=JOBS, current=REPLICAS, remembered=WORKED, crew=CREWS)
+def test_goes_no_lower_where_more_replicas_bring_nothing_or_find_no_node(
+    by: Policy, jobs: int, current: int, remembered: Memory, crew: Crew
+) -> None:
+    """What keeps a pool from growing is never a reason for it to shrink."""
+    free = decide(by, promised(jobs, replace(crew, unschedulable=0)), current, remembered, NOW).replicas
+    lost = decide(by, promised(jobs, replace(crew, unschedulable=1)), current, remembered, NOW).replicas
+    held = decide(by, promised(jobs, crew), current, replace(remembered, saturation=SATURATED), NOW).replicas
+
+    assert lost <= free
+    assert min(lost, held) >= min(free, current, by.max_replicas)
 
 
 @given(by=SCALED, jobs=JOBS, current=REPLICAS, remembered=REMEMBERED)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.promises import flowing
+from tests.support.pools import policy
+from tests.support.promises import counted, crew, flowing
 
 from crewcall_operator.core.bursts import NO_BURSTS, REMEMBERED
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.flow import ASSUMED_SERVICE, NOTHING_KNOWN, Flow, QueueFlow, Rate
+from crewcall_operator.core.flow import ASSUMED_SERVICE, LEAST_SERVICE, NOTHING_KNOWN, Flow, QueueFlow, Rate
+from crewcall_operator.core.model import QueueLatency
+from crewcall_operator.core.promise import replicas_for
 
 
 def sms(flow: Flow) -> QueueFlow:
@@ -113,3 +116,19 @@ def test_forgets_bursts_after_half_an_hour() -> None:
         bursts = bursts.adding(1, later)
 
     assert bursts.size(10.0, share=0.98) == 1
+
+
+def test_jobs_that_take_no_time_that_could_be_counted_take_a_millisecond() -> None:
+    """Workers count whole milliseconds."""
+    flow = flowing(20.0, 0.0, seconds=1800)
+
+    assert sms(flow).service == LEAST_SERVICE
+    assert replicas_for(policy(target=QueueLatency(30.0)), 30.0, counted(ready=900, crew=crew(1)), flow) == 1
+
+
+def test_still_knows_the_service_time_after_months_without_a_job() -> None:
+    flow = flowing(4.0, 2.5)
+    for hour in range(24 * 60):
+        flow = flow.seeing({"sms": Counters(4800, 4800, 12000.0)}, 1200.0 + 3600.0 * (hour + 1))
+
+    assert sms(flow).busy / sms(flow).ended == pytest.approx(2.5, rel=0.01)

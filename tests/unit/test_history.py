@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.pools import pool, seen
 
+from crewcall_operator.core.estimate import Basis, Estimate
 from crewcall_operator.core.model import Decision, Fleet, Reason
+from crewcall_operator.core.saturation import Saturated
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.local.history import Decided, Entry, Happened, History
 from crewcall_operator.ports import Report
@@ -87,3 +91,13 @@ def test_forgets_the_reports_of_a_pool_that_is_gone(history: History) -> None:
     history.forget(POOL.key)
 
     assert history.reports == {}
+
+
+def test_tells_once_that_more_workers_do_not_help(history: History, told: list[Entry]) -> None:
+    known = Estimate(9.8, 0.31, 3.0, 8, 11.0, Basis.COUNTED)
+    for estimate in (known, *[replace(known, saturated=Saturated(16.0, 32.0, 12.0, 12.1))] * 2):
+        history.report(replace(report(1.0, 4, 4, Reason.STEADY_LOAD), estimate=estimate))
+
+    assert [entry.text for entry in told if isinstance(entry, Happened)] == [
+        "more workers do not help: 16 busy threads did 12 jobs/s, 32 did 12.1: what they call has no more to give"
+    ]

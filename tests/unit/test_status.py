@@ -14,8 +14,11 @@ from tests.support.workerpools import schema, workerpool
 
 from crewcall_operator.api.duration import write_duration
 from crewcall_operator.api.spec import read_pool
-from crewcall_operator.api.status import event, is_worth_writing, rejected_status, status
+from crewcall_operator.api.status import event, is_worth_writing, rejected_status, status, turned
+from crewcall_operator.core.estimate import WORDS as WORDS_OF_BASIS
+from crewcall_operator.core.estimate import Basis, Estimate
 from crewcall_operator.core.model import Decision, Fleet, Mode, Observation, QueueLatency, QueueState, Reason, Step
+from crewcall_operator.core.saturation import Saturated
 from crewcall_operator.errors import Problem, QueueUnavailable, TargetUnavailable
 from crewcall_operator.ports import Report
 
@@ -52,6 +55,8 @@ def states(found: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     return {each["type"]: (each["status"], each["reason"]) for each in found["conditions"]}
 
 
+SATURATED = Saturated(16.0, 32.0, 12.0, 12.1)
+KNOWN = Estimate(9.8, 0.31, 3.0, 8, 11.0, Basis.COUNTED)
 STEADY = {
     "Ready": ("True", "SteadyLoad"),
     "AbleToScale": ("True", "ReadyForNewScale"),
@@ -200,6 +205,11 @@ def test_tells_all_that_a_tick_found() -> None:
                 "ScalingLimited": ("Unknown", "TargetNotAvailable"),
             },
         ),
+        (report(estimate=KNOWN), {"ThroughputScales": ("True", "NothingAgainst")}),
+        (
+            report(estimate=replace(KNOWN, saturated=SATURATED)),
+            {"ThroughputScales": ("False", "DownstreamSaturated")},
+        ),
         (
             report(observation=Observation((QueueState("sms"), QueueState("emial", is_known=False)))),
             {"QueuesSeen": ("False", "QueueNeverSeen")},
@@ -208,6 +218,27 @@ def test_tells_all_that_a_tick_found() -> None:
 )
 def test_every_outcome_has_its_conditions(given: Report, expected: dict[str, tuple[str, str]]) -> None:
     assert states(status(given, None, NOON)) == STEADY | expected
+
+
+@pytest.mark.parametrize("basis", Basis)
+def test_says_who_tells_what_a_promise_is_sized_by(basis: Basis) -> None:
+    found = status(report(estimate=replace(KNOWN, basis=basis)), None, NOON)["conditions"]
+
+    (active,) = [each for each in found if each["type"] == "ScalingActive"]
+    assert active["message"] == f"the backlog was read from Redis; {WORDS_OF_BASIS[basis]}"
+
+
+def test_a_downstream_that_comes_to_be_saturated_is_one_event_and_its_relief_another() -> None:
+    healthy, saturated = report(estimate=KNOWN), report(estimate=replace(KNOWN, saturated=SATURATED))
+    before, during = status(healthy, None, NOON), status(saturated, None, NOON)
+
+    assert turned(saturated, before) == (
+        "Warning",
+        "DownstreamSaturated",
+        "More replicas do not help: 16 busy threads did 12 jobs/s, 32 did 12.1: what they call has no more to give",
+    )
+    assert turned(healthy, during) == ("Normal", "DownstreamRelieved", "More replicas may get more done again")
+    assert turned(saturated, during) is turned(healthy, before) is turned(report(), during) is None
 
 
 def test_every_reason_has_a_status_that_the_crd_admits() -> None:

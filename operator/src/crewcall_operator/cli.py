@@ -15,6 +15,7 @@ from crewcall_operator.interval import interval_option
 from crewcall_operator.local.command import local
 from crewcall_operator.settings import OperatorSettings
 from crewcall_operator.simulation.command import simulate
+from crewcall_operator.simulation.record import record
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CREWCALL"})
@@ -113,5 +114,6 @@ def operator(
 
 main.add_command(explain)
 main.add_command(local)
+main.add_command(record)
 main.add_command(simulate)
 main.add_command(top)

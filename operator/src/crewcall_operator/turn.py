@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from crewcall_operator.api.pool import Pool
+from crewcall_operator.core.crew import threads_told
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.leadership import Leadership
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
 from crewcall_operator.core.schedule import in_force
-from crewcall_operator.core.strength import threads_told
-from crewcall_operator.crews import manned
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for, without_orders
+from crewcall_operator.manning import manned
 from crewcall_operator.ports import Clock, Report, Scaler
 from crewcall_operator.roster import Roster
 
@@ -56,6 +56,8 @@ class Turn:
         memory = self._recalled(pool, fleet, observed, now)
         observed = manned(pool, fleet, observed, memory, now)
         schedule = in_force(pool.policy.schedules, self.wall_clock())
+        if observed is not None:
+            memory = memory.working(observed, now)  # once, for the decision and all that is remembered of it
         decision = decide(pool.policy, observed, fleet.current, memory, now, schedule)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
         report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps)

@@ -15,6 +15,7 @@ from crewcall_worker.intake import Intake
 from crewcall_worker.outbox import Outbox
 from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.reaper import Reaper, Watch
+from crewcall_worker.recording import Recording
 from crewcall_worker.settings import Settings
 from crewcall_worker.states import Event
 from crewcall_worker.stats import Stats
@@ -39,6 +40,7 @@ class Runtime:
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
         self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)
+        self._recording = Recording(broker)
         watch = Watch(
             broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills
         )
@@ -49,10 +51,12 @@ class Runtime:
             {
                 keys.hints: lambda queue: self.intake.wake(queue or None),
                 keys.orders_changed: lambda name: self._presence.tell() if name in {"", pod} else None,
+                keys.recording: self._recording.hear,
             },
         )
         self.intake.take_part()
         self.stats.take_part()
+        self._recording.take_part()
         outbox.take_part()
 
     def start(self) -> None:
@@ -61,6 +65,7 @@ class Runtime:
         self._listener.start()
         self._reaper.start()
         self.stats.start()
+        self._recording.start()
         self.intake.open()
 
     def leave(self) -> int:
@@ -68,6 +73,7 @@ class Runtime:
         self._reaper.stop()
         self._listener.stop()
         self.stats.stop()
+        self._recording.stop()
         try:
             put_back = self.intake.put_back() if self.steward.is_cut_off else 0
             self._presence.leave()

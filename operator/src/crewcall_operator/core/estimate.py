@@ -1,6 +1,6 @@
 """The estimate: what a promise was sized by, for people and metrics. Pure.
 
-The figures themselves come from `flow` (arrivals, service times), `startups`, `strength` (threads) and `saturation`.
+The figures themselves come from `flow` (arrivals, service times), `startups`, `crew` (threads) and `saturation`.
 """
 
 from __future__ import annotations

@@ -40,6 +40,12 @@ BEYOND_CHANCE = 3.0
 #: Jobs, and seconds each, that are assumed before any was seen.
 ASSUMED_JOBS, ASSUMED_SERVICE = 2.0, 1.0
 
+#: Of the jobs that were seen so many never fade: a pool that rests for weeks still knows how long they took.
+KEPT_JOBS = 0.01
+
+#: Seconds that a job is taken to last at least: workers count whole milliseconds.
+LEAST_SERVICE = 0.001
+
 #: Standard errors added to the service time, and the jobs that it is thought to be of at least.
 STANDARD_ERRORS, FEWEST = 2.0, 4.0
 
@@ -82,7 +88,8 @@ class QueueFlow:
     @property
     def service(self) -> float:
         """Mean service time in seconds, as long as it may well be."""
-        return self.busy / self.ended * (1.0 + STANDARD_ERRORS / math.sqrt(self.ended + FEWEST))
+        likely = self.busy / self.ended * (1.0 + STANDARD_ERRORS / math.sqrt(self.ended + FEWEST))
+        return max(LEAST_SERVICE, likely)
 
     @property
     def arrivals(self) -> float:
@@ -101,7 +108,7 @@ class QueueFlow:
         busy = counted.busy - self.last.busy
         if arrived < 0 or ended < 0:
             return replace(self, last=counted)  # somebody deleted the counters: what is missing nobody knows
-        kept = 0.5 ** (seconds / HALF_LIFE)
+        kept = max(0.5 ** (seconds / HALF_LIFE), min(1.0, KEPT_JOBS / self.ended))
         return QueueFlow(
             counted,
             busy=self.busy * kept + max(0.0, busy),

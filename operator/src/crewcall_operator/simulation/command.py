@@ -97,7 +97,7 @@ def simulate(
         missing = (error.name or "").partition(".")[0]
         raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
 
-    pool, peers, scenarios = _pool(file), _peers(compare), _scenarios(names)
+    pool, peers, scenarios = read_pool(file), _peers(compare), _scenarios(names)
     threads = pool.concurrency or THREADS
     target = pool.policy.target
     promise = within or (target.seconds if isinstance(target, QueueLatency) else USUAL_PROMISE)
@@ -126,7 +126,8 @@ def simulate(
             click.echo(f"  picture: {plot}", err=is_json)
 
 
-def _pool(file: Path) -> Pool:
+def read_pool(file: Path) -> Pool:
+    """The one WorkerPool in `file`; ends the command where there is none, or more."""
     from crewcall_operator.local.files import BadFiles, read_pools
 
     try:
@@ -134,7 +135,7 @@ def _pool(file: Path) -> Pool:
     except BadFiles as error:
         _refuse(error.lines)
     if len(pools) > 1:
-        _refuse([f"{file}: holds {len(pools)} WorkerPools; keep the one to simulate in a file of its own."])
+        _refuse([f"{file}: holds {len(pools)} WorkerPools; keep the one that is meant in a file of its own."])
     return pools[0]
 
 

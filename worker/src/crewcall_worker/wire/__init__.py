@@ -6,7 +6,7 @@ worker. Everybody imports from here, whichever module inside it has the name.
 Environment of a worker process
 -------------------------------
 The operator (in a pod template) and the local mode (for a process) set these; the worker reads them. A variable
-that the user's own template sets is left as it is.
+that the user's own template sets is left as it is. How a Redis is named in them is in `redis_address`.
 
 Keys in Redis
 -------------
@@ -28,10 +28,14 @@ deliveries:<queue>        hash     redis_message_id -> how often a worker had be
 started:<worker>          set      ids in `kills` that this worker has begun. Expires.
 stats:<queue>             hash     counters since ever, see `Counter`.
 eta:<queue>               zset     redis_message_id of a delayed message -> when it is due.
+trace:<queue>             list     runs of jobs that ended while somebody recorded, see `write_run`. Written by the
+                                   workers each second, taken by the recorder; the last rows are dropped above
+                                   `MOST_TRACED`. Expires.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
 hints                     channel  a queue's name, with .DQ for delayed messages: it was empty, and has work now.
 orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
+recording                 channel  a queue's plain name: somebody records it for the next `RECORDED_FOR_MS`.
 ========================  =======  ==================================================================================
 
 Message option `ready_at` (ms): when a job became ready, or becomes so.
@@ -80,6 +84,13 @@ from crewcall_worker.wire.scripts import (
     read_delayed,
     script,
 )
+from crewcall_worker.wire.traces import (
+    MOST_TRACED,
+    RECORDED_FOR_MS,
+    TRACE_KEPT_MS,
+    read_run,
+    write_run,
+)
 from crewcall_worker.wire.workers import (
     BEAT_EVERY,
     FENCED_FOR_MS,
@@ -115,10 +126,13 @@ __all__ = [
     "HEARTBEAT_AHEAD_MS",
     "LAPSED_AFTER_MS",
     "MOST_KILLS",
+    "MOST_TRACED",
     "READY_AT",
     "READ_DELAYED",
+    "RECORDED_FOR_MS",
     "RECOVER",
     "SWEEP",
+    "TRACE_KEPT_MS",
     "WAIT_BUCKETS_MS",
     "WIRE_VERSION",
     "Counter",
@@ -132,9 +146,11 @@ __all__ = [
     "pool_name",
     "read_delayed",
     "read_order",
+    "read_run",
     "read_worker",
     "script",
     "wait_bucket",
     "wait_field",
+    "write_run",
     "write_worker",
 ]

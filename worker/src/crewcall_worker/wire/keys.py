@@ -59,6 +59,9 @@ class Keys:
     def eta(self, queue: str) -> str:
         return f"{self.prefix}eta:{plain_queue(queue)}"
 
+    def trace(self, queue: str) -> str:
+        return f"{self.prefix}trace:{plain_queue(queue)}"
+
     @property
     def queues(self) -> str:
         return f"{self.prefix}queues"
@@ -72,6 +75,11 @@ class Keys:
     def orders_changed(self) -> str:
         """A channel."""
         return f"{self.prefix}orders"
+
+    @property
+    def recording(self) -> str:
+        """A channel."""
+        return f"{self.prefix}recording"
 
     # Dramatiq's: here `queue` is taken as it is, .DQ or .XQ included
 

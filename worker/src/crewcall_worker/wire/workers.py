@@ -65,7 +65,7 @@ class WorkerRecord:
 
 
 class UnknownRecord(ValueError):
-    """A record that this version cannot read; treat its worker as one without the runtime. The text says why."""
+    """A record that this version cannot read; while it is there, no replica of its pool goes. The text says why."""
 
 
 def write_worker(record: WorkerRecord) -> str:

@@ -1,4 +1,4 @@
-"""The strength of a crew: from a pool's replicas and what their workers tell to the crew that a promise is sized by.
+"""The crew: from a pool's replicas and what their workers tell to what a promise reckons with.
 
 Pure. A replica counts as ready once its worker has told of itself, and so does one that drains: it can be called back.
 Whatever else was asked for is pending: pods that start, that wait for a node, that are being made, that a rollout
@@ -8,8 +8,8 @@ to start they are plain Dramatiq workers.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 from statistics import median_low
 
 from crewcall_operator.core.counters import Crew
@@ -23,8 +23,8 @@ USUAL_THREADS = 8
 
 def crew_of(fleet: Fleet, observed: Observation, threads: int, startup: float, now: float) -> Crew:
     """The crew, of which each replica runs `threads` jobs at once and takes `startup` seconds to start."""
-    fresh = _by_pod(observed.workers)
-    ready = min(_ready(fleet, fresh, startup, now), fleet.current)
+    telling = {worker.pod for worker in observed.workers}
+    ready = min(_ready(fleet, _at_work(observed.workers), telling, startup, now), fleet.current)
     return Crew(
         ready=ready,
         pending=fleet.current - ready,
@@ -32,7 +32,7 @@ def crew_of(fleet: Fleet, observed: Observation, threads: int, startup: float, n
         busy=_busy(observed, ready * threads),
         startup=startup,
         unschedulable=sum(pod.is_unschedulable for pod in fleet.pods or ()),
-        counts=bool(fresh) or not _has_plain(fleet, startup, now),
+        counts=bool(telling) or not _has_plain(fleet, startup, now),
     )
 
 
@@ -41,24 +41,27 @@ def threads_told(workers: Iterable[Worker]) -> int | None:
 
     Of several numbers, as while a rollout changes it, the one that half of the replicas have at most.
     """
-    told = [
-        sum(worker.threads or 0 for worker in crew)
-        for crew in _by_pod(workers).values()
-        if all(worker.threads for worker in crew)
-    ]
-    return median_low(told) if told else None
+    told: Counter[str] = Counter()
+    for worker in workers:
+        told[worker.pod] += worker.threads or 0
+    return median_low(found) if (found := [threads for threads in told.values() if threads]) else None
 
 
-def _ready(fleet: Fleet, fresh: dict[str, list[Worker]], startup: float, now: float) -> int:
-    if fleet.pods is None or not fresh:
-        return fleet.ready
-    # One that is ready for long and tells nothing is plain: beside others that tell it works all the same.
-    return sum(pod.name in fresh or _is_plain(pod, startup, now) for pod in fleet.pods)
+def _ready(fleet: Fleet, at_work: Set[str], telling: Set[str], startup: float, now: float) -> int:
+    if not fleet.pods or not telling:
+        return fleet.ready  # pods cannot be told apart, or there is nothing to tell them by
+    # One that is ready for long and has never told anything is plain: beside others that tell it works all the same.
+    return sum(pod.name in at_work or (pod.name not in telling and _is_plain(pod, startup, now)) for pod in fleet.pods)
+
+
+def _at_work(workers: Sequence[Worker]) -> Set[str]:
+    """The pods whose workers are heard of. Where all are silent nobody could be: Redis was away."""
+    return {worker.pod for worker in workers if worker.silent_for < LAPSED} or {worker.pod for worker in workers}
 
 
 def _has_plain(fleet: Fleet, startup: float, now: float) -> bool:
     """Of pods that all tell nothing."""
-    if fleet.pods is None:
+    if not fleet.pods:
         return fleet.ready > 0
     return any(_is_plain(pod, startup, now) for pod in fleet.pods)
 
@@ -73,11 +76,3 @@ def _busy(observed: Observation, capacity: int) -> int:
     told = sum(worker.busy for worker in observed.workers)
     held_back = sum(worker.prefetched for worker in observed.workers)
     return max(0, min(max(told, observed.in_flight - held_back), observed.in_flight, capacity))
-
-
-def _by_pod(workers: Iterable[Worker]) -> dict[str, list[Worker]]:
-    crews: dict[str, list[Worker]] = defaultdict(list)
-    for worker in workers:
-        if worker.silent_for < LAPSED:
-            crews[worker.pod].append(worker)
-    return crews

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from crewcall_operator.api.deployment import own_variable
 from crewcall_operator.api.pool import Pool
+from crewcall_operator.core.crew import USUAL_THREADS, crew_of
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Observation, QueueLatency
-from crewcall_operator.core.strength import USUAL_THREADS, crew_of
 from crewcall_worker import wire
 
 

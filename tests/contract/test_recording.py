@@ -1,0 +1,212 @@
+"""A recording of real workers: what they run is in the trace, and nothing is written while nobody records."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from click.testing import CliRunner
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from tests.support import jobs
+from tests.support.redis import RedisServer, a_pool
+from tests.support.waiting import wait_until
+from tests.support.workers import worker
+
+from crewcall_operator.adapters.redis_traces import RedisTraces, Taken
+from crewcall_operator.cli import main
+from crewcall_operator.simulation.trace import read_trace
+from crewcall_worker import wire
+from crewcall_worker.broker import CrewcallBroker
+
+CREWCALL = str(Path(sys.executable).parent / "crewcall")
+KEYS = wire.Keys()
+POOL = """
+apiVersion: crewcall.dev/v1alpha1
+kind: WorkerPool
+metadata: {name: sms}
+spec:
+  redis: {url: "redis://redis:6379/0"}
+  queues: [{name: sms}]
+  maxReplicas: 4
+  target: {queueLatency: 10s}
+  template: {spec: {containers: [{name: worker, image: worker}]}}
+"""
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    file = tmp_path / "pool.yaml"
+    file.write_text(POOL)
+    return file
+
+
+@contextmanager
+def recording(server: RedisServer, pool: Path, out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`crewcall record`, once workers have been asked."""
+    subscribers = redis.client.PubSub(server.client.connection_pool)
+    subscribers.subscribe(KEYS.recording)
+    process = subprocess.Popen(
+        [CREWCALL, "record", "-f", str(pool), "-o", str(out), "--redis", server.url, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(
+            lambda: (subscribers.get_message(timeout=0.1) or {}).get("type") == "message",
+            "the recorder to ask for a trace",
+        )
+        yield process
+    finally:
+        subscribers.close()
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def send(server: RedisServer, jobs_: int, *, failing: int = 0) -> None:
+    broker = CrewcallBroker(url=server.url)
+    for job in range(jobs_):
+        broker.enqueue(Message(jobs.QUEUE, "hold", (job,), {}, {}))
+    for _ in range(failing):
+        broker.enqueue(Message(jobs.QUEUE, "fail", (), {}, {}))
+    broker.close()
+
+
+def is_heard(server: RedisServer) -> bool:
+    """Whether a worker listens for recorders."""
+    return dict(server.client.pubsub_numsub(KEYS.recording)) == {KEYS.recording: 1}
+
+
+def done(server: RedisServer) -> int:
+    return int(server.client.llen(jobs.DONE))
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    return process.returncode, stdout, stderr
+
+
+def test_a_recording_of_real_workers_is_a_trace_that_can_be_simulated(
+    redis_server: RedisServer, pool: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "jobs.csv"
+    with worker("crewcall-worker", redis_server, tmp_path, threads=2):
+        wait_until(lambda: is_heard(redis_server), "the worker to listen")
+        with recording(redis_server, pool, out) as recorder:
+            send(redis_server, 3, failing=1)
+            wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 2, "two jobs to begin")
+            jobs.let_go(redis_server.client, 2)
+            wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 3, "the third one to begin")
+            wait_until(lambda: redis_server.client.zcard(KEYS.dead("sms")) == 1, "the failing one to fail")
+            status, stdout, _ = finish(recorder)
+        jobs.let_go(redis_server.client, 1)
+
+    assert (status, stdout) == (0, f"{out}: 3 jobs. Left out: 1 that is not over.\n")
+    trace = read_trace(out)
+    assert len(trace.arrivals) == 3
+    assert max(trace.services) < 15
+    simulated = CliRunner().invoke(main, ["simulate", "-f", str(pool), "--trace", str(out), "--json"])
+    assert json.loads(simulated.stdout)["jobs"] == 3
+
+
+def test_jobs_that_were_ready_before_are_left_out(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:
+    send(redis_server, 1)
+    with worker("crewcall-worker", redis_server, tmp_path, threads=1):
+        wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 1, "the first job to begin")
+        wait_until(lambda: is_heard(redis_server), "the worker to listen")
+        with recording(redis_server, pool, tmp_path / "jobs.csv") as recorder:
+            send(redis_server, 1)
+            jobs.let_go(redis_server.client, 2)
+            wait_until(lambda: done(redis_server) == 2, "both jobs to be done")
+            _, stdout, _ = finish(recorder)
+
+    assert stdout.endswith("jobs.csv: 1 job. Left out: 1 that was ready before the beginning.\n")
+
+
+def test_nothing_is_written_while_nobody_records(redis_server: RedisServer, tmp_path: Path) -> None:
+    send(redis_server, 1)
+    jobs.let_go(redis_server.client, 1)
+    with worker("crewcall-worker", redis_server, tmp_path, threads=1) as process:
+        wait_until(lambda: redis_server.client.hget(KEYS.stats("sms"), "done") == "1", "the job to be counted")
+        process.terminate()
+        assert process.exit_status() == 0
+
+    assert redis_server.client.exists(KEYS.trace("sms")) == 0
+
+
+async def test_what_a_worker_ran_is_taken_once_and_kept_for_a_while_only(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    traces, of = RedisTraces(), a_pool(redis_server.url, "sms")
+    with worker("crewcall-worker", redis_server, tmp_path, threads=1):
+        await asyncio.to_thread(wait_until, lambda: is_heard(redis_server), "the worker to listen")
+        before = await traces.take(of)
+        broker = RedisBroker(url=redis_server.url)  # a plain producer: no ready_at
+        sent = broker.enqueue(Message(jobs.QUEUE, "hold", (1,), {}, {}))
+        broker.close()
+        jobs.let_go(redis_server.client, 1)
+        await asyncio.to_thread(
+            wait_until, lambda: redis_server.client.llen(KEYS.trace("sms")) == 1, "the worker to write"
+        )
+        assert 0 < int(redis_server.client.pttl(KEYS.trace("sms"))) <= wire.TRACE_KEPT_MS
+        taken, again = await traces.take(of), await traces.take(of)
+    await traces.aclose()
+
+    assert before == Taken(before.now_ms, (), 0, is_cut=False)
+    ((ready_ms, service_ms),) = taken.runs
+    assert (ready_ms, again.runs) == (sent.message_timestamp, ())
+    assert 0 <= service_ms < taken.now_ms - before.now_ms
+
+
+def test_says_so_when_there_is_nothing_to_write(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:
+    with recording(redis_server, pool, tmp_path / "jobs.csv") as recorder:
+        status, stdout, stderr = finish(recorder)
+
+    assert (status, stdout) == (1, "")
+    assert "No job of default/sms became ready and ended" in stderr
+    assert "Do its workers run crewcall-worker, on these queues?" in stderr
+    assert not (tmp_path / "jobs.csv").exists()
+
+
+def test_ends_by_itself_after_the_time_it_was_given(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:
+    with recording(redis_server, pool, tmp_path / "jobs.csv", "--for", "500ms") as recorder:
+        recorder.wait(timeout=20)
+
+    assert recorder.returncode == 1
+
+
+def test_says_that_redis_is_away_and_which(pool: Path, tmp_path: Path) -> None:
+    absent = f"unix://{tmp_path}/none.sock"
+
+    result = CliRunner().invoke(main, ["record", "-f", str(pool), "-o", str(tmp_path / "a.csv"), "--redis", absent])
+
+    assert result.exit_code == 1
+    assert re.match(rf"Error: Redis {tmp_path}/none\.sock/0 cannot be read: no connection", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--for", "10"], '"10"; expected a duration above zero, such as 30s, 1m30s or 500ms.'),
+        (["-o", f"{os.sep}none{os.sep}jobs.csv"], "there is no folder /none."),
+        (["--redis", "redis"], "write redis://"),
+    ],
+)
+def test_says_what_is_wrong_with_its_options(pool: Path, options: list[str], complaint: str) -> None:
+    result = CliRunner().invoke(main, ["record", "-f", str(pool), *options])
+
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.stderr.split())

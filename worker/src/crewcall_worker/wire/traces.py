@@ -1,0 +1,31 @@
+"""Runs of jobs as workers tell of them while somebody records: the rows of `trace:<queue>`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from crewcall_worker.wire.workers import UnknownRecord
+
+RECORDED_FOR_MS: Final = 10_000
+"""How long workers write to `trace:<queue>` after a recorder asked for it; it asks anew before that is over."""
+
+MOST_TRACED: Final = 20_000
+"""The most runs in `trace:<queue>`; whoever finds as many there has to take it that others are missing."""
+
+TRACE_KEPT_MS: Final = 60_000
+"""How long a trace that nobody takes is kept."""
+
+
+def write_run(ready_ms: float, service_ms: float) -> str:
+    """A row of `trace:<queue>`: when the job was ready, and for how long it kept its thread busy; whole ms."""
+    return f"{ready_ms:.0f} {service_ms:.0f}"
+
+
+def read_run(row: str | bytes) -> tuple[int, int]:
+    """When a job was ready, and how long it ran, in ms; further words are left alone. Raises `UnknownRecord`."""
+    text = row.decode(errors="replace") if isinstance(row, bytes) else row
+    try:
+        ready_ms, service_ms = text.split()[:2]
+        return int(ready_ms), int(service_ms)
+    except ValueError as error:
+        raise UnknownRecord(f'a row of a trace is "{text}"; expected two numbers of ms') from error

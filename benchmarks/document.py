@@ -124,8 +124,7 @@ def _fairly(cases: Sequence[Case]) -> Iterator[str]:
     yield (
         f"In {len(sooner)} cases somebody has fewer late jobs than Crewcall, for more pod-hours: up to {LATE:.0%} "
         f"may be late, and Crewcall pays for no less. In {len(quieter)} somebody keeps the promise with fewer "
-        "changes of direction, such as those that go down after ten minutes only, or never. Who is told the service "
-        "time needs no margin for not knowing it: that is most of what `keda` saves where it does."
+        "changes of direction, such as those that go down after ten minutes only, or never."
     )
 
 

@@ -7,6 +7,8 @@ import tomllib
 import yaml
 from tests.support.chart import CHART, Chart
 
+from crewcall_operator.api.spec import read_pool
+
 REPOSITORY = CHART.parents[1]
 SOURCE = REPOSITORY / "crds" / "workerpool.yaml"
 COPY = CHART / "files" / "workerpool.yaml"
@@ -34,3 +36,12 @@ def test_chart_and_operator_are_released_under_one_number() -> None:
     chart_file = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
     assert (chart_file["version"], chart_file["appVersion"]) == (project["version"], project["version"])
+
+
+def test_the_example_that_artifact_hub_shows_is_a_right_worker_pool() -> None:
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    (shown,) = yaml.safe_load(annotations["artifacthub.io/crdsExamples"])
+    (named,) = yaml.safe_load(annotations["artifacthub.io/crds"])
+
+    assert (shown["kind"], shown["apiVersion"]) == (named["kind"], f"crewcall.dev/{named['version']}")
+    assert read_pool(shown).key.name == "emails"

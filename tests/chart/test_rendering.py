@@ -31,6 +31,17 @@ VALUES: dict[str, dict[str, Any]] = {
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "spot", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
+        "commonLabels": {"team": "shop"},
+        "commonAnnotations": {"example.com/owner": "shop"},
+        "podSecurityContext": {"runAsUser": None, "fsGroup": 1},
+        "networkPolicy": {
+            "enabled": True,
+            "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+            "egress": [{"ports": [{"port": 443}, {"port": 6379}]}],
+        },
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+        ],
         "priorityClassName": "system-cluster-critical",
     },
 }
@@ -53,6 +64,8 @@ def test_renders_objects_that_the_api_knows(chart: Chart, name: str) -> None:
             "defaults",
             [
                 "ClusterRole",
+                "ClusterRole",
+                "ClusterRole",
                 "ClusterRoleBinding",
                 "CustomResourceDefinition",
                 "Deployment",
@@ -66,6 +79,8 @@ def test_renders_objects_that_the_api_knows(chart: Chart, name: str) -> None:
         (
             "one namespace",
             [
+                "ClusterRole",
+                "ClusterRole",
                 "CustomResourceDefinition",
                 "Deployment",
                 "PodDisruptionBudget",

@@ -43,7 +43,7 @@ def test_has_the_same_rights_in_the_namespaces_named_and_none_elsewhere(chart: C
 
 
 def test_reads_no_secret_where_that_is_not_wanted(chart: Chart) -> None:
-    (role,) = (one for one in chart.render({"rbac": {"readSecrets": False}}) if one["kind"] == "ClusterRole")
+    (role,) = _roles(chart, [], readSecrets=False)
 
     assert role["rules"] == [rule for rule in RULES if "secrets" not in rule["resources"]]
 
@@ -73,7 +73,7 @@ def test_binds_each_role_to_the_operators_own_account(chart: Chart) -> None:
     assert chart.render_one("Deployment", values)["spec"]["template"]["spec"]["serviceAccountName"] == "robot"
 
 
-def _roles(chart: Chart, namespaces: list[str]) -> list[dict[str, Any]]:
-    rendered = chart.render({"watchNamespaces": namespaces})
-    roles = [one for one in rendered if one["kind"] in ("Role", "ClusterRole")]
-    return [role for role in roles if not role["metadata"]["name"].endswith("-lease")]
+def _roles(chart: Chart, namespaces: list[str], **rbac: bool) -> list[dict[str, Any]]:
+    """The operator's own roles."""
+    rendered = chart.render({"watchNamespaces": namespaces, "rbac": rbac})
+    return [one for one in rendered if one["kind"] in ("Role", "ClusterRole") and one["metadata"]["name"] == RELEASE]

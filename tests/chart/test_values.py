@@ -13,6 +13,8 @@ from tests.support.chart import CHART, Chart, Refused
 
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
+#: With defaults inside, and yet one value each: Kubernetes says what may be in them.
+FREE = {("resources",), ("podSecurityContext",)}
 
 
 def test_every_value_is_in_the_schema_and_every_one_there_has_a_default() -> None:
@@ -36,6 +38,9 @@ def test_the_defaults_satisfy_the_schema() -> None:
         ({"operator": {"logFormat": "xml"}}, "operator.logFormat"),
         ({"image": {"digest": "sha256:abc"}}, "image.digest"),
         ({"service": {"port": 65536}}, "service.port"),
+        ({"commonLabels": {"team": "a b"}}, "commonLabels.team"),
+        ({"resources": {"limit": {"memory": "1Gi"}}}, "limit"),
+        ({"networkPolicy": {"from": {}}}, "networkPolicy.from"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
     ],
 )
@@ -46,10 +51,10 @@ def test_a_wrong_value_is_refused_by_its_path(chart: Chart, values: dict[str, An
 
 
 def _value_paths(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every value; what the user fills freely (an empty mapping, resources) counts as one."""
+    """The path of every value; what the user fills freely (an empty mapping, a part of a Pod's spec) counts as one."""
     for name, value in values.items():
         path = (*above, name)
-        if isinstance(value, dict) and value and path != ("resources",):
+        if isinstance(value, dict) and value and path not in FREE:
             yield from _value_paths(value, path)
         else:
             yield path
@@ -57,7 +62,8 @@ def _value_paths(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iter
 
 def _schema_paths(schema: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, part in schema["properties"].items():
-        if "properties" in part:
-            yield from _schema_paths(part, (*above, name))
+        path = (*above, name)
+        if "properties" in part and path not in FREE:
+            yield from _schema_paths(part, path)
         else:
-            yield (*above, name)
+            yield path

@@ -37,6 +37,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/*
+Labels and annotations of an object of the release, under `metadata`: (list $ labels annotations), the two being the
+object's own. What the user adds cannot take the place of the labels that selectors go by.
+*/}}
+{{- define "crewcall.metadata" -}}
+{{- $root := index . 0 -}}
+labels: {{- mergeOverwrite (dict) $root.Values.commonLabels (index . 1) (include "crewcall.labels" $root | fromYaml) | toYaml | nindent 2 }}
+{{- with mergeOverwrite (dict) $root.Values.commonAnnotations (index . 2) }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* "true" where several operators run, of which one leads. */}}
 {{- define "crewcall.isReplicated" -}}
 {{- if and .Values.operator.leaderElection (gt (int .Values.replicas) 1) -}}true{{- end -}}

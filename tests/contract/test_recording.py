@@ -194,7 +194,7 @@ def test_says_that_redis_is_away_and_which(pool: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["record", "-f", str(pool), "-o", str(tmp_path / "a.csv"), "--redis", absent])
 
     assert result.exit_code == 1
-    assert re.match(rf"Error: Redis {tmp_path}/none\.sock/0 cannot be read: no connection", result.stderr)
+    assert re.match(rf"Error: Redis {tmp_path}/none\.sock/0 cannot be written to: no connection", result.stderr)
 
 
 @pytest.mark.parametrize(

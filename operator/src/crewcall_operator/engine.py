@@ -25,6 +25,7 @@ from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for
 from crewcall_operator.lanes import Lanes
 from crewcall_operator.ports import Clock, QueueReader, Report, Reporter, Scaler
+from crewcall_operator.rest import Rest, Sleepless
 
 #: Seconds between two looks of one that does not lead.
 AT_LEISURE = 2.0
@@ -46,6 +47,7 @@ class Engine:
     wall_clock: Clock
     startup: float = UNSEEN
     leadership: Leadership = unopposed
+    rest: Rest = field(init=False)
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
     _watched: dict[str, int] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self._lanes = Lanes(self._tend, self._pools.get)
+        self.rest = Rest(Sleepless(), self.clock)
 
     @property
     def pools(self) -> Iterable[Pool]:
@@ -77,6 +80,7 @@ class Engine:
         if pool is not None:
             self._memories.pop(pool.uid, None)
             self._watched.pop(pool.uid, None)
+        self.rest.forget(key)
         for reporter in self.reporters:
             reporter.forget(key)
 
@@ -99,6 +103,7 @@ class Engine:
 
     def take_over(self) -> None:
         """This operator has become the leader: look at everything at once."""
+        self.rest.stir_all()
         for pool in self.pools:
             self.hint(pool.redis.place, (pool.key,))
 
@@ -121,14 +126,17 @@ class Engine:
         await self._lanes.finish()
 
     async def _tend(self, pools: Sequence[Pool]) -> None:
-        observations = await self.reader.read(pools)
-        for pool in pools:
+        awake = await self.rest.awake(pools)
+        observations = await self.reader.read(awake) if awake else {}
+        for pool in awake:
             self._lanes.go(pool.key, self._tend_one(pool, observations[pool.key]))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
         if not self._is_current(pool):
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
         report = await self._scaled(pool, answer)
+        if self._is_current(pool):
+            self.rest.consider(report)
         known = self._pools.get(pool.key)
         if known is None or known.uid != pool.uid or not self._leads:
             return  # reporters were told to forget it, and would remember it for ever; or it is the leader's to tell
@@ -169,6 +177,7 @@ class Engine:
 
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
         memory = self._memories.get(pool.uid) or Memory.beginning(now, fleet.current, self.startup)
+        memory = self.rest.rested(pool, memory)
         before = self._watched.pop(pool.uid, fleet.current)
         if before != fleet.current:
             memory = memory.changing(fleet.current - before, now)  # the leader's doing

@@ -105,6 +105,8 @@ def _registry(intake: Intake, scaler: DeploymentScaler, pods: Pods) -> kopf.Oper
             scaler.lost(event["object"])
         else:
             scaler.saw(event["object"])
+        if (pool := scaler.pool_of(event["object"])) is not None:
+            intake.engine.rest.stir(pool)
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def pod(event: kopf.RawEvent, **_: Any) -> None:
@@ -112,6 +114,8 @@ def _registry(intake: Intake, scaler: DeploymentScaler, pods: Pods) -> kopf.Oper
             pods.lost(event["object"])
         else:
             pods.saw(event["object"])
+        if (pool := pod_key(event["object"])[0]) is not None:
+            intake.engine.rest.stir(pool)
 
     return registry
 

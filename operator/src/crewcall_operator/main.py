@@ -39,12 +39,14 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.redis_sources import ClusterSources
+from crewcall_operator.adapters.redis_stirring import RedisStirring
 from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.core.leadership import Candidate
 from crewcall_operator.engine import Engine
 from crewcall_operator.errors import ApiError
 from crewcall_operator.foreman import Foreman
+from crewcall_operator.rest import Rest
 from crewcall_operator.settings import OperatorSettings
 
 #: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
@@ -101,6 +103,9 @@ async def run(settings: OperatorSettings) -> None:
         looks = MeasuredReader(reader, measures)
         engine = Engine(looks, scaler, reporters, time.monotonic, foreman, time.time)
         engine.leadership = election
+        stirring = RedisStirring(sources=sources)
+        stack.push_async_callback(stirring.aclose)
+        engine.rest = Rest(stirring, time.monotonic)
         serving = await stack.enter_async_context(AsyncExitStack())
         address = await serving.enter_async_context(
             probes.serve(

@@ -66,6 +66,10 @@ class DeploymentScaler:
         """The watch shows that this Deployment was deleted."""
         self._live.pop(_key(body), None)
 
+    def pool_of(self, body: Mapping[str, Any]) -> PoolKey | None:
+        """The pool that scales this Deployment."""
+        return self._holders.get(_key(body))
+
     @property
     def known(self) -> Set[str]:
         """The uids of all Deployments that are taken to be there."""

@@ -1,7 +1,7 @@
 """What Prometheus scrapes: the latest report of every pool, put into metric families when it asks.
 
-A report costs a tick a few dictionary entries; the families are built at scrape time. What is unknown is absent,
-never zero. `docs/metrics.md` describes each family.
+A report costs a tick a few dictionary entries; the families are built at scrape time, in another thread, from copies.
+What is unknown is absent, never zero. `docs/metrics.md` describes each family.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class PoolMetrics(Collector):
         for name, (text, of_queue) in QUEUE_GAUGES.items():
             yield _gauge(name, text, "queue", self._queue_samples(of_queue))
         for name, (text, of_pool) in POOL_GAUGES.items():
-            yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in self._reports.items()))
+            yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in list(self._reports.items())))
         yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
         yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
         yield _counter("crewcall_dead_workers", "Workers found dead.", None, self._deaths)
@@ -107,7 +107,7 @@ class PoolMetrics(Collector):
     def _queue_samples(
         self, of_queue: Callable[[QueueState], float | None]
     ) -> Iterable[tuple[tuple[str, ...], float | None]]:
-        for key, report in self._reports.items():
+        for key, report in list(self._reports.items()):
             for queue in report.observation.queues if report.observation else ():
                 yield (*key, queue.name), of_queue(queue)
 
@@ -124,7 +124,7 @@ def _gauge(
 
 def _counter(name: str, text: str, label: str | None, counts: Counter[tuple[str, ...]]) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=_labels(label))
-    for labels, count in counts.items():
+    for labels, count in list(counts.items()):
         family.add_metric(labels, count)
     return family
 

@@ -106,7 +106,7 @@ async def test_ignores_hints_while_another_leads(stage: Stage, leading: Leading)
 async def test_looks_at_leisure_while_another_leads_and_at_its_pace_when_it_does(
     stage: Stage, leading: Leading
 ) -> None:
-    stage.time.step = 0.1  # by which the clock goes on each time it is read
+    stage.time.step = 0.01  # by which the clock goes on each time it is read
     stage.engine.put(pool("sms"))
     run = asyncio.create_task(stage.engine.run(0.001))
     await until(lambda: len(stage.redis.asked) >= 3)

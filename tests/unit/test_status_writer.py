@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -26,12 +27,17 @@ class Cluster(KubernetesApi):
     def __init__(self) -> None:
         super().__init__(kubernetes.client.Configuration())
         self.events: list[tuple[str, str]] = []
+        self.statuses = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         self.events.append((body["reason"], body["message"]))
         return dict(body)
 
     async def patch(self, path: str, body: object, kind: str = "") -> dict[str, Any]:
+        self.statuses += 1
+        await self.answers.wait()
         return {}
 
 
@@ -40,8 +46,8 @@ class Desk:
 
     def __init__(self, cluster: Cluster) -> None:
         self.now = 0.0
-        self._cluster = cluster
-        self._writer = StatusWriter(cluster, lambda: datetime(2026, 1, 2, tzinfo=UTC), lambda: self.now)
+        self.cluster = self._cluster = cluster
+        self.writer = self._writer = StatusWriter(cluster, lambda: datetime(2026, 1, 2, tzinfo=UTC), lambda: self.now)
         self._writer.adopt(pool().key, {"metadata": {"uid": "uid"}})
 
     async def hears(self, *reports: Report) -> list[str]:
@@ -76,6 +82,18 @@ def _report(replicas: int, reason: Reason, **fields: Any) -> Report:
     decision = Decision(replicas, reason, "words", (Step(replicas, reason),))
     found = {"observation": seen(30), "fleet": Fleet(4, 4), "decision": decision, **fields}
     return Report(pool(), 0.0, **found)
+
+
+async def test_writes_a_status_once_that_is_found_again_while_it_is_being_written(desk: Desk) -> None:
+    desk.cluster.answers.clear()
+    desk.writer.report(fine())
+    writing = asyncio.create_task(desk.writer.flush())
+    await asyncio.sleep(0)
+    desk.writer.report(fine())
+    desk.cluster.answers.set()
+
+    assert await writing
+    assert desk.cluster.statuses == 1
 
 
 async def test_a_redis_that_comes_and_goes_is_one_story(desk: Desk) -> None:

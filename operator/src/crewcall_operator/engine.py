@@ -22,6 +22,7 @@ from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.foreman import Foreman
 from crewcall_operator.lanes import Lanes
 from crewcall_operator.ports import Clock, QueueReader, Reporter, Scaler
+from crewcall_operator.rest import Rest, Sleepless, Stirring
 from crewcall_operator.roster import Roster
 from crewcall_operator.turn import Turn
 
@@ -46,16 +47,20 @@ class Engine:
     wall_clock: Clock
     startup: float = UNSEEN
     leadership: Leadership = unopposed
+    stirring: Stirring = field(default_factory=Sleepless)
+    rest: Rest = field(init=False)
     _roster: Roster = field(default_factory=Roster)
     _turn: Turn = field(init=False)
     _lanes: Lanes = field(init=False)
     ticked_at: float | None = None
 
     def __post_init__(self) -> None:
+        self.rest = Rest(self.stirring, self.clock)
         self._turn = Turn(
             self.scaler,
             self.foreman,
             self._roster,
+            self.rest,
             self.clock,
             self.wall_clock,
             lambda: self.leadership(),
@@ -90,6 +95,7 @@ class Engine:
             self._roster.suspend(key)
             self.reader.forget(pool)
             self.foreman.forget(key)
+        self.rest.forget(key)
         for reporter in self.reporters:
             reporter.forget(key)
 
@@ -110,6 +116,7 @@ class Engine:
 
     def take_over(self) -> None:
         """This operator has become the leader: look at everything at once."""
+        self.rest.stir_all()
         for pool in self.pools:
             self.hint(pool.redis.place, (pool.key,))
 
@@ -133,14 +140,17 @@ class Engine:
         await self._lanes.finish()
 
     async def _tend(self, pools: Sequence[Pool]) -> None:
-        observations = await self.reader.read(pools, self._horizons(pools))
-        for pool in pools:
+        awake = await self.rest.awake(pools)
+        observations = await self.reader.read(awake, self._horizons(awake)) if awake else {}
+        for pool in awake:
             self._lanes.go(pool.key, self._tend_one(pool, observations[pool.key]))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
         if not self._roster.is_current(pool):
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
         report = await self._turn.take(pool, answer)
+        if self._roster.is_current(pool):
+            self.rest.consider(report)
         if not self._roster.is_there(pool) or not self._leads:
             return  # reporters were told to forget it, and would remember it for ever; or it is the leader's to tell
         for reporter in self.reporters:

@@ -17,10 +17,11 @@ from kopf._cogs.clients.errors import APIClientError  # kopf has no public name 
 
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
-from crewcall_operator.adapters.deployments import Deployments
+from crewcall_operator.adapters.deployments import Deployments, deployment_key
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.pods import Pods, pod_key
 from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
+from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import ApiError
 from crewcall_operator.intake import Intake
 
@@ -81,6 +82,10 @@ class Watch:
                 await self.intake.gone(key, uid)
         await self.scaler.give_back_what_nobody_borrows()
 
+    def _stir(self, pool: PoolKey | None) -> None:
+        if pool is not None:
+            self.intake.engine.rest.stir(pool)
+
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(kopf.login_via_client)
@@ -98,6 +103,7 @@ class Watch:
                 self.deployments.lost(event["object"])
             else:
                 self.deployments.saw(event["object"])
+            self._stir(self.scaler.pool_of(deployment_key(event["object"])))
 
         @kopf.on.event("", "v1", "pods", registry=registry)
         async def pod(event: kopf.RawEvent, **_: Any) -> None:
@@ -105,6 +111,7 @@ class Watch:
                 self.pods.lost(event["object"])
             else:
                 self.pods.saw(event["object"])
+            self._stir(pod_key(event["object"])[0])
 
         return registry
 

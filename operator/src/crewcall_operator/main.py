@@ -39,6 +39,7 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.redis_sources import ClusterSources
+from crewcall_operator.adapters.redis_stirring import RedisStirring
 from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.core.leadership import Candidate
@@ -105,8 +106,18 @@ async def run(settings: OperatorSettings) -> None:
         foreman = Foreman(led, led, time.monotonic)
         reporters = (status, metrics, measures, LogReporter())
         looks = MeasuredReader(reader, measures)
-        engine = Engine(looks, scaler, reporters, time.monotonic, foreman, time.time)
-        engine.leadership = election
+        stirring = RedisStirring(sources=sources)
+        stack.push_async_callback(stirring.aclose)
+        engine = Engine(
+            looks,
+            scaler,
+            reporters,
+            time.monotonic,
+            foreman,
+            time.time,
+            leadership=election,
+            stirring=stirring,
+        )
         serving = await stack.enter_async_context(AsyncExitStack())
         address = await serving.enter_async_context(
             probes.serve(

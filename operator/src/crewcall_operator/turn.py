@@ -20,6 +20,7 @@ from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for, without_orders
 from crewcall_operator.manning import manned
 from crewcall_operator.ports import Clock, Report, Scaler
+from crewcall_operator.rest import Rest
 from crewcall_operator.roster import Roster
 
 
@@ -32,6 +33,7 @@ class Turn:
     scaler: Scaler
     foreman: Foreman
     roster: Roster
+    rest: Rest
     clock: Clock
     wall_clock: Clock
     leadership: Leadership
@@ -79,6 +81,7 @@ class Turn:
 
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
         memory = self.roster.memory(pool) or Memory.beginning(now, fleet.current, self.startup)
+        memory = self.rest.rested(pool, memory)
         before = self.roster.unwatch(pool, fleet.current)
         if before != fleet.current:
             memory = memory.changing(fleet.current - before, now)  # the leader's doing

@@ -57,11 +57,11 @@ class Journal:
 
     def find(self, **wanted: Any) -> list[Entry]:
         """The entries whose fields are as named: `journal.find(verb="patch", resource="deployments.apps")`."""
-        return [it for it in self.entries if all(getattr(it, name) == value for name, value in wanted.items())]
+        return [it for it in list(self.entries) if all(getattr(it, name) == value for name, value in wanted.items())]
 
     def writes(self, resource: str = "") -> list[Entry]:
         """The writes that were accepted, of one resource or of all."""
-        return [it for it in self.entries if it.is_accepted_write and resource in ("", it.resource)]
+        return [it for it in list(self.entries) if it.is_accepted_write and resource in ("", it.resource)]
 
     def clear(self) -> None:
         self.entries.clear()

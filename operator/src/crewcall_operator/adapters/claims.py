@@ -25,9 +25,9 @@ class Claims:
         """The Deployment that the pool holds; None where it holds none."""
         return self._targets.get(pool)
 
-    def is_held(self, target: PoolKey) -> bool:
-        """Whether any pool holds that Deployment."""
-        return target in self._holders
+    def holder(self, target: PoolKey) -> PoolKey | None:
+        """The pool that holds that Deployment; None where nobody does."""
+        return self._holders.get(target)
 
     def release(self, pool: PoolKey) -> None:
         """The pool needs no Deployment any more."""

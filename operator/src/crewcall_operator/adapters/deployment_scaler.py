@@ -108,11 +108,15 @@ class DeploymentScaler:
         self._failures.pop(pool.key, None)
         await self._leave(pool)
 
+    def pool_of(self, target: PoolKey) -> PoolKey | None:
+        """The pool that scales this Deployment."""
+        return self._claims.holder(target)
+
     async def give_back_what_nobody_borrows(self) -> None:
         """Find Deployments whose pool went when nobody saw it, and give them back."""
         if self._leadership() > 0:
             for target, live in self._deployments.items():
-                if not self._claims.is_held(target):
+                if self._claims.holder(target) is None:
                     await self._borrowing.give_back_where_the_pool_is_gone(live)
 
     async def _leave_former_target(self, pool: Pool, target: PoolKey) -> None:

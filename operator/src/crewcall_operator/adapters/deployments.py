@@ -16,7 +16,7 @@ class Deployments:
 
     def saw(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The watch, a list or an answer shows this Deployment. Gives what is now known of it."""
-        key = _key(body)
+        key = deployment_key(body)
         known = self._seen.get(key)
         if known is not None and version(body) < version(known):
             return known
@@ -25,7 +25,7 @@ class Deployments:
 
     def lost(self, body: Mapping[str, Any]) -> None:
         """The watch shows that this Deployment was deleted."""
-        self.missing(_key(body))
+        self.missing(deployment_key(body))
 
     def missing(self, key: PoolKey) -> None:
         """The API server knows no such Deployment, or what was seen of it holds no more."""
@@ -53,7 +53,8 @@ def version(body: Mapping[str, Any]) -> int:
     return int(body["metadata"]["resourceVersion"])
 
 
-def _key(body: Mapping[str, Any]) -> PoolKey:
+def deployment_key(body: Mapping[str, Any]) -> PoolKey:
+    """Its namespace and name."""
     return PoolKey(body["metadata"]["namespace"], body["metadata"]["name"])
 
 

@@ -104,7 +104,7 @@ class Measures(Collector):
             errors.add_metric([operation], self.redis_errors[operation])
         yield errors
         refused = CounterMetricFamily("crewcall_api_errors", "Requests that failed.", labels=["verb", "code"])
-        for labels, count in self._api_errors.items():
+        for labels, count in list(self._api_errors.items()):
             refused.add_metric(labels, count)
         yield refused
 

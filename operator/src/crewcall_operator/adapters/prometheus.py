@@ -1,7 +1,7 @@
 """What Prometheus scrapes: the latest report of every pool, put into metric families when it asks.
 
-A report costs a tick a few dictionary entries; the families are built at scrape time. What is unknown is absent,
-never zero. `docs/metrics.md` describes each family.
+A report costs a tick a few dictionary entries; the families are built at scrape time, in another thread, from copies.
+What is unknown is absent, never zero. `docs/metrics.md` describes each family.
 """
 
 from __future__ import annotations
@@ -133,12 +133,14 @@ class PoolMetrics(Collector):
         for name, (text, of_queue) in QUEUE_GAUGES.items():
             yield _gauge(name, text, "queue", self._queue_samples(of_queue))
         for name, (text, of_pool) in POOL_GAUGES.items():
-            yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in self._reports.items()))
-        valid = {**dict.fromkeys(self._reports, 1.0), **dict.fromkeys(self._rejected, 0.0)}
+            yield _gauge(name, text, None, ((key, of_pool(report)) for key, report in list(self._reports.items())))
+        valid = {**dict.fromkeys(list(self._reports), 1.0), **dict.fromkeys(list(self._rejected), 0.0)}
         text = "1 where the pool's spec is valid, else 0: then nothing of it is looked at."
         yield _gauge("crewcall_pool_spec_valid", text, None, valid.items())
         for name, (text, of_estimate) in ESTIMATE_GAUGES.items():
-            known = ((key, report.estimate) for key, report in self._reports.items() if report.estimate is not None)
+            known = (
+                (key, report.estimate) for key, report in list(self._reports.items()) if report.estimate is not None
+            )
             yield _gauge(name, text, None, ((key, of_estimate(it)) for key, it in known))
         yield _counter("crewcall_decisions", "Decisions taken.", "reason", self._decisions)
         yield _counter("crewcall_scale_changes", "Changes of replicas carried out.", "direction", self._changes)
@@ -148,7 +150,7 @@ class PoolMetrics(Collector):
     def _queue_samples(
         self, of_queue: Callable[[QueueState], float | None]
     ) -> Iterable[tuple[tuple[str, ...], float | None]]:
-        for key, report in self._reports.items():
+        for key, report in list(self._reports.items()):
             for queue in report.observation.queues if report.observation else ():
                 yield (*key, queue.name), of_queue(queue)
 
@@ -165,7 +167,7 @@ def _gauge(
 
 def _counter(name: str, text: str, label: str | None, counts: Counter[tuple[str, ...]]) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=_labels(label))
-    for labels, count in counts.items():
+    for labels, count in list(counts.items()):
         family.add_metric(labels, count)
     return family
 

@@ -50,11 +50,13 @@ class RedisHints:
     async def run(self) -> None:
         """Listen to every Redis that a pool is on, until cancelled."""
         try:
+            known: tuple[Pool, ...] | None = None
             while True:
-                pools = self._pools()
-                self._topics = _topics(pools)
-                sources = {pool.redis.place: pool.redis for pool in pools}
-                await self._listen_where_pools_are(sources)
+                pools = tuple(self._pools())
+                if pools != known:  # thousands of them are told apart by what they are, not by what is in them
+                    known, self._topics = pools, _topics(pools)
+                    sources = {pool.redis.place: pool.redis for pool in pools}
+                    await self._listen_where_pools_are(sources)
                 await asyncio.sleep(REFRESH)
         finally:
             await self._end(list(self._ears))

@@ -138,6 +138,8 @@ class StatusWriter:
 
     def _put(self, key: PoolKey, new: Mapping[str, Any]) -> None:
         page = self._pages[key]
+        if new == page.latest:
+            return  # as it is written, or is being written
         if page.waiting is not None or words.is_worth_writing(page.written, new, self.clock() - page.written_at):
             page.waiting = new
             self._work.set()

@@ -104,6 +104,11 @@ class Memory:
         """Remember how many jobs a replica runs at once, where its workers tell."""
         return self if threads is None else replace(self, threads=threads)
 
+    def resting(self, at: float) -> Memory:
+        """Remember that nothing happened until `at`, since the last look."""
+        ledger = replace(self.ledger, at=at) if self.ledger.at is not None else self.ledger
+        return replace(self, observed_at=at, ledger=ledger, flow=self.flow.seeing(ledger.totals, at))
+
     def working(self, observed: Observation, now: float) -> Memory:
         """Remember what `observed` tells of the work; nothing where it was taken into account, or tells nothing."""
         ledger = self.ledger.seeing(observed.queues, observed.crew, now)

@@ -63,6 +63,11 @@ class Memory:
         recommendations = (Recommendation(now, current),)
         return cls(recommendations, observed_at=now, busy_at=now, startups=Startups(default=startup))
 
+    @property
+    def looked_at(self) -> float:
+        """When something was last recommended, if only to hold."""
+        return self.recommendations[-1].until
+
     def highest_since(self, cutoff: float, at_least: int) -> int:
         """The highest recommendation after `cutoff`, or `at_least` if that is higher."""
         return max([at_least, *(r.replicas for r in self.recommendations if r.until > cutoff)])
@@ -85,6 +90,10 @@ class Memory:
     def observing(self, outstanding: int, now: float) -> Memory:
         """Remember that Redis answered."""
         return replace(self, observed_at=now, busy_at=now if outstanding else self.busy_at)
+
+    def resuming(self, current: int, now: float, window: float) -> Memory:
+        """Remember that nobody has looked for a while: what was asked for meanwhile, and whether, nobody knows."""
+        return replace(self.recommending(current, now, window), busy_at=now)
 
     def changing(self, delta: int, now: float) -> Memory:
         """Remember a change of replicas that was carried out."""

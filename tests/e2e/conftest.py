@@ -10,16 +10,25 @@ import os
 import sys
 import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import dramatiq
 import pytest
+import redis
+import yaml
+from dramatiq.brokers.redis import RedisBroker
 from tests.support.chart import CHART
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, eventually
+from tests.support.demo_pool import EXAMPLE, PODS, POOL, Jobs
 from tests.support.tools import ToolMissing, find_tool
 
 PREFIX = os.environ.get("IMAGE_PREFIX", "localhost/crewcall")
 REDIS_IMAGE = os.environ.get("CREWCALL_E2E_REDIS_IMAGE", "docker.io/library/redis:7.4-alpine")
 VERSION = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]["version"]
+
+#: Applies the demo's pool, with the fields of its spec that are given.
+ApplyPool = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="session")
@@ -111,3 +120,29 @@ def redis_url(cluster: Cluster, redis_address: str) -> Iterator[str]:
 @pytest.fixture
 def worker_image() -> str:
     return f"{PREFIX}-worker:{VERSION}"
+
+
+@pytest.fixture
+def jobs(redis_url: str) -> Iterator[Jobs]:
+    broker = RedisBroker(url=redis_url)
+    dramatiq.set_broker(broker)
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield Jobs(broker, client)
+    broker.close()
+    broker.client.close()
+
+
+@pytest.fixture
+def apply_pool(cluster: Cluster, operator: str, redis_address: str, worker_image: str) -> Iterator[ApplyPool]:
+    """Applies the example with this cluster's Redis and images, and with the fields given instead of its own."""
+    assert operator
+
+    def apply(spec: dict[str, Any]) -> None:
+        pool = yaml.safe_load(EXAMPLE.read_text())
+        pool["spec"] |= {"redis": {"url": f"redis://{redis_address}/0"}, **spec}
+        pool["spec"]["template"]["spec"]["containers"][0]["image"] = worker_image
+        cluster.apply(pool)
+
+    yield apply
+    cluster.kubectl("delete", "workerpool", POOL, "--ignore-not-found")
+    eventually(lambda: not cluster.list("pods", PODS), "the pool's pods are gone with it", within=60)

@@ -337,8 +337,18 @@ def test_remembers_what_was_asked_for_not_what_was_allowed() -> None:
     )
 
 
-def test_remembers_of_a_blind_moment_only_that_the_replicas_were_kept() -> None:
+def test_remembers_of_a_blind_moment_that_the_replicas_were_kept_and_that_nobody_saw_them_idle() -> None:
     by = policy(down=MINUTE_DOWN)
     decision = decide(by, None, 4, memory(), now=1000.0)
 
-    assert remember(by, memory(), None, decision, now=1000.0) == memory(recommended={1000.0: 4})
+    assert remember(by, memory(), None, decision, now=1000.0) == memory(recommended={1000.0: 4}, busy_at=1000.0)
+
+
+def test_an_outage_does_not_count_towards_the_cooldown() -> None:
+    by = policy(down=rules(window=0), cooldown=120)
+    known = memory(recommended={0.0: 1}, observed_at=0.0, busy_at=0.0)
+    for now in (1.0, 600.0):
+        known = remember(by, known, None, decide(by, None, 1, known, now=now), now=now)
+
+    assert decide(by, seen(), 1, known, now=601.0).reason is Reason.COOLDOWN
+    assert decide(by, seen(), 1, known, now=720.0).replicas == 0

@@ -103,6 +103,17 @@ async def test_a_silent_redis_is_noticed_at_the_next_tick_and_was_there_until_th
     assert remembered(stage).observed_at == last
 
 
+async def test_a_rest_however_long_is_no_time_in_which_nobody_looked(stage: Stage, redis: Redis) -> None:
+    stage.engine._roster.patience = 3.0
+    await ticks(stage, 60)
+    last = stage.time.now
+    redis.stirs = {SMS.key}
+
+    await ticks(stage)
+
+    assert remembered(stage).busy_at < last - 20.0
+
+
 async def test_work_that_ends_a_rest_has_come_since_the_last_look(stage: Stage, redis: Redis) -> None:
     """Not spread over the rest: that would be a much lower rate."""
     stage.redis.answers = {"sms": counted(seen(), Counters(arrived=7, ended=7, busy=7.0))}

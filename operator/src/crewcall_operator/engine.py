@@ -29,6 +29,10 @@ from crewcall_operator.turn import Turn
 #: Seconds between two looks of one that does not lead.
 AT_LEISURE = 2.0
 
+#: Seconds and intervals, whichever are more, after which a pool that was not looked at was out of sight: the machine
+#: stood still, or its Deployment could not be asked for.
+OUT_OF_SIGHT, INTERVALS = 10.0, 3
+
 
 @dataclass(slots=True)
 class Engine:
@@ -123,6 +127,7 @@ class Engine:
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
         looked_at = -math.inf
+        self._roster.patience = max(OUT_OF_SIGHT, INTERVALS * interval)
         try:
             while True:
                 self.ticked_at = self.clock()

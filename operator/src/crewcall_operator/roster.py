@@ -5,6 +5,7 @@ A pool is known by its key, and its memory by its uid: one that is made anew und
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -14,8 +15,12 @@ from crewcall_operator.core.memory import Memory
 
 @dataclass(slots=True)
 class Roster:
-    """Pools are scaled, or suspended: then it is only known what ran them, until they are gone."""
+    """Pools are scaled, or suspended: then it is only known what ran them, until they are gone.
 
+    `patience` is how many seconds may pass between two looks at a pool; after more of them it has not been watched.
+    """
+
+    patience: float = math.inf
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _suspended: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)

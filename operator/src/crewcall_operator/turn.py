@@ -82,6 +82,8 @@ class Turn:
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
         memory = self.roster.memory(pool) or Memory.beginning(now, fleet.current, self.startup)
         memory = self.rest.rested(pool, memory)
+        if now - memory.looked_at > self.roster.patience:
+            memory = memory.resuming(fleet.current, now, pool.policy.behavior.longest_window)
         before = self.roster.unwatch(pool, fleet.current)
         if before != fleet.current:
             memory = memory.changing(fleet.current - before, now)  # the leader's doing

@@ -14,7 +14,7 @@ from typing import Any
 
 from crewcall_operator.adapters.borrowing import Borrowing
 from crewcall_operator.adapters.claims import Claims
-from crewcall_operator.adapters.deployments import Deployments, version
+from crewcall_operator.adapters.deployments import Deployments
 from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, PASSING, KubernetesApi
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.rivals import Rivals
@@ -28,6 +28,11 @@ from crewcall_operator.ports import Clock
 
 #: Seconds before a request that went unanswered, and before one that was refused, is sent again.
 RETRY, RETRY_REFUSED = 2.0, 30.0
+
+#: Times that a change is sent while only something else about the Deployment changes.
+TRIES = 3
+
+_CHANGED = "Deployment {target} was given {found} replicas meanwhile; deciding anew"
 
 #: Failures that are over once the Deployment has been seen.
 _MISSING = ("FailedGetScale", "FailedCreate")
@@ -90,14 +95,10 @@ class DeploymentScaler:
         if borrowed is not None:
             noted = self._borrowing.note(pool, borrowed)
             self._deployments.saw(await self._attempt(pool, "FailedUpdateScale", noted))
-        before = self._deployments.get(target)
-        request = self._api.patch(f"{_path(target)}/scale", {"spec": {"replicas": replicas}})
-        scale = await self._attempt(pool, "FailedUpdateScale", request)
+        scale = await self._attempt(pool, "FailedUpdateScale", self._scaled(target, replicas))
         live = self._deployments.get(target)
         if live is None:
             return
-        if before is not None and version(scale) < version(before):
-            self._deployments.missing(target)  # a write is newer than what was there: the server's count was set back
         metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
         self._deployments.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
 
@@ -118,6 +119,26 @@ class DeploymentScaler:
             for target, live in self._deployments.items():
                 if self._claims.holder(target) is None:
                     await self._borrowing.give_back_where_the_pool_is_gone(live)
+
+    async def _scaled(self, target: PoolKey, replicas: int, tries: int = TRIES) -> dict[str, Any]:
+        """The scale after the change, which is made from no other number of replicas than the one that was decided on.
+
+        A version in a patch is a condition (API concepts, "Patch"). Without it, an operator whose watch hangs, or that
+        has just taken over, would undo what it has not heard of.
+        """
+        known = self._deployments.get(target)
+        condition = {} if known is None else {"metadata": {"resourceVersion": known["metadata"]["resourceVersion"]}}
+        try:
+            return await self._api.patch(f"{_path(target)}/scale", {**condition, "spec": {"replicas": replicas}})
+        except ApiError as error:
+            if known is None or error.status != HTTPStatus.CONFLICT or tries == 1:
+                raise
+        live = await self._api.get(_path(target))
+        self._deployments.missing(target)  # whatever its version: the server's count may have been set back
+        found = self._deployments.saw(live)["spec"]["replicas"]
+        if found != known["spec"]["replicas"]:
+            raise TargetUnavailable("FailedUpdateScale", _CHANGED.format(target=target, found=found))
+        return await self._scaled(target, replicas, tries - 1)
 
     async def _leave_former_target(self, pool: Pool, target: PoolKey) -> None:
         if self._claims.target(pool.key) not in (None, target):

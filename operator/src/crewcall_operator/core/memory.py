@@ -63,6 +63,11 @@ class Memory:
         recommendations = (Recommendation(now, current),)
         return cls(recommendations, observed_at=now, busy_at=now, startups=Startups(default=startup))
 
+    @property
+    def looked_at(self) -> float:
+        """When something was last recommended, if only to hold."""
+        return self.recommendations[-1].until
+
     def highest_since(self, cutoff: float, at_least: int) -> int:
         """The highest recommendation after `cutoff`, or `at_least` if that is higher."""
         return max([at_least, *(r.replicas for r in self.recommendations if r.until > cutoff)])
@@ -86,6 +91,10 @@ class Memory:
         """Remember that Redis answered."""
         return replace(self, observed_at=now, busy_at=now if outstanding else self.busy_at)
 
+    def resuming(self, current: int, now: float, window: float) -> Memory:
+        """Remember that nobody has looked for a while: what was asked for meanwhile, and whether, nobody knows."""
+        return replace(self.recommending(current, now, window), busy_at=now)
+
     def changing(self, delta: int, now: float) -> Memory:
         """Remember a change of replicas that was carried out."""
         kept = tuple(change for change in self.changes if change.at > now - LONGEST_PERIOD)
@@ -106,8 +115,15 @@ class Memory:
 
     def resting(self, at: float) -> Memory:
         """Remember that nothing happened until `at`, since the last look."""
+        *before, last = self.recommendations
         ledger = replace(self.ledger, at=at) if self.ledger.at is not None else self.ledger
-        return replace(self, observed_at=at, ledger=ledger, flow=self.flow.seeing(ledger.totals, at))
+        return replace(
+            self,
+            recommendations=(*before, last._replace(until=at)),
+            observed_at=at,
+            ledger=ledger,
+            flow=self.flow.seeing(ledger.totals, at),
+        )
 
     def working(self, observed: Observation, now: float) -> Memory:
         """Remember what `observed` tells of the work; nothing where it was taken into account, or tells nothing."""

@@ -56,7 +56,7 @@ async def one_round() -> dict[str, Any]:
             api.create("customresourcedefinitions.apiextensions.k8s.io", yaml.safe_load(DEFINITION.read_text()))
             api.create("workerpools.crewcall.dev", _pool(server.url))
             async with operating(kubeconfig):
-                await until(lambda: _status(api).get("backlog") == "0", "the operator looks after the idle pool")
+                await until(lambda: _status(api).get("desiredReplicas") == 0, "the operator looks after the idle pool")
                 arrival = time.monotonic()
                 arrive(server.url, JOBS, "jobs")
                 await until(lambda: _asked(api)[-1:] == [REPLICAS], f"{REPLICAS} replicas are asked for")

@@ -40,6 +40,8 @@ POOLS = int(os.environ.get("BENCH_POOLS", "5000"))
 SERVERS = int(os.environ.get("BENCH_SERVERS", "20"))
 #: Seconds in which idle pools are watched, and the pools that are woken one after the other.
 IDLE_S, WOKEN = 60.0, 20
+#: Seconds after the last status until the watch has brought all of them back.
+SETTLED_S = 20.0
 PROMISED = {
     "start_s": 20.0,
     "tick_p99_s": 0.5,
@@ -96,7 +98,7 @@ async def measure() -> dict[str, Any]:
         start = time.monotonic() - began
         await until(lambda: len(tally.statuses) >= POOLS, "every pool has a status", 600.0)
         statuses = time.monotonic() - began
-        await asyncio.sleep(5.0)  # what is written once more: numbers, and the last Events
+        await asyncio.sleep(SETTLED_S)
         idle = await _idle(tally, running, servers)
         reactions = [await _woken(tally, servers, number) for number in range(0, POOLS, max(1, POOLS // WOKEN))]
         return {

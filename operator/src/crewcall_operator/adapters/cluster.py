@@ -6,7 +6,7 @@ Changes come by the watch (`handlers`); this lists, for the start and for what a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
@@ -16,6 +16,8 @@ from crewcall_operator.errors import ApiError
 
 #: Seconds between two tries to reach the API server at the start.
 PAUSE = 1.0
+
+Saw = Callable[[Mapping[str, Any]], object]
 
 
 class Cluster:
@@ -27,20 +29,28 @@ class Cluster:
         self._selected = {"labelSelector": selector} if selector else {}
         self._within = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
 
-    async def first_look(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """All Deployments and all pods of pools, once the API server answers and lets this operator list them."""
+    async def first_look(self, saw_deployment: Saw, saw_pod: Saw) -> bool:
+        """Show all Deployments and all pods of pools, once the API server answers and lets this operator list them.
+
+        One by one: thousands of them at once would be the most memory that this process ever takes. True in the end.
+        """
         told = ""
         while True:
             try:
                 for within in self._within:
                     await self._api.get(f"/apis/{API_VERSION}/{within}{PLURAL}", limit="1", **self._selected)
-                return [body async for body in self.deployments()], [body async for body in self.pods()]
+                async for body in self.deployments():
+                    saw_deployment(body)
+                async for body in self.pods():
+                    saw_pod(body)
             except ApiError as error:
                 if str(error) != told:
                     hint = " Is the WorkerPool definition installed? Try kubectl apply -f crds/" * (error.status == 404)
                     log.warning("waiting for the cluster: %s%s", error, hint)
                     told = str(error)
                 await asyncio.sleep(PAUSE)
+            else:
+                return True
 
     async def deployments(self) -> AsyncIterator[dict[str, Any]]:
         for within in self._within:

@@ -5,29 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.chart import NAMESPACE, RELEASE, Chart
-
-RULES = [
-    {"apiGroups": ["crewcall.dev"], "resources": ["workerpools"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["crewcall.dev"], "resources": ["workerpools/status"], "verbs": ["patch"]},
-    {"apiGroups": ["crewcall.dev"], "resources": ["workerpools/finalizers"], "verbs": ["update"]},
-    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "create", "patch"]},
-    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
-    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["list"]},
-    {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
-]
-
-#: In the release's own namespace: on one Lease, by its name.
-LEASE_RULES = [
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-    {
-        "apiGroups": ["coordination.k8s.io"],
-        "resources": ["leases"],
-        "resourceNames": [RELEASE],
-        "verbs": ["get", "watch", "patch"],
-    },
-]
+from tests.support.rights import LEASE_RULES, RULES
 
 
 def test_has_these_rights_everywhere_by_default(chart: Chart) -> None:

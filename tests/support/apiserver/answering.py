@@ -83,7 +83,7 @@ class Answering:
         if target is None:
             self._access.authorize(user, Attributes(request.method.lower(), path=request.path))
             return self._discovered(request.path)
-        self._access.authorize(user, target.attributes)
+        self._access.authorize(user, target.attributes(query))
         if wrong := routes.no_method(target):
             raise wrong
         if target.verb == "watch":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,10 +24,13 @@ class Target:
     subresource: str
     verb: str
 
-    @property
-    def attributes(self) -> Attributes:
+    def attributes(self, query: Mapping[str, str]) -> Attributes:
+        """What is asked for. Who lists or watches one object by its name, asks for that one
+        (`k8s.io/apiserver/pkg/endpoints/request/requestinfo.go`)."""
         plural = f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
-        return Attributes(self.verb, self.resource.group, plural, self.name, self.namespace)
+        selected = re.fullmatch(r"metadata\.name==?([^,=]+)", query.get("fieldSelector", ""))
+        name = self.name or (selected[1] if selected else "")
+        return Attributes(self.verb, self.resource.group, plural, name, self.namespace)
 
 
 def find(catalog: Catalog, method: str, path: str, query: Mapping[str, str]) -> Target | None:

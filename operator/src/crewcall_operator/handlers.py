@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import kopf
-from kopf._cogs.clients.errors import APIClientError  # kopf has no public name for it
+from kopf._cogs.clients.errors import APIClientError  # kopf has no public names for these
+from kopf._cogs.clients.watching import WatchingError
 
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
@@ -25,11 +27,14 @@ from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import ApiError
 from crewcall_operator.intake import Intake
 
-#: Seconds between two lists that find what a watch has missed.
-RELIST = 180.0
+#: Seconds between two lists that find what a watch has missed, at the most and at the least.
+RELIST, RELIST_LEAST = 180.0, 5.0
 
-#: What ends the watch: the API server knows no WorkerPools any more, or forbids to watch.
-WatchRefused = APIClientError
+#: Seconds before credentials that were refused are tried again.
+LOGIN_AGAIN = 1.0
+
+#: What ends the watch: the API server knows no WorkerPools any more, forbids to watch, or says that it cannot go on.
+WatchRefused = (APIClientError, WatchingError)
 
 
 @dataclass(slots=True)
@@ -40,6 +45,8 @@ class Watch:
     deployments: Deployments
     pods: Pods
     scaler: DeploymentScaler
+    _listed_anew: asyncio.Event = field(default_factory=asyncio.Event)
+    _logins: Iterator[int] = field(default_factory=itertools.count)
 
     async def spawn(
         self, namespaces: Sequence[str], selector: str, stop: asyncio.Event
@@ -58,9 +65,16 @@ class Watch:
         )
 
     async def forget_missed_deletions(self, cluster: Cluster) -> None:
-        """Every few minutes, let go of what is gone: kopf never tells of a deletion that it missed."""
+        """Let go of what is gone, every few minutes and soon after a watch was broken for so long that kopf had to list
+        anew: it never tells of a deletion that it missed."""
+        await asyncio.sleep(RELIST_LEAST)
+        self._listed_anew.clear()  # as it did at the start
         while True:
-            await asyncio.sleep(RELIST)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RELIST):
+                    await self._listed_anew.wait()
+            await asyncio.sleep(RELIST_LEAST)
+            self._listed_anew.clear()
             await self.compare(cluster)
 
     async def compare(self, cluster: Cluster) -> None:
@@ -88,10 +102,19 @@ class Watch:
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(kopf.login_via_client)
+
+        @kopf.on.login(registry=registry)
+        async def login(**words: Any) -> kopf.ConnectionInfo | None:
+            # kopf takes refused credentials for refused for ever, and ends. They may be good again, or others by now:
+            # a number makes them new ones.
+            if number := next(self._logins):
+                await asyncio.sleep(LOGIN_AGAIN)
+            found = kopf.login_via_client(**words)
+            return None if found is None else replace(found, priority=number)
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
+            self._hear(event)
             if event["type"] == "DELETED" or "deletionTimestamp" in event["object"]["metadata"]:
                 await self.intake.lost(event["object"])
             else:
@@ -99,6 +122,7 @@ class Watch:
 
         @kopf.on.event("apps", "v1", "deployments", registry=registry)
         async def deployment(event: kopf.RawEvent, **_: Any) -> None:
+            self._hear(event)
             if event["type"] == "DELETED":
                 self.deployments.lost(event["object"])
             else:
@@ -107,6 +131,7 @@ class Watch:
 
         @kopf.on.event("", "v1", "pods", registry=registry)
         async def pod(event: kopf.RawEvent, **_: Any) -> None:
+            self._hear(event)
             if event["type"] == "DELETED":
                 self.pods.lost(event["object"])
             else:
@@ -114,6 +139,10 @@ class Watch:
             self._stir(pod_key(event["object"])[0])
 
         return registry
+
+    def _hear(self, event: kopf.RawEvent) -> None:
+        if event["type"] is None:  # of a list, not of a change (kopf docs, "Event-watching handlers")
+            self._listed_anew.set()
 
 
 def _settings(selector: str) -> kopf.OperatorSettings:
@@ -128,5 +157,5 @@ def _settings(selector: str) -> kopf.OperatorSettings:
     if selector:
         settings.watching.label_selectors[GROUP, VERSION, PLURAL] = selector
     settings.queueing.exit_timeout = 0.5
-    settings.process.ultimate_exiting_timeout = 30.0
+    settings.process.ultimate_exiting_timeout = None  # else it kills this process, also after another watch has begun
     return settings

@@ -6,6 +6,7 @@ Text for people or JSON for machines, on stderr. A pool that goes on as before s
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 from pythonjsonlogger.json import JsonFormatter
@@ -15,6 +16,8 @@ from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.ports import Report
 
 log = logging.getLogger("crewcall")
+
+A_MINUTE = 60.0
 
 
 def configure(form: str, level: str) -> None:
@@ -29,8 +32,25 @@ def configure(form: str, level: str) -> None:
     handler.setFormatter(json if form == "json" else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(level.upper())
+    logging.getLogger("kopf._cogs.clients.watching").addFilter(Retries())
     for name in ("orchestration", "running"):  # with a traceback; what ends a watch comes to us, and is told by us
         logging.getLogger(f"kopf._core.reactor.{name}").setLevel(logging.CRITICAL)
+
+
+class Retries(logging.Filter):
+    """Leaves out what kopf says of each try to watch anew, every other second for each kind, but for one a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at = -A_MINUTE
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not re.match(r"Request attempt #.* will (retry|re-authenticate)", record.getMessage()):
+            return True
+        if record.created - self._told_at < A_MINUTE:
+            return False
+        self._told_at = record.created
+        return True
 
 
 class LogReporter:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.support.api_cluster import ApiCluster
 from tests.support.operator import RunningOperator, operating
 from tests.support.shop import Shop, existing_deployment
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 from tests.support.workerpools import ABSENT, CRD_FILE
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
@@ -48,6 +50,7 @@ async def test_each_serves_its_own_pools_and_nobody_serves_the_others(
     await shop.until_replicas(1, "one")
     await shop.until_replicas(1, "two")
 
+    await until(lambda: told_of(shards["a"]) and told_of(shards["b"]), "both tell of it")
     assert (told_of(shards["a"]), told_of(shards["b"])) == ({"one"}, {"two"})
     assert await shop.deployment("nobodys") is None
 
@@ -59,11 +62,12 @@ async def test_a_pool_moves_with_its_label_and_keeps_its_replicas(
     await open_pool(shop, "one", {"shard": "a"})
     await shop.until_replicas(3, "one")
 
-    await shop.cluster.patch("WorkerPool", shop.namespace, "one", {"metadata": {"labels": {"shard": "b"}}})
+    await move_to_b(shop, shards, "one")
     shop.arrive(20)
     await shop.until_replicas(4, "one")
 
-    assert told_of(shards["b"]) == {"one"}
+    # The change comes before the line that tells of it.
+    await until(lambda: told_of(shards["b"]) == {"one"}, "the second tells of it")
     assert "3 -> 4" not in "".join(shards["a"].log)
 
 
@@ -75,10 +79,11 @@ async def test_a_pool_that_moves_does_not_give_back_what_it_borrows(
     await open_pool(shop, "one", {"shard": "a"}, template=ABSENT, deploymentRef={"name": "one"})
     await shop.until_replicas(3, "one")
 
-    await shop.cluster.patch("WorkerPool", shop.namespace, "one", {"metadata": {"labels": {"shard": "b"}}})
+    await move_to_b(shop, shards, "one")
     shop.arrive(20)
     await shop.until_replicas(4, "one")
 
+    await until(lambda: told_of(shards["b"]), "the second tells of it")
     changes = [line.split(": ")[2].split(" B")[0] for line in shards["b"].log if " -> " in line]
     assert changes == ["3 -> 4"]
 
@@ -91,6 +96,16 @@ async def test_is_told_of_a_selector_that_cannot_be_read(shop: Shop) -> None:
 async def open_pool(shop: Shop, name: str, labels: dict[str, Any], **spec: Any) -> None:
     await shop.open_pool(name, **spec)
     await shop.cluster.patch("WorkerPool", shop.namespace, name, {"metadata": {"labels": labels}})
+
+
+async def move_to_b(shop: Shop, shards: dict[str, RunningOperator], name: str) -> None:
+    """Give a pool the other label, until the first operator has heard of it and the second looks after it."""
+    await shop.cluster.patch("WorkerPool", shop.namespace, name, {"metadata": {"labels": {"shard": "b"}}})
+    served = f'crewcall_pool_current_replicas{{namespace="{shop.namespace}",pool="{name}"}}'
+    for running, is_wanted in ((shards["a"], False), (shards["b"], True)):
+        async with asyncio.timeout(DEADLINE), aiohttp.ClientSession(f"http://{running.address}") as session:
+            while (served in await (await session.get("/metrics")).text()) != is_wanted:
+                await asyncio.sleep(0.01)
 
 
 def told_of(running: RunningOperator) -> set[str]:

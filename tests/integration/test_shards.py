@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,16 @@ async def move_to_b(shop: Shop, shards: dict[str, RunningOperator], name: str) -
     """Give a pool the other label, until the first operator has heard of it and the second looks after it."""
     await shop.cluster.patch("WorkerPool", shop.namespace, name, {"metadata": {"labels": {"shard": "b"}}})
     served = f'crewcall_pool_current_replicas{{namespace="{shop.namespace}",pool="{name}"}}'
-    for running, is_wanted in ((shards["a"], False), (shards["b"], True)):
-        async with asyncio.timeout(DEADLINE), aiohttp.ClientSession(f"http://{running.address}") as session:
-            while (served in await (await session.get("/metrics")).text()) != is_wanted:
-                await asyncio.sleep(0.01)
+
+    async def is_moved() -> bool:
+        return [served in await metrics(shards[shard]) for shard in ("a", "b")] == [False, True]
+
+    await shop.cluster.until(is_moved, f"{name} is served by the second operator only", DEADLINE)
+
+
+async def metrics(running: RunningOperator) -> str:
+    async with aiohttp.ClientSession(f"http://{running.address}") as session:
+        return await (await session.get("/metrics")).text()
 
 
 def told_of(running: RunningOperator) -> set[str]:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover bench-scale benchmarks-doc images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover bench-scale benchmarks-doc docs reference images chart kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,13 @@ e2e: $(READY) ## Run the end-to-end tests on the cluster that KUBECONFIG names
 ##@ Keep it
 lock: ## Resolve the dependencies anew into requirements/
 	@scripts/lock
+
+reference: $(READY) ## Write docs/reference anew, from the CRD and the chart's values
+	@$(BIN)/python -m scripts.reference
+
+docs: $(READY) ## Build the documentation as a site in build/site
+	@$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going -c docs . build/site
+	@echo build/site/docs/index.html
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) .tools build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -72,11 +72,13 @@ def test_the_pod_monitor_stays_in_the_namespaces_that_are_watched(chart: Chart) 
     assert spec["namespaceSelector"] == {"matchNames": ["shop", "mail"]}
 
 
-def test_the_rules_are_those_of_the_file_each_with_its_runbook(chart: Chart) -> None:
-    values = {"prometheusRule": {"enabled": True, "runbooks": "https://wiki.example/crewcall/"}}
+@pytest.mark.parametrize("suffix", [".md", ".html", ""])
+def test_the_rules_are_those_of_the_file_each_with_its_runbook(chart: Chart, suffix: str) -> None:
+    pages = {"runbooks": "https://wiki.example/crewcall/", "runbookSuffix": suffix}
+    values = {"prometheusRule": {"enabled": True, **pages}}
     expected = yaml.safe_load(ALERTS.read_text())["groups"]
     for rule in (rule for group in expected for rule in group["rules"]):
-        rule["annotations"]["runbook_url"] = f"https://wiki.example/crewcall/{rule['alert']}.md"
+        rule["annotations"]["runbook_url"] = f"https://wiki.example/crewcall/{rule['alert']}{suffix}"
 
     assert chart.render_one("PrometheusRule", values)["spec"]["groups"] == expected
 

@@ -67,8 +67,6 @@ class Watch:
     async def forget_missed_deletions(self, cluster: Cluster) -> None:
         """Let go of what is gone, every few minutes and soon after a watch was broken for so long that kopf had to list
         anew: it never tells of a deletion that it missed."""
-        await asyncio.sleep(RELIST_LEAST)
-        self._listed_anew.clear()  # as it did at the start
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RELIST):

@@ -333,6 +333,7 @@ class TestWhenTheApiServer:
         assert shop.cluster.server is not None
         await shop.open_pool()
         await shop.until_replicas(0)
+        await shop.until_condition("AbleToScale", lambda status, *_: status == "True")
 
         shop.cluster.server.faults.add(Fault(hang=True))
         shop.arrive(60)
@@ -343,13 +344,14 @@ class TestWhenTheApiServer:
         assert status == 0
         assert time.monotonic() - asked < 3.0
 
-    @pytest.mark.parametrize("code", [401, 429, 503])
+    @pytest.mark.parametrize("code", [401, 429, 500, 503, 504])
     async def test_refuses_everything_for_a_while_the_operator_goes_on_afterwards(
         self, shop: Shop, operator: RunningOperator, code: int
     ) -> None:
         assert shop.cluster.server is not None
         await shop.open_pool()
         await shop.until_replicas(0)
+        await shop.until_condition("AbleToScale", lambda status, *_: status == "True")
 
         storm = shop.cluster.server.faults.add(Fault(status=code))
         shop.cluster.server.cut_watches()

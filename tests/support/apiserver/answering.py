@@ -37,7 +37,10 @@ class Answering:
         self._bookmark_interval = bookmark_interval
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        # "bearer" in whatever case (`k8s.io/apiserver/pkg/authentication/request/bearertoken`); kubernetes' client, in a
+        # pod, writes it small.
+        scheme, _, told = request.headers.get("Authorization", "").partition(" ")
+        token = told.strip() if scheme.lower() == "bearer" else scheme
         agent = request.headers.get("User-Agent", "")
         entry = self._journal.open(
             Entry(request.method, request.path, request.query_string, agent, token, time.monotonic())

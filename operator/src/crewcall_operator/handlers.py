@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 
 import kopf
@@ -20,6 +21,7 @@ from kopf._cogs.clients.watching import WatchingError
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
 from crewcall_operator.adapters.deployments import Deployments, deployment_key
+from crewcall_operator.adapters.kubernetes_api import PASSING
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.pods import Pods, pod_key
 from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
@@ -84,7 +86,10 @@ class Watch:
             there_deployments = {body["metadata"]["uid"] async for body in cluster.deployments()}
             there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
-            log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
+            if error.status is None or error.status in PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._listed_anew.set()  # soon again
+            else:
+                log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
             return
         self.deployments.lost_all(known_deployments - there_deployments)
         for pool_key, name in known_pods - there_pods:

@@ -36,7 +36,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(values=VALUES)
 def test_any_combination_of_values_renders_to_objects_that_belong_together(
     chart: Chart, values: dict[str, Any]

@@ -62,7 +62,9 @@ def operator(cluster: Cluster) -> Iterator[str]:
         log = cluster.kubectl("logs", "deployment/crewcall")
         sys.stdout.write(log)  # pytest shows it of a failure
         cluster.helm("uninstall", "crewcall", "--wait")
+        kept = cluster.kubectl("get", "customresourcedefinitions", "--output", "name")
         assert " 403 " not in log
+        assert "/workerpools.crewcall.dev" in kept
 
 
 @pytest.fixture(scope="session")

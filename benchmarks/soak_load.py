@@ -1,0 +1,106 @@
+"""The pools of a soak, and what their queues hold: another number of jobs every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import redis
+from redis.sentinel import Sentinel
+from tests.support.sentinel import MASTER, Watched
+
+from benchmarks.soak_judge import EACH, LEAST, MOST, WINDOW, Level, Name, Subject
+
+AWAY, HOME = "away", "shop"
+#: Seconds for a Redis to answer: more than the longest pause that it is given.
+PATIENCE = 5.0
+#: Pools by the Redis that they are on; those of the namespace that is deleted; those that borrow a Deployment.
+ON = {"mortal": 8, "frosty": 7, "watched": 5}
+IN_AWAY, BORROWING = 3, 2
+#: A schedule that is always in force, whatever the clock says, and what it asks for.
+SCHEDULED = 2
+ALWAYS = {"name": "always", "start": "* * * * *", "end": "0 0 29 2 *", "minReplicas": SCHEDULED}
+
+
+@dataclass(frozen=True, slots=True)
+class Redises:
+    """Where the queues are: by name the ports of two plain ones, and the third behind its Sentinel."""
+
+    ports: dict[str, int]
+    watched: Watched
+
+    def client(self, name: str) -> redis.Redis:
+        """Of whoever takes writes now."""
+        if name in self.ports:
+            return redis.Redis(port=self.ports[name], socket_timeout=PATIENCE)
+        sentinel, _, port = self.watched.address.rpartition(":")
+        host, primary_port = Sentinel([(sentinel, int(port))], socket_timeout=PATIENCE).discover_master(MASTER)
+        return redis.Redis(host=host, port=primary_port, socket_timeout=PATIENCE)
+
+    def spec(self, name: str) -> dict[str, Any]:
+        """As a pool names it."""
+        if name in self.ports:
+            return {"url": f"redis://127.0.0.1:{self.ports[name]}/0"}
+        return {"sentinel": {"master": MASTER, "addresses": [self.watched.address]}}
+
+
+def pools(redises: Redises) -> dict[Name, tuple[dict[str, Any], Subject]]:
+    """Every WorkerPool, with what the judge must know of it."""
+    found = {}
+    names = [name for name, number in ON.items() for _ in range(number)]
+    for number, on in enumerate(names):
+        key = (AWAY if number % 7 == 1 else HOME, f"pool-{number:02d}")
+        pool = _pool(key, redises.spec(on))
+        if number % 9 == 3:
+            del pool["spec"]["template"]
+            pool["spec"]["deploymentRef"] = {"name": f"borrowed-{number:02d}"}
+        if number == 0:
+            pool["spec"]["schedules"] = [ALWAYS]
+        target = (key[0], pool["spec"].get("deploymentRef", {"name": key[1]})["name"])
+        found[key] = pool, Subject(target, on, SCHEDULED if number == 0 else LEAST)
+    return found
+
+
+def _pool(key: Name, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "crewcall.dev/v1alpha1",
+        "kind": "WorkerPool",
+        "metadata": {"namespace": key[0], "name": key[1]},
+        "spec": {
+            "redis": spec,
+            "queues": [{"name": key[1]}],
+            "minReplicas": LEAST,
+            "maxReplicas": MOST,
+            "target": {"backlogPerReplica": EACH},
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": int(WINDOW)}},
+            "cooldown": "3s",
+            "template": {"spec": {"containers": [{"name": "worker", "image": "example/worker"}]}},
+        },
+    }
+
+
+async def change(key: Name, subject: Subject, redises: Redises, lock: asyncio.Lock, random: Random, end: float) -> None:
+    """Give a queue another level now and then, until `end`; never while its Redis has a fault, so that it is known."""
+    while (left := end - time.monotonic()) > 0:
+        async with lock:
+            jobs = random.choice((0, 0, random.randint(1, 130)))
+            level = Level(jobs, time.monotonic(), 0.0)
+            await asyncio.to_thread(_fill, redises.client(subject.redis), key[1], jobs)
+            level.since = time.monotonic()
+            subject.levels = [*subject.levels[-50:], level]
+        await asyncio.sleep(min(left, random.uniform(4.0, 12.0)))
+
+
+def _fill(client: redis.Redis, queue: str, jobs: int) -> None:
+    ids = [f"{queue}-{number}" for number in range(jobs)]
+    with client, client.pipeline(transaction=True) as pipeline:
+        pipeline.delete(f"dramatiq:{queue}", f"dramatiq:{queue}.msgs")
+        if ids:
+            pipeline.hset(f"dramatiq:{queue}.msgs", mapping=dict.fromkeys(ids, "{}"))
+            pipeline.rpush(f"dramatiq:{queue}", *ids)
+        pipeline.execute()
+        if client.info()["connected_slaves"]:
+            client.wait(1, 1_000)  # so that a failover loses nothing

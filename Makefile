@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover bench-scale benchmarks-doc docs reference images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-failover: $(READY) ## 10 kills and 10 clean ends of the leading operator: 
 
 bench-scale: $(READY) ## 5,000 idle pools on 20 Redis servers: start, CPU, memory, writes, reaction (3 minutes)
 	@$(BIN)/python -m benchmarks.scale
+
+soak: $(READY) ## Ten minutes of every failure at random: wrong changes of replicas, memory, log (MINUTES, SEED)
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),10) $(and $(SEED),--seed $(SEED))
 
 bench-replay: $(READY) ## Ten minutes of a trace by real workers, against the simulator (CREWCALL_TRACES)
 	@$(BIN)/python -m benchmarks.replay

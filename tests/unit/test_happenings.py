@@ -49,7 +49,7 @@ ORDERED = (Order("b", "idle"), Order("c", "running 2 jobs, the oldest for 5 s"))
         ),
         (
             report(Plan(4, withdraw=("b", "gone"), kept=("b",))),
-            [("Normal", "DrainWithdrawn", "Needed again: b go on working")],
+            [("Normal", "DrainWithdrawn", "Needed again, and not to drain any more: b")],
         ),
         (
             report(Plan(3, remove=("d",), unanswered=("d",)), applied=True),

@@ -37,7 +37,7 @@ class Answering:
         self._bookmark_interval = bookmark_interval
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        # "bearer" in whatever case (`k8s.io/apiserver/pkg/authentication/request/bearertoken`); kubernetes' client, in a
+        # "bearer" in whatever case (k8s.io/apiserver/pkg/authentication/request/bearertoken); kubernetes' client, in a
         # pod, writes it small.
         scheme, _, told = request.headers.get("Authorization", "").partition(" ")
         token = told.strip() if scheme.lower() == "bearer" else scheme

@@ -32,7 +32,7 @@ def happenings(report: Report) -> Iterator[Happening]:
             surplus = f"{wanted} of {fleet.current} replicas suffice"
             yield Happening("Normal", "Draining", f"Draining {victims}: {surplus}")
         if plan.kept:
-            yield Happening("Normal", "DrainWithdrawn", f"Needed again: {listed(plan.kept)} go on working")
+            yield Happening("Normal", "DrainWithdrawn", f"Needed again, and not to drain any more: {listed(plan.kept)}")
         if plan.unanswered and report.applied:
             names = listed(plan.unanswered)
             yield Happening("Warning", "OrderUnanswered", f"Removed without having drained: {names} answered no order")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queue import PriorityQueue
+from threading import Event
 
 import dramatiq
 import dramatiq.worker
@@ -10,10 +11,13 @@ import pytest
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import SkipMessage
+from dramatiq.middleware import Middleware
+from dramatiq.results import Results
+from dramatiq.results.backends import RedisBackend
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.intake import SURE_FOR, Intake
@@ -71,8 +75,13 @@ class Hands:
     def begin(self) -> MessageProxy:
         """A thread begins the next job."""
         message = self.waiting.get().message
+        assert self.intake.may_begin(message)
         self.intake.before_process_message(self.broker, message)
         return message
+
+    def may_begin(self) -> bool:
+        """Whether a thread may begin the next job; it is taken either way."""
+        return self.intake.may_begin(self.waiting.get().message)
 
     def hand_back(self) -> None:
         self.intake.close()
@@ -240,8 +249,7 @@ def test_under_a_new_id_nothing_of_the_old_one_is_begun_and_acknowledging_it_cha
     given_away(hands)
 
     hands.intake.renew("another")
-    with pytest.raises(SkipMessage):
-        hands.begin()
+    assert not hands.may_begin()
     hands.consumer.ack(running)
 
     assert redis_server.client.hlen("dramatiq:sms.msgs") == 3
@@ -275,13 +283,80 @@ def test_a_worker_unseen_for_long_asks_before_it_begins_a_job(redis_server: Redi
         return
     given_away(hands)
 
-    with pytest.raises(SkipMessage):
-        hands.begin()
+    assert not hands.may_begin()
 
 
 def given_away(hands: Hands) -> None:
     """All that the worker has is another's by now."""
     hands.client.delete(KEYS.acks(hands.intake.worker_id, "sms"))
+
+
+class Seen(Middleware):
+    """What a project's middleware hears of each message."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def before_process_message(self, _broker: dramatiq.Broker, message: MessageProxy) -> None:
+        self.heard.append(("begins", message.message_id))
+
+    def after_process_message(
+        self,
+        _broker: dramatiq.Broker,
+        message: MessageProxy,
+        *,
+        result: object = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        del result, exception
+        self.heard.append(("ends", message.message_id))
+
+    def after_skip_message(self, _broker: dramatiq.Broker, message: MessageProxy) -> None:
+        self.heard.append(("skipped", message.message_id))
+
+    def after_ack(self, _broker: dramatiq.Broker, message: MessageProxy) -> None:
+        self.heard.append(("ack", message.message_id))
+
+    def after_nack(self, _broker: dramatiq.Broker, message: MessageProxy) -> None:
+        self.heard.append(("nack", message.message_id))
+
+
+def test_nobody_hears_of_a_message_that_is_anothers_and_the_others_result_stays(redis_server: RedisServer) -> None:
+    seen, results = Seen(), RedisBackend(url=redis_server.url)
+    broker = RedisBroker(url=redis_server.url, middleware=[Results(backend=results, store_results=True), seen])
+    begun, gate = Event(), Event()
+
+    @dramatiq.actor(queue_name="sms", broker=broker)
+    def work() -> str:
+        begun.set()
+        gate.wait(10)
+        return "done here"
+
+    intake = Intake(broker, "pool")
+    intake.take_part()
+    intake.scripts.beat(intake.worker_id, "pod", write_worker(WorkerRecord(intake.worker_id)))
+    runs, waits = work.send(), work.send()
+    worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=10)
+    worker.start()
+    intake.open()
+    try:
+        assert begun.wait(10)
+        wait_until(lambda: len(intake.consumers["sms"].held) == 2, "the second message to be fetched")
+        intake.seen_at -= SURE_FOR  # as if it had stood still
+        redis_server.client.srem(KEYS.acks(intake.worker_id, "sms"), waits.options["redis_message_id"])
+        results.store_result(waits, "done elsewhere", 60_000)
+
+        gate.set()
+        wait_until(lambda: not intake.consumers["sms"].held, "both to be let go")
+    finally:
+        gate.set()
+        worker.stop()
+        broker.close()
+
+    assert [results.get_result(message) for message in (runs, waits)] == ["done here", "done elsewhere"]
+    assert seen.heard == [(what, runs.message_id) for what in ("begins", "ends", "ack")]
+    assert redis_server.client.hkeys("dramatiq:sms.msgs") == [waits.options["redis_message_id"]]
+    assert worker.work_queue.unfinished_tasks == 0
 
 
 def test_delayed_messages_that_a_failed_thread_has_forgotten_are_fetched_again(redis_server: RedisServer) -> None:

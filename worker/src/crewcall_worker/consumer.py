@@ -81,6 +81,12 @@ class QueueConsumer(Consumer):
     def nack(self, message: MessageProxy) -> None:
         self._settle(message, dead=True)
 
+    def drop(self, message: MessageProxy) -> None:
+        """Forget one that is another worker's by now."""
+        id_ = _id(message)
+        self.held.pop(id_, None)
+        self._has_released(id_)
+
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give these back; the worker calls this once its threads have ended."""
         self._holding.take_out(_id(message) for message in messages)

@@ -1,8 +1,8 @@
 """What a worker takes in: whether it takes anything, which messages it holds, and which of them it runs.
 
 One for a process, shared by its consumers, the presence and the steward. As a Dramatiq middleware it sees each job
-begin, and stops one that is no longer this worker's: a worker that was cut off may have been declared dead, and its
-messages given to others.
+begin. A worker that was cut off may have been declared dead, and its messages given to others: one of those is dropped
+before any middleware hears of it, for what follows an end or a skip (a result, say) is the other worker's to tell.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import redis
 from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware, SkipMessage
+from dramatiq.middleware import Middleware
+from dramatiq.worker import WorkerThread
 
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.scripts import Scripts
@@ -27,6 +28,8 @@ from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, Keys
 SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
 """Seconds; a third of the silence that is taken for death."""
 ASK_AGAIN_AFTER = 1.0
+ID = "redis_message_id"
+"""The option by which a message is known in Redis: one that was sent twice has two of them."""
 
 log = logging.getLogger(__name__)
 
@@ -153,34 +156,45 @@ class Intake(Middleware):
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
         self._worker = worker
 
-    def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
-        id_: str = message.options["redis_message_id"]
-        consumer = self.consumers.get(message.queue_name)
-        held = consumer.held.get(id_) if consumer else None
-        if held is not None:
-            self._make_sure(id_, message.queue_name, held.owner, is_suspect=held.kills > 0)
-        self.running[id_] = Begun(message.actor_name, message.queue_name, time.monotonic())
+    def after_worker_thread_boot(self, _broker: Broker, thread: WorkerThread) -> None:
+        process = thread.process_message
 
-    def _make_sure(self, id_: str, queue: str, owner: str, *, is_suspect: bool) -> None:
-        """Come back when the message is this worker's to run. Raises `SkipMessage` where it is no longer.
+        def process_if_ours(message: MessageProxy) -> None:
+            if self.may_begin(message):
+                process(message)
+            else:
+                log.warning("Message %s was given to another worker, which runs it", message.options[ID])
+                self.consumers[message.queue_name].drop(message)
+                thread.work_queue.task_done()
+
+        # Not by SkipMessage: after it Dramatiq tells every middleware that the message was skipped and acknowledged.
+        vars(thread)["process_message"] = process_if_ours
+
+    def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
+        self.running[message.options[ID]] = Begun(message.actor_name, message.queue_name, time.monotonic())
+
+    def may_begin(self, message: MessageProxy) -> bool:
+        """Whether it is this worker's to run still; waits while Redis cannot tell.
 
         A suspect is noted as begun first: if the worker dies now, it was with this one.
         """
-        while True:
-            if owner != self.worker_id:
-                raise SkipMessage(f"Message {id_} was given to another worker")
-            is_sure = time.monotonic() - self.seen_at < self._sure_for
-            if is_sure and not is_suspect:
-                return
+        id_, queue = message.options[ID], message.queue_name
+        consumer = self.consumers.get(queue)
+        while held := consumer.held.get(id_) if consumer else None:
+            if held.owner != self.worker_id:
+                return False
+            if time.monotonic() - self.seen_at < self._sure_for and not held.kills:
+                return True
             try:
-                if not self.broker.client.sismember(self.keys.acks(owner, queue), id_):
-                    raise SkipMessage(f"Message {id_} was given to another worker")
-                if is_suspect:
-                    started = self.keys.started(owner)
+                if not self.broker.client.sismember(self.keys.acks(held.owner, queue), id_):
+                    return False
+                if held.kills:
+                    started = self.keys.started(held.owner)
                     self.broker.client.sadd(started, id_)
                     self.broker.client.pexpire(started, FENCED_FOR_MS)
             except redis.RedisError as error:
                 log.warning("Message %s waits: Redis cannot tell whether it is still ours: %s", id_, error)
                 time.sleep(ASK_AGAIN_AFTER)
             else:
-                return
+                return True
+        return True

@@ -191,7 +191,7 @@ def _clock_that_jumps(folder: Path) -> Iterator[Path]:
     (program / "sitecustomize.py").write_text(SHIFTED_CLOCK)
     (program / "shift").write_text("0")
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(program)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(program), before]))
     try:
         yield program / "shift"
     finally:

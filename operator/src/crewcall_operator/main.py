@@ -7,18 +7,13 @@ Read on from here to see how one number gets from Redis to a Deployment: `adapte
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
-import kopf
 from kubernetes.client import Configuration
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
@@ -45,38 +40,18 @@ from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.adapters.status import StatusWriter
 from crewcall_operator.core.leadership import Candidate
 from crewcall_operator.engine import Engine
-from crewcall_operator.errors import ApiError
 from crewcall_operator.foreman import Foreman
-from crewcall_operator.handlers import Watch, WatchRefused
+from crewcall_operator.handlers import Watch
 from crewcall_operator.intake import Intake
+from crewcall_operator.loops import LOOKUPS, Election, Lookups, operate, stop_on_signals
 from crewcall_operator.settings import OperatorSettings
 
 #: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
 STUCK = 30.0
 
-#: Seconds that the last statuses and Events may take when the operator is told to stop.
-LAST_WORDS = 1.0
-
-#: Seconds between the end of a watch and the next one.
-PAUSE = 1.0
-
-#: Name lookups at a time. By default there are few, and pools whose names hang would use them up for everybody.
-LOOKUPS = 64
-
 #: Seconds after which a thread that computes lets another one go on. A scrape of thousands of pools does, for a second;
 #: by default the loop would wait for its turn five times as long, each time that it has waited for a socket.
 TURN = 0.001
-
-Election = LeaseElection | NoElection
-Found = TypeVar("Found")
-
-
-class _Lookups(ThreadPoolExecutor):
-    """Threads for name lookups. Nothing can end a lookup that hangs, so the end does not wait for it."""
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        del wait, cancel_futures
-        super().shutdown(wait=False, cancel_futures=True)
 
 
 async def run(settings: OperatorSettings) -> None:
@@ -85,9 +60,9 @@ async def run(settings: OperatorSettings) -> None:
     Raises `kubernetes.config.ConfigException` where no cluster is configured.
     """
     stop = asyncio.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     sys.setswitchinterval(TURN)
-    asyncio.get_running_loop().set_default_executor(_Lookups(max_workers=LOOKUPS))
+    asyncio.get_running_loop().set_default_executor(Lookups(max_workers=LOOKUPS))
     async with AsyncExitStack() as stack:
         configuration = load_configuration()
         election = _election(settings, configuration, stack)
@@ -139,83 +114,8 @@ async def run(settings: OperatorSettings) -> None:
         watch = Watch(intake, deployments, pods, scaler)
         election.on_lead += [engine.take_over, status.take_over]
         hints = RedisHints(lambda: engine.pools, engine.hint, sources)
-        while await _unless(stop, cluster.first_look(deployments.saw, pods.saw)):
-            if engine.pools:  # of before the watch ended: what went meanwhile nobody has told
-                await watch.compare(cluster)
-            try:
-                await _operate(settings, cluster, election, watch, hints, serving, stop)
-                break
-            except WatchRefused as refused:
-                log.error("the API server ends the watch: %s. Nothing is scaled until it answers again", refused)
-                await _unless(stop, asyncio.sleep(PAUSE))
+        await operate(settings, cluster, election, watch, hints, serving, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
-
-
-async def _operate(
-    settings: OperatorSettings,
-    cluster: Cluster,
-    election: Election,
-    watch: Watch,
-    hints: RedisHints,
-    serving: AsyncExitStack,
-    stop: asyncio.Event,
-) -> None:
-    """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
-    engine, status = watch.intake.engine, watch.intake.status
-    with suppress(ApiError):  # the watch brings them all the same; but who may take over at once shall know them
-        async for body in cluster.workerpools():
-            watch.intake.saw(body)
-    loops = [
-        asyncio.create_task(election.run()),
-        asyncio.create_task(engine.run(settings.interval)),
-        asyncio.create_task(status.run()),
-        asyncio.create_task(hints.run()),
-        asyncio.create_task(watch.forget_missed_deletions(cluster)),
-        asyncio.create_task(stop.wait()),
-    ]
-    watched = asyncio.Event()
-    ours = asyncio.all_tasks()
-    tasks = await watch.spawn(settings.namespaces, settings.selector, watched)
-    _stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
-    watching = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
-    log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")
-    try:
-        done, _ = await asyncio.wait([*loops, watching], return_when=asyncio.FIRST_COMPLETED)
-        for finished in done:
-            finished.result()
-    finally:
-        await _cancelled(loops)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
-                await status.flush()
-        await election.release()
-        if stop.is_set():
-            # kopf would wait 5 s for the connection that Prometheus keeps open, as for a task of its own
-            await serving.aclose()
-        watched.set()
-        await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
-
-
-async def _unless(stop: asyncio.Event, waiting: Coroutine[None, None, Found]) -> Found | None:
-    """What `waiting` finds, or None where `stop` came first."""
-    task, stopping = asyncio.create_task(waiting), asyncio.create_task(stop.wait())
-    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        await _cancelled([stopping])
-        return task.result()
-    await _cancelled([task])
-    return None
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def _election(settings: OperatorSettings, configuration: Configuration, stack: AsyncExitStack) -> Election:

@@ -15,7 +15,7 @@ from typing import Any
 import dramatiq
 import redis
 from dramatiq.broker import MessageProxy
-from dramatiq.middleware import Retries, SkipMessage
+from dramatiq.middleware import Retries
 from dramatiq.worker import ConsumerThread
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -149,12 +149,10 @@ class Puppet:
             message = self.worker.work_queue.get_nowait().message
         except Empty:
             return None
-        try:
-            self.broker.emit_before("process_message", message)
-        except SkipMessage:
-            self.broker.emit_after("skip_message", message)
-            self._settle(message)
+        if not self.intake.may_begin(message):
+            self.intake.drop(message)
             return None
+        self.broker.emit_before("process_message", message)
         run = Run(message)
         self.runs.append(run)
         return run

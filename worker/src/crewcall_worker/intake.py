@@ -163,15 +163,20 @@ class Intake(Middleware):
             if self.may_begin(message):
                 process(message)
             else:
-                log.warning("Message %s was given to another worker, which runs it", message.options[ID])
-                self.consumers[message.queue_name].drop(message)
-                thread.work_queue.task_done()
+                self.drop(message)
 
         # Not by SkipMessage: after it Dramatiq tells every middleware that the message was skipped and acknowledged.
         vars(thread)["process_message"] = process_if_ours
 
     def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
         self.running[message.options[ID]] = Begun(message.actor_name, message.queue_name, time.monotonic())
+
+    def drop(self, message: MessageProxy) -> None:
+        """Forget a message that a thread has taken off the queue of prefetched ones: another worker runs it."""
+        log.warning("Message %s was given to another worker, which runs it", message.options[ID])
+        self.consumers[message.queue_name].drop(message)
+        if (prefetched := self.prefetched()) is not None:
+            prefetched.task_done()
 
     def may_begin(self, message: MessageProxy) -> bool:
         """Whether it is this worker's to run still; waits while Redis cannot tell.

@@ -11,6 +11,7 @@ import pytest
 from tests.support.api_cluster import ApiCluster, Capabilities, Refused
 from tests.support.operator import RunningOperator, operating
 from tests.support.redis import RedisServer
+from tests.support.rights import RELEASE, granted
 from tests.support.shop import Shop, existing_deployment
 from tests.support.workerpools import ABSENT, CRD_FILE
 
@@ -18,12 +19,15 @@ from tests.support.workerpools import ABSENT, CRD_FILE
 @pytest.fixture
 async def shop(cluster: ApiCluster, namespace: str, redis_server: RedisServer, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
-    return Shop(cluster, namespace, redis_server.url, cluster.write_kubeconfig(tmp_path))
+    token = await granted(cluster, namespace=namespace)  # all that follows is done with exactly the chart's rights
+    kubeconfig = cluster.write_kubeconfig(tmp_path, token=token, namespace=namespace)
+    return Shop(cluster, namespace, redis_server.url, kubeconfig)
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+    options = ("--namespace", shop.namespace, "--lease", RELEASE, "--interval", "0.1")
+    async with operating(shop.kubeconfig, *options) as running:
         yield running
 
 

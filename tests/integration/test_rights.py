@@ -39,7 +39,7 @@ def server() -> Iterator[EmbeddedRedis]:
 async def test_asks_for_every_right_it_is_given_and_for_no_other(
     memory: ApiCluster, server: EmbeddedRedis, tmp_path: Path
 ) -> None:
-    token = await granted(memory)
+    token = await _granted(memory)
 
     async with _living(memory, server, token, tmp_path) as life:
         await life
@@ -53,10 +53,17 @@ async def test_asks_for_every_right_it_is_given_and_for_no_other(
 async def test_misses_each_right_that_is_taken_away(
     memory: ApiCluster, server: EmbeddedRedis, tmp_path: Path, right: Right
 ) -> None:
-    token = await granted(memory, without(RULES, right), without(LEASE_RULES, right))
+    token = await _granted(memory, right)
 
     async with _living(memory, server, token, tmp_path):
         await until(lambda: right in _asked(memory, token, refused=True), f"{right} is refused", 30.0)
+
+
+async def _granted(cluster: ApiCluster, less: Right | None = None) -> str:
+    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    if less is None:
+        return await granted(cluster)
+    return await granted(cluster, without(RULES, less), without(LEASE_RULES, less))
 
 
 def _asked(cluster: ApiCluster, token: str, *, refused: bool) -> set[Right]:

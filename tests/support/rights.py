@@ -1,4 +1,4 @@
-"""The operator's rights as the chart grants them, and an operator that has these and no others.
+"""The operator's rights as the chart grants them, and accounts that have these and no others.
 
 `tests/chart/test_rights.py` holds the rules against what the chart renders; `tests/integration/test_rights.py` against
 what the operator asks for.
@@ -71,20 +71,18 @@ async def granted(
     cluster: ApiCluster,
     rules: Sequence[Mapping[str, Any]] = RULES,
     lease_rules: Sequence[Mapping[str, Any]] = LEASE_RULES,
+    namespace: str = NAMESPACE,
 ) -> str:
-    """The token of a service account that has these rights everywhere, and those on leases in its own namespace."""
-    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    home = {"name": RELEASE, "namespace": NAMESPACE}
+    """The token of a service account in a namespace that is there, with these rights everywhere and on leases there."""
+    home = {"name": RELEASE, "namespace": namespace}
     await cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": home})
     subject = {"kind": "ServiceAccount", **home}
     for kind, metadata, granted_here in (
-        ("ClusterRole", {"name": RELEASE}, rules),
-        ("Role", {"name": f"{RELEASE}-lease", "namespace": NAMESPACE}, lease_rules),
+        ("ClusterRole", {"name": f"{RELEASE}-of-{namespace}"}, rules),
+        ("Role", {"name": f"{RELEASE}-lease", "namespace": namespace}, lease_rules),
     ):
-        api = {"apiVersion": f"{_GROUP}/v1"}
-        await cluster.create({**api, "kind": kind, "metadata": metadata, "rules": list(granted_here)})
+        named = {"apiVersion": f"{_GROUP}/v1", "metadata": metadata}
         ref = {"apiGroup": _GROUP, "kind": kind, "name": metadata["name"]}
-        await cluster.create(
-            {**api, "kind": f"{kind}Binding", "metadata": metadata, "roleRef": ref, "subjects": [subject]}
-        )
-    return await cluster.issue_token(NAMESPACE, RELEASE)
+        await cluster.create({**named, "kind": kind, "rules": list(granted_here)})
+        await cluster.create({**named, "kind": f"{kind}Binding", "roleRef": ref, "subjects": [subject]})
+    return await cluster.issue_token(namespace, RELEASE)

@@ -7,35 +7,29 @@ pool: whoever else names it is told so.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from crewcall_operator.adapters.attempts import Attempts
 from crewcall_operator.adapters.borrowing import Borrowing
 from crewcall_operator.adapters.claims import Claims
 from crewcall_operator.adapters.deployments import Deployments
-from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, PASSING, KubernetesApi
+from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, KubernetesApi
+from crewcall_operator.adapters.marks import Marks
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
-from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.model import Fleet, Mode
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
 
-#: Seconds before a request that went unanswered, and before one that was refused, is sent again.
-RETRY, RETRY_REFUSED = 2.0, 30.0
-
 #: Times that a change is sent while only something else about the Deployment changes.
 TRIES = 3
 
 _CHANGED = "Deployment {target} was given {found} replicas meanwhile; deciding anew"
-
-#: Failures that are over once the Deployment has been seen.
-_MISSING = ("FailedGetScale", "FailedCreate")
 
 
 class DeploymentScaler:
@@ -58,17 +52,17 @@ class DeploymentScaler:
         self._borrowing = Borrowing(api)
         self._deployments = deployments
         self._pods = pods
-        self._clock = clock
+        self._marks = Marks(api, pods)
+        self._attempts = Attempts(clock)
         self._claims = Claims()
         self._described: dict[PoolKey, tuple[Pool, Mapping[str, Any]]] = {}
-        self._failures: dict[PoolKey, tuple[Pool, float, TargetUnavailable]] = {}
 
     async def ensure(self, pool: Pool) -> Fleet:
         target = _target(pool)
         await self._leave_former_target(pool, target)
         self._claim(pool, target)
         live = self._deployments.get(target)
-        recent = self._recent_failure(pool, live)
+        recent = self._attempts.recent_failure(pool, is_there=live is not None)
         if recent is not None and recent.fleet is None:
             raise recent
         if live is None and pool.template is not None and not self._may_change(pool):
@@ -90,7 +84,7 @@ class DeploymentScaler:
     async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
         target = _target(pool)
         # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
-        await self._mark(pool, leaving)
+        await self._marks.put(pool, leaving)
         borrowed = self._deployments.get(target) if pool.template is None else None
         if borrowed is not None:
             noted = self._borrowing.note(pool, borrowed)
@@ -106,7 +100,7 @@ class DeploymentScaler:
         """An owned Deployment is deleted by the cluster with its owner; a borrowed one gets its replicas back."""
         self._described.pop(pool.key, None)
         self._pods.forget(pool.key)
-        self._failures.pop(pool.key, None)
+        self._attempts.forget(pool.key)
         await self._leave(pool)
 
     def pool_of(self, target: PoolKey) -> PoolKey | None:
@@ -167,23 +161,6 @@ class DeploymentScaler:
                 "name another Deployment, or delete one of the pools",
             )
 
-    async def _mark(self, pool: Pool, leaving: Collection[str]) -> None:
-        """Have exactly these pods go first; a mark that stayed from a reduction that failed goes away."""
-        if not leaving:
-            return
-        marked = {pod.name for pod in self._pods.of(pool.key) if pod.is_marked}
-        costs = dict.fromkeys(marked.difference(leaving)) | dict.fromkeys(set(leaving) - marked, FIRST_TO_GO)
-        await asyncio.gather(*(self._give_cost(pool, name, cost) for name, cost in costs.items()))
-
-    async def _give_cost(self, pool: Pool, name: str, cost: str | None) -> None:
-        path = f"/api/v1/namespaces/{pool.key.namespace}/pods/{name}"
-        try:
-            self._pods.saw(await self._api.patch(path, {"metadata": {"annotations": {ANNOTATION_DELETION_COST: cost}}}))
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                self._pods.missing(pool.key, name)  # another one is being made in its place: plan anew
-            raise TargetUnavailable("FailedMarkPod", str(error)) from error
-
     async def _found_or_made(self, pool: Pool) -> dict[str, Any]:
         target = _target(pool)
         if pool.template is None:
@@ -224,24 +201,9 @@ class DeploymentScaler:
         try:
             return await request
         except ApiError as error:
-            failure = TargetUnavailable(reason, str(error), fleet)
-            is_refused = (
-                error.status is not None
-                and 400 <= error.status < 500
-                and error.status not in (*PASSING, HTTPStatus.NOT_FOUND)
-            )
-            until = self._clock() + (RETRY_REFUSED if is_refused else RETRY)
-            self._failures[pool.key] = (pool, until, failure)
             if error.status == HTTPStatus.NOT_FOUND:
                 self._deployments.missing(_target(pool))
-            raise failure from error
-
-    def _recent_failure(self, pool: Pool, live: Mapping[str, Any] | None) -> TargetUnavailable | None:
-        """What failed lately for exactly this pool, and is not to be tried again yet."""
-        failed_pool, until, failure = self._failures.get(pool.key, (None, 0.0, None))
-        if failure is None or failed_pool is not pool or self._clock() >= until:
-            return None
-        return None if live is not None and failure.reason in _MISSING else failure
+            raise self._attempts.failed(pool, reason, error, fleet) from error
 
 
 def _refuse_what_another_owns(pool: Pool, live: Mapping[str, Any]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
+import threading
 import time
 from collections.abc import Sequence
 
 import pytest
+import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer
@@ -14,7 +17,9 @@ from tests.support.waiting import wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.reaper import Reaper, Watch
 from crewcall_worker.recovery import PLAIN_SILENT_MS, Recovered, lapsed, lapsed_plain, predecessors, recover
+from crewcall_worker.scripts import Scripts
 
 KEYS = wire.Keys("dramatiq")
 POOL = "shop/pool"
@@ -213,6 +218,104 @@ def test_messages_merely_prefetched_next_to_a_killer_are_never_blamed(redis_serv
     assert redis_server.client.zrange(KEYS.dead("sms"), 0, -1) == [killer]
 
 
+def test_no_death_convicts_where_several_suspects_had_begun(redis_server: RedisServer) -> None:
+    killer, *innocent = send(redis_server, "killer", "a", "b")
+    suspects = [killer, *innocent]
+    for number in range(1, 5):
+        die(redis_server, f"w{number}", started=suspects)
+    assert redis_server.client.hgetall(KEYS.kills("sms")) == dict.fromkeys(suspects, "2")
+
+    assert die(redis_server, "w5", started=[killer]) == Recovered("w5", returned=2, dead=(killer,))
+
+    assert ready(redis_server) == innocent
+
+
+def test_a_record_that_nobody_understands_keeps_no_job_of_its_worker(redis_server: RedisServer) -> None:
+    ids = send(redis_server, "a")
+    fetch(redis_server, "newer")
+    record = '{"v":2,"at_ms":1,"pod":"z","queues":[{"name":"sms","weight":2},7,null]}'
+    redis_server.client.hset(KEYS.workers(POOL), "newer", record)
+    redis_server.client.sadd(KEYS.queues, "sms")
+
+    assert recover(redis_server.client, "dramatiq", POOL, ["newer"], silent_ms=30_000) == [Recovered("newer", 1)]
+
+    assert ready(redis_server) == ids
+
+
+def test_a_worker_that_cannot_be_recovered_keeps_nobody_from_the_others(redis_server: RedisServer) -> None:
+    ids = send(redis_server, "a")
+    present(redis_server, "good")
+    fetch(redis_server, "good")
+    present(redis_server, "bad")
+    redis_server.client.set(KEYS.acks("bad", "sms"), "no set")
+    told: list[str] = []
+
+    recovered = recover(redis_server.client, "dramatiq", POOL, ["bad", "good"], tell=told.append)
+
+    assert recovered == [Recovered("good", returned=1)]
+    assert ready(redis_server) == ids
+    assert [words.partition(":")[0] for words in told] == [
+        f"Worker bad of {POOL} may be dead, but what it held cannot be given back"
+    ]
+
+
+def test_a_reaper_outlives_strange_records_and_says_once_what_it_cannot_do(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = send(redis_server, "a", "b")
+    redis_server.client.sadd(KEYS.queues, "sms")
+    client = redis.Redis.from_url(redis_server.url)
+    for worker, name in ((b"a\xff", "not UTF-8"), (b"z", "well named")):
+        client.hset(KEYS.workers(POOL), worker, '{"v":1,"at_ms":1,"pod":"z","queues":["sms"]}')
+        held = client.lpop(KEYS.ready("sms"))
+        assert isinstance(held, bytes), name
+        client.sadd(b"dramatiq:__acks__." + worker + b".sms", held)
+    client.hset(KEYS.workers(POOL), "bad", "[" * 100_000)
+    present(redis_server, "bad too", silent_ms=600_000)
+    redis_server.client.set(KEYS.acks("bad too", "sms"), "no set")
+    present(redis_server, "self", pod="z", started_ms=5)
+    reaper = Reaper(client, Watch("dramatiq", POOL, ("sms",), lapse_ms=300), lambda: "self")
+    looking = threading.Thread(target=reaper.run, daemon=True)
+
+    looking.start()
+    wait_until(lambda: sorted(ready(redis_server)) == sorted(ids), "both to be recovered")
+    looks = redis_server.client.hget(f"{KEYS.prefix}sweep:{POOL}", "at_ms")
+    wait_until(
+        lambda: redis_server.client.hget(f"{KEYS.prefix}sweep:{POOL}", "at_ms") != looks, "another look to be taken"
+    )
+    reaper.stop()
+    looking.join(5)
+    client.close()
+
+    assert sum("Worker bad too of" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickled_messages_keep_their_order(redis_server: RedisServer, protocol: int) -> None:
+    sent = ["d", "b", "a", "c"]  # not the order of the ids
+    for number, id_ in enumerate(sent):
+        message: Message[None] = Message(
+            "sms", "send", (b"\x8a",), {"n": 2**40}, {}, message_timestamp=1_790_000_000_000 + number
+        )
+        redis_server.client.hset(KEYS.messages("sms"), id_, pickle.dumps(message.asdict(), protocol=protocol))
+        redis_server.client.rpush(KEYS.ready("sms"), id_)
+
+    die(redis_server, "w1")
+
+    assert ready(redis_server) == sent
+
+
+def test_strays_of_one_millisecond_come_back_in_the_order_of_their_ids(redis_server: RedisServer) -> None:
+    ids = [f"{number:02}" for number in range(30)]
+    for id_ in ids:
+        redis_server.client.hset(KEYS.messages("sms"), id_, '{"message_timestamp":1000,"options":{}}')
+    redis_server.client.sadd(KEYS.acks("w1", "sms"), *ids)
+
+    Scripts(redis_server.client, KEYS, POOL).give_back_strays("w1", "sms", [])
+
+    assert ready(redis_server) == ids
+
+
 def test_one_death_cannot_tell_the_killer_so_the_limit_is_at_least_two(redis_server: RedisServer) -> None:
     with pytest.raises(ValueError, match="limit is 1; it must be at least 2"):
         recover(redis_server.client, "dramatiq", POOL, ["w1"], limit=1)
@@ -301,13 +404,28 @@ def look_for_plain(server: RedisServer) -> list[str]:
     return lapsed_plain(server.client, "dramatiq", POOL, period_ms=5_000)
 
 
+def pass_over(server: RedisServer, ms: int) -> None:
+    """So much time passes for whoever remembers heartbeats that stood still, and somebody may look again."""
+    remembered = f"{KEYS.prefix}plain:{POOL}"
+    for worker, words in server.client.hgetall(remembered).items():
+        beat, since_ms = str(words).split()
+        server.client.hset(remembered, worker, f"{beat} {int(since_ms) - ms}")
+    looked(server, at_ms=1_000, since_ms=90_000)
+    server.client.hset(f"{KEYS.prefix}sweep:{POOL}", "plain_at_ms", 0)
+
+
 def test_a_plain_workers_messages_come_back_after_dramatiqs_own_minute(redis_server: RedisServer) -> None:
     ids = send(redis_server, "a", "b")
     redis_server.client.sadd(KEYS.queues, "sms")
-    for worker, silent_ms in (("dead", 60_001), ("alive", 59_000)):
+    for worker in ("dead", "alive"):
         fetch(redis_server, worker, count=1)
-        fall_silent(redis_server, worker, silent_ms)
-    looked(redis_server, at_ms=1_000, since_ms=61_000)
+        fall_silent(redis_server, worker, 5_001)
+    pass_over(redis_server, 0)
+    assert look_for_plain(redis_server) == []
+    pass_over(redis_server, 59_000)
+    assert look_for_plain(redis_server) == []
+    fall_silent(redis_server, "alive", 0)
+    pass_over(redis_server, 1_001)
 
     assert look_for_plain(redis_server) == ["dead"]
     assert look_for_plain(redis_server) == []  # somebody has just looked
@@ -315,6 +433,38 @@ def test_a_plain_workers_messages_come_back_after_dramatiqs_own_minute(redis_ser
 
     assert ready(redis_server) == ids[:1]
     assert redis_server.client.zscore(KEYS.heartbeats, "dead") is None
+    assert redis_server.client.hkeys(f"{KEYS.prefix}plain:{POOL}") == ["alive"]
+
+
+def test_a_plain_worker_whose_clock_is_behind_lives_while_its_heartbeat_moves(redis_server: RedisServer) -> None:
+    send(redis_server, "a")
+    redis_server.client.sadd(KEYS.queues, "sms")
+    fetch(redis_server, "behind")
+    for beat in range(10):
+        fall_silent(redis_server, "behind", 300_000 - beat * 10_000)
+        pass_over(redis_server, 61_000)
+        assert look_for_plain(redis_server) == []
+
+    assert recover(redis_server.client, "dramatiq", POOL, ["behind"], silent_ms=PLAIN_SILENT_MS) == []
+
+    pass_over(redis_server, 61_000)
+    assert look_for_plain(redis_server) == ["behind"]
+
+
+def test_nobody_is_remembered_who_holds_nothing_any_more(redis_server: RedisServer) -> None:
+    send(redis_server, "a")
+    redis_server.client.sadd(KEYS.queues, "sms")
+    fetch(redis_server, "done")
+    fall_silent(redis_server, "done", 10_000)
+    pass_over(redis_server, 0)
+    look_for_plain(redis_server)
+    assert redis_server.client.exists(f"{KEYS.prefix}plain:{POOL}")
+
+    redis_server.client.delete(KEYS.acks("done", "sms"))
+    pass_over(redis_server, 61_000)
+
+    assert look_for_plain(redis_server) == []
+    assert not redis_server.client.exists(f"{KEYS.prefix}plain:{POOL}")
 
 
 def test_plain_workers_are_not_dead_after_an_outage(redis_server: RedisServer) -> None:
@@ -342,8 +492,7 @@ def test_of_many_silent_producers_each_has_its_turn_and_the_long_gone_are_struck
 
     found = []
     for _ in range(10):
-        looked(redis_server, at_ms=1_000, since_ms=61_000)
-        redis_server.client.hset(f"{KEYS.prefix}sweep:{POOL}", "plain_at_ms", 0)
+        pass_over(redis_server, 61_000)
         found.extend(look_for_plain(redis_server))
 
     assert set(found) == {"dead"}

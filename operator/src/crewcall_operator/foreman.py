@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.memory import Memory
@@ -88,12 +89,13 @@ class Foreman:
         recovered: list[Recovered] = []
         if dead or is_due:
             self._trouble.pop(pool.key, None)
-        try:
-            if dead:
-                recovered += await self.recovery.recover(pool, dead)
-            if is_due:
-                self._swept[pool.key] = now
-                recovered += await self.recovery.recover_lapsed(pool)
-        except QueueUnavailable as error:
-            self._trouble[pool.key] = (f"dead workers' jobs are left to the other workers: {error}",)
+        steps = [partial(self.recovery.recover, pool, dead)] if dead else []
+        if is_due:
+            self._swept[pool.key] = now
+            steps.append(partial(self.recovery.recover_lapsed, pool))
+        for step in steps:  # one that fails shall not keep the other from its turn
+            try:
+                recovered += await step()
+            except QueueUnavailable as error:
+                self._trouble[pool.key] = (f"dead workers' jobs are left to the other workers: {error}",)
         return tuple(recovered), self._trouble.get(pool.key, ())

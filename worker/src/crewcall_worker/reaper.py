@@ -53,6 +53,7 @@ class Reaper(threading.Thread):
         self._watch = watch
         self._own_id = own_id
         self._stopped = threading.Event()
+        self._told: set[str] = set()
 
     def stop(self) -> None:
         """Look no more; comes back once a look that is under way is over, or a second later."""
@@ -71,19 +72,21 @@ class Reaper(threading.Thread):
     def _replaces(self) -> bool:
         """Recover those that this worker replaces; whether there may be more of them in a moment."""
         watch = self._watch
-        try:
+        is_done = False
+
+        def replace() -> None:
+            nonlocal is_done
             older = recovery.predecessors(self._client, watch.namespace, watch.pool, self._own_id())
-            if older is None:
-                return True
-            done = self._recover(older, recovery.PREDECESSOR_SILENT_MS)
-        except redis.RedisError as error:
-            log.debug("Cannot look for predecessors: %s", error)
-            return True
-        return done < len(older)
+            if older is not None:
+                is_done = self._recover(older, recovery.PREDECESSOR_SILENT_MS) == len(older)
+
+        self._try("predecessors", replace)
+        return not is_done
 
     def _look(self) -> None:
         watch = self._watch
-        try:
+
+        def look_for_silent() -> None:
             silent = recovery.lapsed(
                 self._client,
                 watch.namespace,
@@ -93,14 +96,37 @@ class Reaper(threading.Thread):
                 queues=watch.queues,
             )
             self._recover(silent, watch.lapse_ms)
+
+        def look_for_plain() -> None:
             plain = recovery.lapsed_plain(self._client, watch.namespace, watch.pool, period_ms=PLAIN_PERIOD_MS)
             self._recover(plain, recovery.PLAIN_SILENT_MS)
-        except redis.RedisError as error:
-            log.debug("Cannot look for dead workers: %s", error)
+
+        self._try("dead workers", look_for_silent)
+        self._try("dead workers without the runtime", look_for_plain)
+
+    def _try(self, whom: str, look: Callable[[], object]) -> None:
+        """Look; this thread outlives whatever Redis answers, or holds."""
+        try:
+            look()
+        except (redis.ResponseError, ValueError) as error:  # ValueError: what is there cannot be read
+            self._tell_once(f"Cannot look for {whom} of {self._watch.pool}: {error}")
+        except redis.RedisError as error:  # it is away, which the presence tells of
+            log.debug("Cannot look for %s: %s", whom, error)
 
     def _recover(self, workers: list[str], silent_ms: int) -> int:
         watch = self._watch
         done = recovery.recover(
-            self._client, watch.namespace, watch.pool, workers, limit=watch.most_kills, silent_ms=silent_ms
+            self._client,
+            watch.namespace,
+            watch.pool,
+            workers,
+            limit=watch.most_kills,
+            silent_ms=silent_ms,
+            tell=self._tell_once,
         )
         return len(done)
+
+    def _tell_once(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            log.warning("%s", words)

@@ -8,7 +8,7 @@ The operator and the local mode, which know of pods that are gone, send `wire.RE
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import redis
@@ -43,8 +43,11 @@ def recover(
     *,
     limit: int = wire.MOST_KILLS,
     silent_ms: int = 0,
+    tell: Callable[[str], object] = log.warning,
 ) -> list[Recovered]:
     """Take these workers for dead; a second time changes nothing.
+
+    One for whom the script fails keeps nobody from the others: `tell` gets to know of it.
 
     With `silent_ms`, only those whose record has not changed for so long; the others are left out of the answer.
     `limit` is how many workers a message may kill before it becomes a dead letter, at least 2: after one death nobody
@@ -55,7 +58,11 @@ def recover(
     script = client.register_script(wire.RECOVER)
     recovered = []
     for worker in workers:
-        returned, *dead = script(args=[namespace, pool, worker, limit, silent_ms])
+        try:
+            returned, *dead = script(args=[namespace, pool, _raw(worker), limit, silent_ms])
+        except redis.ResponseError as error:
+            tell(f"Worker {worker} of {pool} may be dead, but what it held cannot be given back: {error}")
+            continue
         if returned >= 0:
             recovered.append(Recovered(worker, returned, tuple(_text(item).partition(" ")[2] for item in dead)))
     for gone in recovered:
@@ -110,4 +117,9 @@ def _records(client: redis.Redis, namespace: str, pool: str) -> dict[str, wire.W
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    """Anybody may write any bytes there: one strange name shall not keep the jobs of the others."""
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
+
+
+def _raw(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")

@@ -6,6 +6,7 @@ Each write is a script of its own, so that nobody sees it half done. What is wri
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ GONE_SILENT_MS = 2_000
 SWEEP_PERIOD_MS = 3_000
 #: For how long dead letters are kept, in ms, as Dramatiq's broker does by default (dramatiq/brokers/redis.py).
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
+
+log = logging.getLogger(__name__)
 
 _ORDER = """
 -- ARGV: orders, their channel, then for each pod "drain" or "run" and its name.
@@ -48,6 +51,7 @@ class RedisOrders:
         """`timeout` in seconds, for each call; a worker whose pod is gone is dead after `gone_silent_ms` of silence."""
         self._gone_silent_ms = gone_silent_ms
         self._links = RedisLinks(timeout, sources, writes=True)
+        self._told: set[str] = set()
 
     async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
         """Order the pods in `drain` to drain, and let those in `withdraw` work. Raises `QueueUnavailable`."""
@@ -78,9 +82,24 @@ class RedisOrders:
     async def _recover(self, pool: Pool, workers: Sequence[str], silent_ms: int) -> list[Recovered]:
         fixed = [str(int(_told(pool, wire.ENV_MOST_KILLS, wire.MOST_KILLS))), str(silent_ms)]
         calls = [Call(wire.RECOVER, [pool.redis.namespace, _name(pool), worker, *fixed]) for worker in workers]
-        answers = await self._run(pool, calls) if calls else []
-        found = zip(workers, answers, strict=True)
-        return [Recovered(worker, returned, tuple(dead)) for worker, (returned, *dead) in found if returned >= 0]
+        if not calls:
+            return []
+        link = await self._links.to(pool.redis)
+        recovered, failures = [], []
+        for worker, answer in zip(workers, await link.run(calls), strict=True):
+            if isinstance(answer, QueueUnavailable):
+                failures.append(answer)
+                self._tell_once(f"What worker {worker} of {_name(pool)} held cannot be given back: {answer}")
+            elif answer[0] >= 0:
+                recovered.append(Recovered(worker, answer[0], tuple(answer[1:])))
+        if len(failures) == len(calls):
+            raise failures[0]
+        return recovered
+
+    def _tell_once(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            log.warning("%s", words)
 
     async def _run(self, pool: Pool, calls: Sequence[Call]) -> list[Any]:
         link = await self._links.to(pool.redis)

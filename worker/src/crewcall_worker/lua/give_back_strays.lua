@@ -25,8 +25,11 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     end
   end
 end
-table.sort(strays, function(one, other)
-  return one.ready > other.ready
+table.sort(strays, function(one, other) -- within a millisecond by the id, as recover.lua
+  if one.ready ~= other.ready then
+    return one.ready > other.ready
+  end
+  return one.id > other.id
 end)
 for _, stray in ipairs(strays) do
   redis.call('LPUSH', KEYS[2], stray.id)

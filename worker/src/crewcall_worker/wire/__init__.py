@@ -27,12 +27,15 @@ deliveries:<queue>        hash     redis_message_id -> how often a worker had be
                                    or its time to drain was up. Removed with the message.
 started:<worker>          set      ids in `kills` that this worker has begun. Expires.
 stats:<queue>             hash     counters since ever, see `Counter`.
-eta:<queue>               zset     redis_message_id of a delayed message -> when it is due.
+eta:<queue>               zset     redis_message_id of a delayed message -> when it is due. By it a worker whose memory
+                                   is full of later ones takes what is due soon out of the middle of Dramatiq's list.
 trace:<queue>             list     runs of jobs that ended while somebody recorded, see `write_run`. Written by the
                                    workers each second, taken by the recorder; the last rows are dropped above
                                    `MOST_TRACED`. Expires.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
+plain:<pool>              hash     worker without the runtime that looks silent -> its heartbeat, by its own clock, and
+                                   since when that has not moved. Removed when it holds nothing.
 hints                     channel  a queue's name, with .DQ for delayed messages: it was empty, and has work now.
 orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
 recording                 channel  a queue's plain name: somebody records it for the next `RECORDED_FOR_MS`.

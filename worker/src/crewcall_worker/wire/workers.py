@@ -78,7 +78,7 @@ def read_worker(worker: str, text: str | bytes) -> WorkerRecord:
     """The record behind the JSON. Raises `UnknownRecord` where it is of a newer version, or no record at all."""
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnknownRecord(f"worker {worker}: its record is no JSON: {error}") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("v"), int):
         raise UnknownRecord(f"worker {worker}: its record has no version; expected an object with v = {WIRE_VERSION}")

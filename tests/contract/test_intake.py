@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from queue import PriorityQueue
 from threading import Event
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 
+from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.intake import SURE_FOR, Intake
 from crewcall_worker.wire import Keys, WorkerRecord, write_worker
@@ -357,6 +359,7 @@ def test_nobody_hears_of_a_message_that_is_anothers_and_the_others_result_stays(
     assert seen.heard == [(what, runs.message_id) for what in ("begins", "ends", "ack")]
     assert redis_server.client.hkeys("dramatiq:sms.msgs") == [waits.options["redis_message_id"]]
     assert worker.work_queue.unfinished_tasks == 0
+    results.client.close()
 
 
 def test_delayed_messages_that_a_failed_thread_has_forgotten_are_fetched_again(redis_server: RedisServer) -> None:
@@ -370,6 +373,88 @@ def test_delayed_messages_that_a_failed_thread_has_forgotten_are_fetched_again(r
 
     assert {id_of(fetched) for _ in ids if (fetched := next(consumer))} == set(ids)
     assert set(consumer.held) == set(ids)
+
+
+FAR, SOON = 3_600_000, 3_000
+
+
+@pytest.fixture
+def producer(redis_server: RedisServer) -> Iterator[CrewcallBroker]:
+    broker = CrewcallBroker(url=redis_server.url, middleware=[])
+    broker.declare_queue("sms")
+    yield broker
+    broker.close()
+
+
+def delayed(broker: RedisBroker, *delays: int) -> list[str]:
+    """Messages sent with these delays in ms; their ids in Redis."""
+    messages: list[Message[None]] = [Message("sms", "job0", (), {}, {}) for _ in delays]
+    return [
+        str(broker.enqueue(message, delay=delay).options["redis_message_id"])
+        for message, delay in zip(messages, delays, strict=True)
+    ]
+
+
+def taken(consumer: QueueConsumer) -> list[str]:
+    """What the consumer takes until there is no more for it."""
+    return [id_of(message) for message in iter(lambda: next(consumer), None)]
+
+
+def test_there_is_room_for_delayed_messages_until_the_memory_is_full(redis_server: RedisServer) -> None:
+    hands = Hands(redis_server)
+    ids = delayed(hands.broker, *[FAR] * 7)
+    consumer = hands.intake.consume("sms.DQ", 8, 1)
+    assert taken(consumer) == ids
+
+    ids = delayed(hands.broker, SOON, FAR)
+
+    assert taken(consumer) == ids[:1]
+    assert redis_server.client.lrange("dramatiq:sms.DQ", 0, -1) == ids[1:]
+
+
+def test_what_is_due_soon_gets_into_a_memory_full_of_what_is_not(
+    redis_server: RedisServer, producer: CrewcallBroker
+) -> None:
+    hands = Hands(redis_server)
+    far = delayed(producer, *[FAR] * 6)
+    consumer = hands.intake.consume("sms.DQ", 4, 1)
+
+    later, soon, behind = delayed(producer, SOON, SOON // 2, FAR)
+
+    assert taken(consumer) == [*far[:4], soon, later]
+    assert redis_server.client.lrange("dramatiq:sms.DQ", 0, -1) == [*far[4:], behind]
+    assert redis_server.client.smembers(KEYS.acks(hands.intake.worker_id, "sms.DQ")) == {*far[:4], soon, later}
+
+
+def test_no_more_than_the_memory_holds_gets_into_a_full_one(
+    redis_server: RedisServer, producer: CrewcallBroker
+) -> None:
+    hands = Hands(redis_server)
+    far = delayed(producer, FAR, FAR)
+    consumer = hands.intake.consume("sms.DQ", 2, 1)
+    assert taken(consumer) == far
+
+    soon = delayed(producer, *[SOON] * 3)
+    wait_until(lambda: next(consumer) is not None, "it to look again")
+
+    assert len(taken(consumer)) == 1
+    assert redis_server.client.llen("dramatiq:sms.DQ") == 1
+    assert len(set(consumer.held) & set(soon)) == 2
+
+
+def test_what_another_worker_holds_and_what_is_gone_is_left_alone(
+    redis_server: RedisServer, producer: CrewcallBroker
+) -> None:
+    hands, other = Hands(redis_server), Hands(redis_server)
+    others = delayed(producer, SOON)
+    assert taken(other.intake.consume("sms.DQ", 4, 1)) == others
+    redis_server.client.zadd(KEYS.eta("sms"), {"promoted by a plain worker": 1})
+    far = delayed(producer, FAR, FAR)
+    consumer = hands.intake.consume("sms.DQ", 1, 1)
+    soon = delayed(producer, SOON)
+
+    assert taken(consumer) == [far[0], *soon]
+    assert redis_server.client.smembers(KEYS.acks(other.intake.worker_id, "sms.DQ")) == set(others)
 
 
 def test_it_is_always_the_same_consumer_for_what_it_holds_outlives_its_thread(redis_server: RedisServer) -> None:

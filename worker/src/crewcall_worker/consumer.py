@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LOOK_UP_EVERY = 1.0  # seconds; what else there is to do wakes the consumer
 LOOK_UP_WHILE_CLOSED = 0.25
 RETRY_AFTER = 1.0
+DUE_SOON_MS = 5_000
+"""Several times the second between two looks."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,9 @@ class QueueConsumer(Consumer):
         self.is_settled = False  # closed, and nothing is held but what runs
         self._holding = Holding(intake.scripts, queue_name)
         self._owner = ""
-        self._refill_at = prefetch - max(1, prefetch // 4)
+        # What is ready comes by the handful. What is delayed is held for long, and what follows may be due before it.
+        self._refill_at = prefetch - (1 if self._holding.is_delayed else max(1, prefetch // 4))
+        self._look_for_due_at = 0.0
         self._wants_room = False
         self._misses = 0
         self._wake = Event()
@@ -140,9 +144,19 @@ class QueueConsumer(Consumer):
         """False where there is no room or no message."""
         self._wants_room = True  # before looking: who makes room after the look wakes us
         if len(self.held) > self._refill_at:
-            return False
+            return self._holding.is_delayed and self._fetch_due()
         self._wants_room = False
         return self._holding.fetch(self._owner, self.prefetch - len(self.held))
+
+    def _fetch_due(self) -> bool:
+        """It is full of what is due later: what is due soon gets in all the same, as much again at the most."""
+        room = 2 * self.prefetch - len(self.held)
+        if room <= 0 or time.monotonic() < self._look_for_due_at:
+            return False
+        if self._holding.fetch_due(self._owner, room, DUE_SOON_MS):
+            return True
+        self._look_for_due_at = time.monotonic() + LOOK_UP_EVERY
+        return False
 
     def _wait_for_work(self) -> None:
         if self._wants_room:

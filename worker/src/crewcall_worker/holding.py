@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -53,13 +53,22 @@ class Holding:
 
     def fetch(self, owner: str, wanted: int) -> bool:
         """Take up to `wanted` messages off the queue, for `following` to hand out; false where there is none."""
+        return self._take_in(owner, lambda held: self._scripts.fetch(owner, self._queue_name, wanted, held))
+
+    def fetch_due(self, owner: str, wanted: int, within_ms: int) -> bool:
+        """Take up to `wanted` delayed messages that are due so soon, past all others; false where there is none."""
+        return self._take_in(
+            owner, lambda held: self._scripts.fetch_due(owner, self._queue_name, wanted, held, within_ms)
+        )
+
+    def _take_in(self, owner: str, fetch: Callable[[int], list[Fetched] | Refused]) -> bool:
         self.may_have_strays = True  # until the answer is here
-        fetched = self._scripts.fetch(owner, self._queue_name, wanted, len(self.held))
+        fetched = fetch(len(self.held))
         self.may_have_strays = False
         if isinstance(fetched, Refused):
             if fetched is Refused.STRAYS:
                 self.put_back_strays(owner)
-                return self.fetch(owner, wanted)
+                return self._take_in(owner, fetch)
             return False
         for message in fetched:
             # Held already: it is in the list twice, or it was taken from this worker, declared dead, and has come back

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import resources
+from typing import Any
 
 import redis
 
@@ -53,33 +54,34 @@ class Scripts:
         self._keys = keys
         self._pool = pool
         folder = resources.files(__package__) / "lua"
-        names = ("fetch", "ack", "settle", "give_back", "give_back_strays", "beat", "leave")
+        names = ("fetch", "fetch_due", "ack", "settle", "give_back", "give_back_strays", "beat", "leave")
         scripts = (client.register_script((folder / f"{name}.lua").read_text()) for name in names)
-        self._fetch, self._ack, self._settle, self._give_back, self._give_back_strays, self._beat, self._leave = scripts
+        self._fetch, self._fetch_due, self._ack, self._settle, *rest = scripts
+        self._give_back, self._give_back_strays, self._beat, self._leave = rest
 
     def fetch(self, worker: str, queue: str, wanted: int, held: int) -> list[Fetched] | Refused:
         """Up to `wanted` messages, by a worker that holds `held` of this queue."""
+        reply = self._fetch(keys=self._keys_of_a_fetch(worker, queue), args=[worker, min(wanted, MOST_FETCHED), held])
+        return _read_fetched(reply)
+
+    def fetch_due(self, worker: str, queue: str, wanted: int, held: int, within_ms: int) -> list[Fetched] | Refused:
+        """Up to `wanted` delayed messages that are due within so many ms, past all others in the list."""
         keys = self._keys
-        reply = self._fetch(
-            keys=[
-                keys.ready(queue),
-                keys.messages(queue),
-                keys.acks(worker, queue),
-                keys.workers(self._pool),
-                keys.kills(queue),
-                keys.deliveries(queue),
-            ],
-            args=[worker, min(wanted, MOST_FETCHED), held],
+        reply = self._fetch_due(
+            keys=[*self._keys_of_a_fetch(worker, queue), keys.eta(queue), keys.heartbeats],
+            args=[worker, min(wanted, MOST_FETCHED), held, within_ms, keys.namespace, queue],
         )
-        if isinstance(reply, int):
-            return Refused(reply)
-        ids, messages, kills, deliveries = reply
-        if not kills:
-            return [Fetched(_text(id_), data) for id_, data in zip(ids, messages, strict=True) if data is not None]
+        return _read_fetched(reply)
+
+    def _keys_of_a_fetch(self, worker: str, queue: str) -> list[str]:
+        keys = self._keys
         return [
-            Fetched(_text(id_), data, int(killed or 0), marked=killed is not None or delivered is not None)
-            for id_, data, killed, delivered in zip(ids, messages, kills, deliveries, strict=True)
-            if data is not None
+            keys.ready(queue),
+            keys.messages(queue),
+            keys.acks(worker, queue),
+            keys.workers(self._pool),
+            keys.kills(queue),
+            keys.deliveries(queue),
         ]
 
     def ack(self, worker: str, queue: str, id_: str) -> None:
@@ -134,6 +136,19 @@ class Scripts:
         keys = self._keys
         acks = [keys.acks(worker, queue + suffix) for queue in queues for suffix in ("", DELAYED)]
         return bool(self._leave(keys=[keys.workers(self._pool), keys.heartbeats, *acks], args=[worker]))
+
+
+def _read_fetched(reply: Any) -> list[Fetched] | Refused:
+    if isinstance(reply, int):
+        return Refused(reply)
+    ids, messages, kills, deliveries = reply
+    if not kills:
+        return [Fetched(_text(id_), data) for id_, data in zip(ids, messages, strict=True) if data is not None]
+    return [
+        Fetched(_text(id_), data, int(killed or 0), marked=killed is not None or delivered is not None)
+        for id_, data, killed, delivered in zip(ids, messages, kills, deliveries, strict=True)
+        if data is not None
+    ]
 
 
 def _text(value: str | bytes) -> str:

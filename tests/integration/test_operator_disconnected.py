@@ -153,6 +153,7 @@ async def test_an_error_in_every_watch_is_followed_by_another_watch(
 @pytest.mark.slow
 async def test_lives_on_after_a_watch_was_refused(shop: Shop, server: ApiServer, operator: RunningOperator) -> None:
     """kopf would have killed the process 30 s later."""
+    await until(lambda: server.journal.find(resource=POOLS, verb="watch", status=200), "it watches")
     server.store.cut(last=event_line("ERROR", Record(Failure(500, "InternalError", "etcd has gone").status())))
     await until(lambda: "etcd has gone" in "\n".join(operator.log), "a word about it")
     ends = asyncio.get_running_loop().time() + 33.0

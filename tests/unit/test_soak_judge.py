@@ -53,7 +53,7 @@ def test_condemns_a_change_while_blind() -> None:
     judge = judging((60.0, 50))
     with judge.blinding("mortal"):
         late = scaling(5)
-        late.at += 5.0
+        late.at = time.monotonic() + 5.0
 
         assert verdict(judge, late) == ["3 -> 5: blind for 5.0 s"]
 

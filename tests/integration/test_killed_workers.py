@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.support import jobs
@@ -48,6 +49,10 @@ def send(server: RedisServer, held: int) -> None:
 
 def begun(server: RedisServer) -> list[str]:
     return [str(job) for job in server.client.lrange(jobs.BEGUN, 0, -1)]
+
+
+def has_begun(server: RedisServer, jobs_begun: int) -> bool:
+    return len(begun(server)) == jobs_begun
 
 
 def now_ms(server: RedisServer) -> int:
@@ -111,6 +116,51 @@ def test_a_worker_that_comes_back_from_the_dead_runs_no_job_that_others_have(
             send(redis_server, held=8)  # it is a member again, under a new id
             both = {"pod-1", "pod-2"}
             wait_until(lambda: {r.pod for r in records(redis_server) if r.busy} == both, "both to run jobs")
+
+
+def suspects(server: RedisServer, *, count: int, kills: int) -> None:
+    """Jobs that were there when so many workers died."""
+    send(server, held=count)
+    for id_ in server.client.lrange(KEYS.ready("sms"), 0, -1):
+        server.client.hset(KEYS.kills("sms"), str(id_), kills)
+
+
+def test_jobs_beside_a_killer_run_one_by_one_so_that_only_the_killer_is_a_dead_letter(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    suspects(redis_server, count=3, kills=2)  # job 0 will be the killer
+    with member(redis_server, tmp_path, "pod-1", threads=4) as first:
+        wait_until(lambda: begun(redis_server) == ["0"], "the first to begin")
+        wait_until(lambda: redis_server.client.llen(KEYS.ready("sms")) == 0, "the others to be prefetched")
+        send(redis_server, held=1)
+        wait_until(lambda: redis_server.client.llen(KEYS.ready("sms")) == 0, "one more to be prefetched")
+        first.kill()
+    assert begun(redis_server) == ["0"]
+    with member(redis_server, tmp_path, "pod-1", threads=4):
+        for number in range(3):
+            wait_until(partial(has_begun, redis_server, 2 + number), "one more to begin")
+            jobs.let_go(redis_server.client, 1)
+        wait_until(lambda: redis_server.client.hlen(KEYS.messages("sms")) == 0, "all others to be done")
+
+    assert redis_server.client.hlen(KEYS.messages("sms.XQ")) == 1
+    assert sorted(redis_server.client.lrange(jobs.DONE, 0, -1)) == ["0", "1", "2"]  # the later job is a 0 as well
+
+
+def test_a_suspect_that_waits_for_its_turn_goes_back_at_once_when_its_worker_drains(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    suspects(redis_server, count=2, kills=2)
+    with member(redis_server, tmp_path, "pod-1", threads=2) as draining:
+        wait_until(lambda: begun(redis_server) == ["0"], "the first to begin")
+        wait_until(lambda: redis_server.client.llen(KEYS.ready("sms")) == 0, "the other to be prefetched")
+        draining.terminate()
+        wait_until(lambda: redis_server.client.llen(KEYS.ready("sms")) == 1, "the other to be back")
+        jobs.let_go(redis_server.client, 1)
+
+        assert draining.exit_status() == 0
+
+    assert redis_server.client.lrange(jobs.DONE, 0, -1) == ["0"]
+    assert list(redis_server.client.hvals(KEYS.kills("sms"))) == ["2"]
 
 
 def test_an_outage_of_redis_is_not_the_death_of_workers(tmp_path: Path) -> None:

@@ -85,6 +85,11 @@ class QueueConsumer(Consumer):
     def nack(self, message: MessageProxy) -> None:
         self._settle(message, dead=True)
 
+    def release(self, message: MessageProxy) -> None:
+        """A thread has taken this one and is not to begin it: hand it back."""
+        self._holding.take_out([_id(message)])
+        self._wake.set()
+
     def drop(self, message: MessageProxy) -> None:
         """Forget one that is another worker's by now."""
         id_ = _id(message)

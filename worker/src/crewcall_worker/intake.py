@@ -23,7 +23,8 @@ from dramatiq.worker import WorkerThread
 
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.scripts import Scripts
-from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, Keys
+from crewcall_worker.solitude import Solitude
+from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, MOST_KILLS, Keys
 
 SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
 """Seconds; a third of the silence that is taken for death."""
@@ -52,14 +53,18 @@ class Intake(Middleware):
         pool: str,
         on_idle: Callable[[], object] = lambda: None,
         sure_for: float = SURE_FOR,
+        most_kills: int = MOST_KILLS,
     ) -> None:
         """`on_idle` is called, by any thread, whenever nothing is held while it is closed. `sure_for` is the seconds
-        since the last contact for which nobody takes this worker for dead, with ample room."""
+        since the last contact for which nobody takes this worker for dead, with ample room. A message that is one
+        death short of `most_kills` runs alone."""
         self.broker = broker
         self.keys = Keys(broker.namespace)
         self.scripts = Scripts(broker.client, self.keys, pool)
         self.on_idle = on_idle
         self._sure_for = sure_for
+        self._most_kills = most_kills
+        self._solitude = Solitude()
         self.is_open = False
         self.consumers: dict[str, QueueConsumer] = {}
         self.running: dict[str, Begun] = {}
@@ -160,16 +165,28 @@ class Intake(Middleware):
         process = thread.process_message
 
         def process_if_ours(message: MessageProxy) -> None:
-            if self.may_begin(message):
-                process(message)
-            else:
-                self.drop(message)
+            if not self._solitude.enter(alone=self._is_to_be_alone(message), may_wait=lambda: self.is_open):
+                self.release(message)
+                return
+            try:
+                if self.may_begin(message):
+                    process(message)
+                else:
+                    self.drop(message)
+            finally:
+                self._solitude.leave()
 
         # Not by SkipMessage: after it Dramatiq tells every middleware that the message was skipped and acknowledged.
         vars(thread)["process_message"] = process_if_ours
 
     def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
         self.running[message.options[ID]] = Begun(message.actor_name, message.queue_name, time.monotonic())
+
+    def release(self, message: MessageProxy) -> None:
+        """Let a message that a thread has taken off the queue of prefetched ones go back: it shall not begin here."""
+        self.consumers[message.queue_name].release(message)
+        if (prefetched := self.prefetched()) is not None:
+            prefetched.task_done()
 
     def drop(self, message: MessageProxy) -> None:
         """Forget a message that a thread has taken off the queue of prefetched ones: another worker runs it."""
@@ -203,3 +220,8 @@ class Intake(Middleware):
             else:
                 return True
         return True
+
+    def _is_to_be_alone(self, message: MessageProxy) -> bool:
+        consumer = self.consumers.get(message.queue_name)
+        held = consumer.held.get(message.options[ID]) if consumer else None
+        return held is not None and held.kills >= self._most_kills - 1

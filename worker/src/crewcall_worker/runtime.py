@@ -33,7 +33,11 @@ class Runtime:
         clock = outbox.clock
         started_ms = clock.now_ms()
         self.intake = Intake(
-            broker, settings.pool, on_idle=lambda: self.steward.hear(Event.IDLE), sure_for=settings.lapsed_after / 3
+            broker,
+            settings.pool,
+            on_idle=lambda: self.steward.hear(Event.IDLE),
+            sure_for=settings.lapsed_after / 3,
+            most_kills=settings.most_kills,
         )
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
         identity = Identity(pod, started_ms, settings.threads, tuple(queues))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
+from uuid import uuid4
 
 import dramatiq
 import pytest
@@ -75,9 +76,13 @@ def work_off(counted: Counted) -> None:
     worker.stop()
 
 
+def fetched(options: dict[str, int]) -> MessageProxy:
+    return MessageProxy(dramatiq.Message("sms", "send", (), {}, {"redis_message_id": str(uuid4()), **options}))
+
+
 def begin(counted: Counted, ready_at: int | None = None) -> MessageProxy:
     options = {} if ready_at is None else {wire.READY_AT: ready_at}
-    message = MessageProxy(dramatiq.Message("sms", "send", (), {}, options))
+    message = fetched(options)
     counted.broker.emit_before("process_message", message)
     return message
 
@@ -119,10 +124,36 @@ def test_a_job_that_is_too_old_to_begin_has_failed(counted: Counted, redis_serve
     assert told(redis_server) == {"failed": 1}
 
 
+def test_a_job_of_an_unknown_actor_has_failed(counted: Counted, redis_server: RedisServer) -> None:
+    counted.broker.declare_queue("sms")
+    counted.broker.enqueue(dramatiq.Message("sms", "unheard_of", (), {}, {}))
+    work_off(counted)
+    counted.stats.tell()
+
+    assert told(redis_server) == {"failed": 1}
+    assert redis_server.client.zcard(KEYS.dead("sms")) == 1
+
+
+def test_a_message_that_was_sent_twice_runs_as_two_jobs(counted: Counted, redis_server: RedisServer) -> None:
+    message: dramatiq.Message[None] = dramatiq.Message("sms", "send", (), {}, {})
+    jobs = [MessageProxy(message.copy(options={"redis_message_id": id_})) for id_ in ("first", "second")]
+    for job in jobs:
+        counted.broker.emit_before("process_message", job)
+    assert counted.stats.running() == {"sms": 2}
+
+    counted.steady.now = 1.0
+    for job in jobs:
+        counted.broker.emit_after("process_message", job)
+    counted.stats.tell()
+
+    assert told(redis_server) == {"started": 2, "busy_ms": 2000, "done": 2}
+    assert counted.stats.running() == {"sms": 0}
+
+
 def test_a_job_that_is_skipped_is_begun_but_has_no_outcome(counted: Counted, redis_server: RedisServer) -> None:
     message = begin(counted)
     counted.broker.emit_after("skip_message", message)
-    counted.broker.emit_after("skip_message", MessageProxy(dramatiq.Message("sms", "send", (), {}, {})))
+    counted.broker.emit_after("skip_message", fetched({}))
     counted.stats.tell()
 
     assert told(redis_server) == {"started": 1}

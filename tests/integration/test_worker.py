@@ -222,6 +222,43 @@ def test_drain_says_that_there_is_no_such_process(tmp_path: Path) -> None:
     assert f"Process {gone.process.pid} is not there" in hook.stderr
 
 
+@pytest.mark.parametrize(("timeout", "said"), [("nan", "nan"), ("-1", "-1.0")])
+def test_drain_refuses_a_time_that_is_none(timeout: str, said: str) -> None:
+    hook = drain("--wait", "--timeout", timeout)
+
+    assert hook.returncode == 2
+    assert hook.stderr.endswith(f"Error: Invalid value for '--timeout': {said} is not in the range x>=0.\n")
+
+
+BY_SIGWAIT = """
+import os, signal, subprocess, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+child = subprocess.Popen(sys.argv[1:], preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM}))
+child.send_signal(signal.sigwait({signal.SIGTERM}))
+sys.exit(child.wait())
+"""
+
+
+@pytest.mark.parametrize(
+    "init", [[sys.executable, "-c", BY_SIGWAIT], ["catatonit", "--"]], ids=["sigwait", "catatonit"]
+)
+def test_drain_goes_by_an_init_that_waits_for_signals_instead_of_handling_them(
+    redis_server: RedisServer, tmp_path: Path, init: list[str]
+) -> None:
+    if shutil.which(init[0]) is None:
+        pytest.skip(f"{init[0]} is not installed")
+    send(redis_server, held=1)
+    arguments = [*init, CREWCALL_WORKER, "run", "tests.support.jobs"]
+    with started(arguments, {wire.ENV_REDIS_URL: redis_server.url}, tmp_path / "worker.log") as running:
+        wait_for_begun(redis_server, 1)
+        jobs.let_go(redis_server.client, 1)
+
+        hook = drain("--wait", "--timeout", "15", "--pid", str(running.process.pid))
+
+        assert (hook.returncode, hook.stderr) == (0, "")
+        assert running.says("Drained: all jobs that were begun are finished")
+
+
 def drain(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([CREWCALL_WORKER, "drain", *options], capture_output=True, text=True, check=False, timeout=20)
 

@@ -6,16 +6,25 @@ What a command does is imported only when it is run: help is to be had where Dra
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from crewcall_worker import drain as draining
 from crewcall_worker.errors import BadSetting, NotInstalled, WorkerError
 from crewcall_worker.settings import from_environment
+
+
+class _Seconds(click.FloatRange):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):  # which is in every range, for no comparison with it holds
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return seconds
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -79,7 +88,7 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
 
 @main.command()
 @click.option("--wait", is_flag=True, help="Come back only when the worker has ended.")
-@click.option("--timeout", type=click.FloatRange(min=0), help="Wait so many seconds at most. [no limit]")
+@click.option("--timeout", type=_Seconds(min=0), help="Wait so many seconds at most. [no limit]")
 @click.option("--pid", type=click.IntRange(min=1), default=1, show_default=True, help="The worker's process id.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Where `run --pid-file` has written it.")
 def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) -> None:

@@ -35,7 +35,7 @@ def drain(pid: int, *, wait: bool, timeout: float | None, pause: Callable[[float
         )
     deadline = None if timeout is None else time.monotonic() + timeout
     # Process 1 does not get a signal that it has no handler for: one sent while Python starts would be lost.
-    while _begun(pid) == begun and not _catches(pid, signal.SIGTERM):
+    while _begun(pid) == begun and not _hears(pid, signal.SIGTERM):
         _wait_on(pid, deadline, pause)
     if _begun(pid) == begun:
         os.kill(pid, signal.SIGTERM)
@@ -73,10 +73,18 @@ def _begun(pid: int) -> str | None:
     return None if state in GONE else begun
 
 
-def _catches(pid: int, number: int) -> bool:
+def _hears(pid: int, number: int) -> bool:
+    """Whether a signal to this process is not lost: it handles it, or blocks it, or is an init with its child running.
+
+    Inits fetch signals by a signalfd, and block them for it; or by sigwait, which shows them as not blocked while it
+    waits (man 7 signal; Linux, kernel/signal.c, do_sigtimedwait). They are ready for it before they start their child.
+    """
     try:
         status = (PROC / str(pid) / "status").read_text(errors="replace")
+        children = PROC / str(pid) / "task" / str(pid) / "children"
+        if children.exists() and children.read_text().strip():
+            return True
     except (FileNotFoundError, ProcessLookupError):
         return False
-    mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(mask, 16) >> (number - 1) & 1)
+    masks = dict(line.split(":", 1) for line in status.splitlines())
+    return any(int(masks[name], 16) >> (number - 1) & 1 for name in ("SigCgt", "SigBlk"))

@@ -21,6 +21,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware, Retries
 
+from crewcall_worker.intake import ID
 from crewcall_worker.redis_clock import RedisClock
 from crewcall_worker.wire import READY_AT, Counter, Keys, wait_bucket, wait_field
 
@@ -48,7 +49,7 @@ class Stats:
         self._lock = threading.Lock()
         self._totals: Tally[tuple[str, str]] = Tally()
         self._told: Tally[tuple[str, str]] = Tally()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _Running] = {}  # by redis_message_id
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crewcall-stats", daemon=True)
 
@@ -83,7 +84,7 @@ class Stats:
         """A job begins."""
         queue, now_ms, ready_at = message.queue_name, self._clock.known_ms(), message.options.get(READY_AT)
         with self._lock:
-            self._running[message.message_id] = _Running(queue, self._steady())
+            self._running[message.options[ID]] = _Running(queue, self._steady())
             self._totals[queue, Counter.STARTED] += 1
             if now_ms is not None and isinstance(ready_at, int | float):
                 wait_ms = max(0, round(now_ms - ready_at))
@@ -93,7 +94,7 @@ class Stats:
     def end(self, message: MessageProxy, outcome: Counter | None) -> None:
         """A job is over, though it may never have begun; `outcome` is DONE, FAILED, RETRIED, or None where skipped."""
         with self._lock:
-            if job := self._running.pop(message.message_id, None):
+            if job := self._running.pop(message.options[ID], None):
                 self._count(job, self._steady())
             if outcome is not None:
                 self._totals[message.queue_name, outcome] += 1
@@ -165,3 +166,8 @@ class _AtTheEnd(Middleware):
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         del broker
         self._stats.end(message, Counter.FAILED if message.failed else None)
+
+    def after_nack(self, broker: Broker, message: MessageProxy) -> None:
+        # No thread ever gets a job of an actor that nobody knows: Dramatiq makes it a dead letter when it is fetched.
+        if message.actor_name not in broker.actors:
+            self._stats.end(message, Counter.FAILED)

@@ -33,7 +33,7 @@ class Counter(StrEnum):
     STARTED = "started"
     DONE = "done"
     FAILED = "failed"
-    """Jobs that failed for good."""
+    """Jobs that failed for good; also those that never started, being too old or of an actor that nobody knows."""
     RETRIED = "retried"
     """Jobs that failed and will run again."""
     BUSY_MS = "busy_ms"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, emptied
 from tests.support.waiting import wait_until
-from tests.support.workers import ROOT, started, worker
+from tests.support.workers import ROOT, WorkerProcess, started, worker
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
@@ -126,6 +127,48 @@ def test_sigterm_while_idle_ends_with_status_0(redis_server: RedisServer, tmp_pa
         running.terminate()
 
         assert running.exit_status() == 0
+
+
+def own_broker(server: RedisServer, tmp_path: Path, **own: str) -> AbstractContextManager[WorkerProcess]:
+    """A worker whose module has a broker of its own."""
+    return started(
+        [CREWCALL_WORKER, "run", "tests.support.own_broker_jobs"],
+        {wire.ENV_REDIS_URL: server.url, **own},
+        tmp_path / "worker.log",
+    )
+
+
+def test_a_broker_of_the_projects_own_that_works_elsewhere_is_told_of(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    there = redis_server.url.removeprefix("redis://")
+    url = f"redis://:s3cret@{there.removesuffix('/0')}/1"
+    redis_server.client.config_set("requirepass", "s3cret")
+    try:
+        lent = RedisServer(redis_server.url.replace("//", "//:s3cret@"), redis_server.client)
+        with own_broker(lent, tmp_path, TEST_OWN_URL=url, TEST_OWN_NAMESPACE="shop") as running:
+            running.wait_for("Working on sms of Redis ")
+    finally:
+        redis_server.client.config_set("requirepass", "")
+
+    elsewhere = f"{there.removesuffix('/0')}/1 (namespace shop)"
+    assert running.says(f"Working on sms of Redis {elsewhere}, 8 jobs at once")
+    assert running.says(
+        f"The broker of tests.support.own_broker_jobs works on Redis {elsewhere}, but REDIS_URL and "
+        f"CREWCALL_REDIS_NAMESPACE say {there} (namespace dramatiq): there the pool counts its jobs, and this worker "
+        "runs none of them."
+    )
+    assert not running.says("s3cret")
+
+
+def test_a_broker_of_the_projects_own_that_has_another_name_for_the_host_is_nothing_to_tell_of(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    url = redis_server.url.replace("127.0.0.1", "localhost")
+    with own_broker(redis_server, tmp_path, TEST_OWN_URL=url) as running:
+        running.wait_for(f"Working on sms of Redis {url.removeprefix('redis://')} (namespace dramatiq), 8 jobs at once")
+
+    assert not running.says("WARNING")
 
 
 def test_a_signal_that_interrupts_nothing_is_heard_all_the_same(redis_server: RedisServer, tmp_path: Path) -> None:

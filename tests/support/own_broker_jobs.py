@@ -13,7 +13,11 @@ from crewcall_worker import wire
 CERTAIN = 1_000_000
 """Dramatiq's chance of maintenance, out of a million (dramatiq/brokers/redis.py): no test waits for a chance."""
 
-broker = RedisBroker(url=os.environ[wire.ENV_REDIS_URL], maintenance_chance=CERTAIN)
+broker = RedisBroker(
+    url=os.environ.get("TEST_OWN_URL") or os.environ[wire.ENV_REDIS_URL],
+    namespace=os.environ.get("TEST_OWN_NAMESPACE", "dramatiq"),
+    maintenance_chance=CERTAIN,
+)
 dramatiq.set_broker(broker)
 
 from tests.support import jobs  # noqa: E402 - its actors join the broker that is set by now

@@ -24,6 +24,7 @@ from dramatiq.middleware import Middleware
 from crewcall_worker.broker import make_broker, wait_for_redis
 from crewcall_worker.errors import JobsUnavailable
 from crewcall_worker.metrics import WorkerMetrics
+from crewcall_worker.own_broker import place, warn_if_elsewhere
 from crewcall_worker.probes import Probes
 from crewcall_worker.runtime import Runtime
 from crewcall_worker.settings import Settings
@@ -49,11 +50,13 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     """
     _on_stop(_leave_before_the_start)
     probes = None if settings.metrics_port is None else Probes(settings.metrics_port)
-    dramatiq.set_broker(make_broker(settings))
+    made = make_broker(settings)
+    dramatiq.set_broker(made)
     _import(modules)
     broker = _broker(modules)
     queues = _queues(settings, broker, modules)
     wait_for_redis(settings, time.sleep)
+    warn_if_elsewhere(broker, made, ", ".join(modules))
 
     runtime = Runtime(broker, settings, settings.pod or _own_name(), queues)
     broker.add_middleware(_Farewell(runtime.steward))
@@ -65,10 +68,9 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     if probes:  # not before all goes round: a project's own hooks may take any time to start
         probes.show(runtime.health, WorkerMetrics(runtime.stats))
     log.info(
-        "Working on %s of Redis %s (namespace %s), %d jobs at once",
+        "Working on %s of Redis %s, %d jobs at once",
         ", ".join(queues),
-        settings.redis_endpoint,
-        settings.redis_namespace,
+        place(broker),
         settings.threads,
     )
     runtime.steward.attend(until=LEAVING)

@@ -86,5 +86,5 @@ def served_by_a_worker() -> Families:
     broker, registry = CrewcallBroker(url="redis://127.0.0.1:1/0"), CollectorRegistry()
     stats = Stats(broker, broker.outbox.clock)
     registry.register(WorkerMetrics(stats))
-    stats.begin(MessageProxy(Message("sms", "send", (), {}, {})))
+    stats.begin(MessageProxy(Message("sms", "send", (), {}, {"redis_message_id": "one"})))
     return families(registry)

@@ -15,7 +15,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 
-from crewcall_worker import wire
+from crewcall_worker import process, wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.reaper import Reaper, Watch
 from crewcall_worker.recovery import PLAIN_SILENT_MS, Recovered, lapsed, lapsed_plain, predecessors, recover
@@ -339,6 +339,18 @@ def test_predecessors_are_the_older_ones_of_the_same_pod(redis_server: RedisServ
     redis_server.client.hset(KEYS.workers(POOL), "newer version", '{"v": 99, "pod": "pod-1", "host_started_ms": 1}')
 
     assert predecessors(redis_server.client, "dramatiq", POOL, "self") == ["older"]
+
+
+def test_a_sibling_whose_process_lives_is_no_predecessor_however_silent(redis_server: RedisServer) -> None:
+    for worker, of in (("living", process.identity()), ("elsewhere", "another boot/pid:[1] 1 1"), ("unknown", None)):
+        record = wire.WorkerRecord(worker, pod="pod-1", host_started_ms=1_000, at_ms=1, process=of)
+        redis_server.client.hset(KEYS.workers(POOL), worker, wire.write_worker(record))
+    present(redis_server, "self", pod="pod-1", started_ms=2_000)
+
+    older = predecessors(redis_server.client, "dramatiq", POOL, "self")
+
+    assert older is not None
+    assert sorted(older) == ["elsewhere", "unknown"]
 
 
 def test_who_is_not_on_record_has_no_predecessors_yet(redis_server: RedisServer) -> None:

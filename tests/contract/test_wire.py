@@ -30,6 +30,7 @@ FULL = WorkerRecord(
     oldest_ms=1_700_000_000_500,
     queues=("email", "sms"),
     at_ms=1_700_000_001_000,
+    process="boot/pid:[4026531836] 17 123456",
 )
 
 

@@ -18,6 +18,7 @@ from tests.support.workers import WorkerProcess, worker
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.recovery import PREDECESSOR_SILENT_MS
 
 KEYS = wire.Keys()
 POOL = wire.pool_name("shop", "notifications")
@@ -78,6 +79,26 @@ def test_a_new_worker_in_the_same_pod_takes_over_at_once(redis_server: RedisServ
         jobs.let_go(redis_server.client, 4)
         wait_until(lambda: redis_server.client.hlen(KEYS.messages("sms")) == 0, "all to be done")
     assert sorted(redis_server.client.lrange(jobs.DONE, 0, -1)) == ["0", "1", "2", "3"]
+
+
+def test_a_sibling_in_the_same_pod_that_stands_still_is_not_dead_while_its_process_lives(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    send(redis_server, held=1)
+    with member(redis_server, tmp_path, "pod-1", lapse=60) as first:
+        wait_until(lambda: begun(redis_server) == ["0"], "the job to begin")
+        os.kill(first.process.pid, signal.SIGSTOP)
+        (tmp_path / "second").mkdir()
+        with member(redis_server, tmp_path / "second", "pod-1", lapse=60):
+            wait_until(lambda: len(records(redis_server)) == 2, "the second to be known")
+            until = time.monotonic() + PREDECESSOR_SILENT_MS / 1000 + 1
+            wait_until(lambda: time.monotonic() > until, "a dead one to be recovered")
+
+            assert begun(redis_server) == ["0"]
+            assert redis_server.client.zcard(KEYS.fenced(POOL)) == 0
+            os.kill(first.process.pid, signal.SIGCONT)
+            jobs.let_go(redis_server.client, 1)
+            wait_until(lambda: redis_server.client.hlen(KEYS.messages("sms")) == 0, "the job to be done")
 
 
 def test_a_colleague_takes_over_when_a_worker_is_silent_for_the_lapse(

@@ -31,6 +31,7 @@ class Identity:
     started_ms: int
     threads: int
     queues: tuple[str, ...]
+    process: str | None = None
 
 
 class Presence(threading.Thread):
@@ -124,6 +125,7 @@ class Presence(threading.Thread):
             prefetched=max(0, held - len(begun)),
             oldest_ms=self._at(min(begun)) if begun else None,
             queues=self._identity.queues,
+            process=self._identity.process,
         )
         return write_worker(record)
 

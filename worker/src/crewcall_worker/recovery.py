@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import redis
 
-from crewcall_worker import wire
+from crewcall_worker import process, wire
 
 PLAIN_SILENT_MS = 60_000
 """What Dramatiq's brokers take for the death of a worker by default (dramatiq/brokers/redis.py)."""
@@ -21,7 +21,7 @@ PLAIN_FORGOTTEN_MS = 7 * 86_400_000
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000  # as Dramatiq's brokers do (dramatiq/brokers/redis.py)
 PREDECESSOR_SILENT_MS = 2_500
 """Between two beats lies a second: a worker that is silent for so long, and replaced, is dead. Several workers may
-share a pod, and one of them that starts proves nothing about those that still beat."""
+share a pod, and one of them that starts proves nothing about those that still beat, or whose processes live."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,8 @@ def recover(
 def predecessors(client: redis.Redis, namespace: str, pool: str, worker: str) -> list[str] | None:
     """The workers on record that began earlier than `worker` in its very pod; None while it is not on record itself.
 
-    Raises `redis.RedisError`.
+    Not those whose processes can be seen to live, however silent: several may share a pod, and a job that holds the
+    interpreter's lock lets none of its worker's threads beat. Raises `redis.RedisError`.
     """
     records = _records(client, namespace, pool)
     own = records.get(worker)
@@ -84,7 +85,10 @@ def predecessors(client: redis.Redis, namespace: str, pool: str, worker: str) ->
     return [
         record.worker
         for record in records.values()
-        if record.pod == own.pod and record.host_started_ms is not None and record.host_started_ms < own.host_started_ms
+        if record.pod == own.pod
+        and record.host_started_ms is not None
+        and record.host_started_ms < own.host_started_ms
+        and not (record.process and process.lives(record.process))
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import redis
 from dramatiq.brokers.redis import RedisBroker
 
+from crewcall_worker import process
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.health import Health
 from crewcall_worker.hints import Listener
@@ -40,7 +41,7 @@ class Runtime:
             most_kills=settings.most_kills,
         )
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
-        identity = Identity(pod, started_ms, settings.threads, tuple(queues))
+        identity = Identity(pod, started_ms, settings.threads, tuple(queues), process.identity())
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
         self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)

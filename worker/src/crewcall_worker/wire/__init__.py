@@ -19,7 +19,9 @@ name, without .DQ or .XQ; `<pool>` is `pool_name(...)`; `<worker>` is a worker's
 workers:<pool>            hash     worker -> JSON, see `WorkerRecord`. Written by the worker each second and on change,
                                    with its heartbeat in Dramatiq's `__heartbeats__`, which is written for a time to
                                    come (`HEARTBEAT_AHEAD_MS`); removed when it leaves or is declared dead. A worker
-                                   without a record here fetches nothing.
+                                   without a record here fetches nothing. `process` is the boot id of its kernel, "/",
+                                   the namespace of its process number, and after blanks that number and when it began
+                                   in ticks (/proc): a worker of the same namespace sees by it whether it lives.
 orders:<pool>             hash     pod -> "drain"; absent or "run": work. Written by the operator or the local mode.
 fenced:<pool>             zset     worker -> when it was declared dead. Kept for a day.
 kills:<queue>             hash     redis_message_id -> how often a worker died with it. Removed with the message.

@@ -49,7 +49,8 @@ class WorkerRecord:
 
     `threads` is how many jobs it can run at once, `busy` how many it runs, `prefetched` how many more it holds
     (delayed ones not counted), `oldest_ms` when the longest-running of them began (None as well where none runs).
-    `host_started_ms` is when its process began, which it keeps when it is fenced and registers anew.
+    `host_started_ms` is when its process began, which it keeps when it is fenced and registers anew. `process` tells
+    which one that is, to those who can see it: see `crewcall_worker.process`.
     """
 
     worker: str
@@ -62,6 +63,7 @@ class WorkerRecord:
     oldest_ms: int | None = None
     queues: tuple[str, ...] | None = None
     at_ms: int | None = None
+    process: str | None = None
 
 
 class UnknownRecord(ValueError):
@@ -98,6 +100,7 @@ def read_worker(worker: str, text: str | bytes) -> WorkerRecord:
         oldest_ms=_of(int, fields.get("oldest_ms")),
         queues=tuple(name for name in queues if isinstance(name, str)) if isinstance(queues, list) else None,
         at_ms=_of(int, fields.get("at_ms")),
+        process=_of(str, fields.get("process")),
     )
 
 

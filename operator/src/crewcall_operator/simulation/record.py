@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crewcall_operator.simulation.command import Duration, read_pool
+from crewcall_operator.simulation.command import read_pool
+from crewcall_operator.simulation.options import Duration, check_writable
 
 if TYPE_CHECKING:
     from crewcall_operator.adapters.redis_traces import RedisTraces
@@ -63,8 +64,7 @@ def record(file: Path, out: Path, url: str | None, seconds: float | None) -> Non
         raise click.BadParameter(
             "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
         )
-    if not out.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {out.parent}.", param_hint="--out")
+    check_writable(out, "--out")
     pool = read_pool(file)
     if url is not None:
         pool = replace(pool, redis=RedisSource(url, pool.redis.namespace))

@@ -121,7 +121,7 @@ async def _until(stopped: asyncio.Event, traces: RedisTraces, pool: Pool, second
             if is_over:
                 return recording
             continue
-        recording.add(taken.runs, taken.arrived)
+        recording.add(taken.runs, taken.arrived, taken.outstanding, taken.unread)
         if taken.is_cut and not is_cut:
             is_cut = True
             click.echo("More jobs end than Redis keeps for a recording: some are missing in the trace.", err=True)
@@ -152,6 +152,8 @@ def _advice(recording: Recording) -> str:
         left_out.append(_count(recording.older, "that was", "that were") + " ready before the beginning")
     if recording.unfinished:
         left_out.append(_count(recording.unfinished, "that is", "that are") + " not over")
+    if recording.unread:
+        left_out.append(f"{recording.unread:,} whose row cannot be read")
     if left_out:
         return f" Left out: {', '.join(left_out)}."
     return "" if len(recording) else " Do its workers run crewcall-worker, on these queues?"

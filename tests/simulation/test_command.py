@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from crewcall_operator.cli import main
 from crewcall_operator.simulation.peers import PEERS
+from crewcall_operator.simulation.scenarios import SCENARIOS
 
 POOL = """
 apiVersion: crewcall.dev/v1alpha1
@@ -108,7 +109,9 @@ def test_compares_with_each_once(pool: Path, trace: Path, arguments: list[str], 
     assert list(answer["autoscalers"]) == ["crewcall", *names]
 
 
-@pytest.mark.parametrize(("names", "traces"), [(["all", "cron"], 10), (["crash-at-zero", "crash-at-zero"], 1)])
+@pytest.mark.parametrize(
+    ("names", "traces"), [(["all", "cron"], len(SCENARIOS)), (["crash-at-zero", "crash-at-zero"], 1)]
+)
 def test_plays_each_scenario_once(
     pool: Path, names: list[str], traces: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -152,7 +155,7 @@ def test_draws_a_picture(pool: Path, trace: Path, tmp_path: Path) -> None:
         (["--startup", "30"], '"30"; expected a duration above zero, such as 30s, 1m30s or 500ms.'),
         (["--compare", "keda,magic"], "magic; there are hpa, hpa-behavior, keda-default"),
         (["--scenario", "rain"], "rain; there are steady, step-burst"),
-        (["--scenario", "all", "--plot", "out.png"], "--plot draws one trace, and there are 10."),
+        (["--scenario", "all", "--plot", "out.png"], f"--plot draws one trace, and there are {len(SCENARIOS)}."),
     ],
 )
 def test_says_what_is_wrong_with_its_options(pool: Path, arguments: list[str], complaint: str) -> None:

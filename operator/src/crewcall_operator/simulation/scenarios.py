@@ -131,9 +131,10 @@ def hourly_report(seed: int) -> Scenario:
 
 
 def rare_and_long(seed: int) -> Scenario:
-    """A job of ten minutes every twenty minutes, on average of both, for eight hours."""
+    """A job of ten minutes every twenty minutes, on average of both, for eight hours; the first one at once."""
     chance = Random(seed)
-    return _scenario("rare-and-long", _stream(chance, lambda _: 1 / 1200, 1 / 1200, 8 * HOUR), chance, 600.0)
+    arrivals = [0.0, *_stream(chance, lambda _: 1 / 1200, 1 / 1200, 8 * HOUR)]
+    return _scenario("rare-and-long", arrivals, chance, 600.0)
 
 
 def poison(seed: int) -> Scenario:

@@ -17,6 +17,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 from dramatiq import Message
+from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, a_pool
@@ -28,6 +29,7 @@ from crewcall_operator.cli import main
 from crewcall_operator.simulation.trace import read_trace
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.recording import Recording
 
 CREWCALL = str(Path(sys.executable).parent / "crewcall")
 KEYS = wire.Keys()
@@ -165,10 +167,82 @@ async def test_what_a_worker_ran_is_taken_once_and_kept_for_a_while_only(
         taken, again = await traces.take(of), await traces.take(of)
     await traces.aclose()
 
-    assert before == Taken(before.now_ms, (), 0, is_cut=False)
+    assert before == Taken(before.now_ms, (), arrived=0, outstanding=0, unread=0, is_cut=False)
     ((ready_ms, service_ms),) = taken.runs
     assert (ready_ms, again.runs) == (sent.message_timestamp, ())
     assert 0 <= service_ms < taken.now_ms - before.now_ms
+
+
+async def test_a_worker_that_comes_while_somebody_records_tells_of_its_first_jobs(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    traces, of, key = RedisTraces(), a_pool(redis_server.url, "sms"), KEYS.recorder("sms")
+    await traces.take(of)
+    send(redis_server, 0, failing=3)
+    assert 0 < int(redis_server.client.pttl(key)) <= wire.RECORDED_FOR_MS
+    redis_server.client.pexpire(key, 60_000)  # however long the worker takes to start here
+    with worker("crewcall-worker", redis_server, tmp_path, threads=1):
+        await asyncio.to_thread(
+            wait_until, lambda: redis_server.client.llen(KEYS.trace("sms")) == 3, "the worker to write"
+        )
+    await traces.aclose()
+
+
+def test_a_worker_whose_connection_was_away_looks_whether_somebody_records(redis_server: RedisServer) -> None:
+    broker = RedisBroker(url=redis_server.url)
+    recording, message = Recording(broker, ("email", "sms")), MessageProxy(Message("sms", "hold", (), {}, {}))
+    run_once(recording, broker, message)
+    redis_server.client.set(KEYS.recorder("sms"), "1", px=60_000)
+    recording.hear("")
+    run_once(recording, broker, message)
+    recording.write()
+    broker.close()
+
+    assert redis_server.client.llen(KEYS.trace("sms")) == 1
+
+
+def test_a_worker_that_cannot_ask_whether_somebody_records_works_all_the_same(tmp_path: Path) -> None:
+    broker = RedisBroker(url=f"unix://{tmp_path}/none.sock")
+
+    Recording(broker, ("sms",)).hear("")
+
+
+def test_rows_that_cannot_be_read_are_counted_and_left_out(
+    redis_server: RedisServer, pool: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "jobs.csv"
+    with recording(redis_server, pool, out) as recorder:
+        seconds, microseconds = redis_server.client.time()
+        ready_ms = seconds * 1000 + microseconds // 1000 + 1
+        rows = ("", "x 1", f"{ready_ms} nan", f"{ready_ms} -1", f"{ready_ms} 0.125 more")
+        redis_server.client.rpush(KEYS.trace("sms"), *rows)
+        status, stdout, _ = finish(recorder)
+
+    assert (status, stdout) == (0, f"{out}: 1 job. Left out: 4 whose row cannot be read.\n")
+    assert read_trace(out).services == (0.000125,)
+
+
+def test_jobs_of_plain_producers_that_are_not_over_are_counted_too(
+    redis_server: RedisServer, pool: Path, tmp_path: Path
+) -> None:
+    out, broker = tmp_path / "jobs.csv", RedisBroker(url=redis_server.url)
+    with worker("crewcall-worker", redis_server, tmp_path, threads=1):
+        wait_until(lambda: is_heard(redis_server), "the worker to listen")
+        with recording(redis_server, pool, out) as recorder:
+            for job in range(3):
+                broker.enqueue(Message(jobs.QUEUE, "hold", (job,), {}, {}))
+            jobs.let_go(redis_server.client, 1)
+            wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 2, "the second job to begin")
+            status, stdout, _ = finish(recorder)
+        jobs.let_go(redis_server.client, 2)
+    broker.close()
+
+    assert (status, stdout) == (0, f"{out}: 1 job. Left out: 2 that are not over.\n")
+
+
+def run_once(recording: Recording, broker: RedisBroker, message: MessageProxy) -> None:
+    recording.before_process_message(broker, message)
+    recording.after_process_message(broker, message)
 
 
 def test_says_so_when_there_is_nothing_to_write(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:

@@ -36,11 +36,22 @@ FULL = WorkerRecord(
 
 def test_every_key_and_channel_is_written_down_at_the_head_of_the_module() -> None:
     described = set(
-        re.findall(r"^([a-z]+)(?::<[a-z]+>)? +(?:hash|zset|list|set|channel) ", wire.__doc__ or "", re.MULTILINE)
+        re.findall(r"^([a-z]+)(?::<[a-z]+>)? +(?:hash|zset|list|set|string|channel) ", wire.__doc__ or "", re.MULTILINE)
     )
     named = {
         getattr(KEYS, name)("x").removeprefix(KEYS.prefix).partition(":")[0]
-        for name in ("workers", "orders", "fenced", "kills", "deliveries", "started", "stats", "eta", "trace")
+        for name in (
+            "workers",
+            "orders",
+            "fenced",
+            "kills",
+            "deliveries",
+            "started",
+            "stats",
+            "eta",
+            "trace",
+            "recorder",
+        )
     } | {key.removeprefix(KEYS.prefix) for key in (KEYS.queues, KEYS.hints, KEYS.orders_changed, KEYS.recording)}
 
     assert described == named | {"sweep", "plain"}  # which are the sweep scripts' own

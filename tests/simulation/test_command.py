@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from crewcall_operator.cli import main
 from crewcall_operator.simulation.peers import PEERS
+from crewcall_operator.simulation.scenarios import SCENARIOS
 
 POOL = """
 apiVersion: crewcall.dev/v1alpha1
@@ -64,6 +65,65 @@ def test_answers_in_json_with_a_line_for_each_trace(pool: Path, trace: Path) -> 
     assert first["clairvoyant_pod_hours"] >= first["work_pod_hours"] > 0
 
 
+def test_the_promise_is_feasible_where_the_minimum_of_replicas_makes_it_so(tmp_path: Path) -> None:
+    pool, trace = tmp_path / "pool.yaml", tmp_path / "jobs.csv"
+    pool.write_text(POOL.replace("  maxReplicas: 20", "  minReplicas: 2\n  maxReplicas: 20"))
+    trace.write_text("arrival_s,service_s\n" + "".join(f"{at * 600},1\n" for at in range(20)))
+
+    answer = json.loads(run("-f", pool, "--trace", trace, "--compare", "all", "--json").stdout)
+
+    assert answer["feasible"]
+    assert {scores["late"] for scores in answer["autoscalers"].values()} == {0.0}
+
+
+def test_jobs_that_took_no_time_at_all_are_simulated_too(pool: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "jobs.csv"
+    trace.write_text("arrival_s,service_s\n0,0\n1,0\n")
+
+    result = run("-f", pool, "--trace", trace, "--compare", "all")
+
+    assert result.exit_code == 0, result.output
+    assert "2 jobs" in result.stdout
+
+
+def test_says_why_nothing_moves_in_a_paused_pool(tmp_path: Path, trace: Path) -> None:
+    pool = tmp_path / "pool.yaml"
+    pool.write_text(POOL.replace("  maxReplicas: 20", "  mode: Paused\n  maxReplicas: 20"))
+
+    assert run("-f", pool, "--trace", trace).stderr == (
+        "default/sms is Paused, so its replicas stay at minReplicas, which is 0. "
+        "Set mode: Auto to see what it would do.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--compare", "all,keda"], list(PEERS)),
+        (["--compare", "keda,hpa,keda"], ["keda", "hpa"]),
+    ],
+)
+def test_compares_with_each_once(pool: Path, trace: Path, arguments: list[str], names: list[str]) -> None:
+    answer = json.loads(run("-f", pool, "--trace", trace, "--json", *arguments).stdout)
+
+    assert list(answer["autoscalers"]) == ["crewcall", *names]
+
+
+@pytest.mark.parametrize(
+    ("names", "traces"), [(["all", "cron"], len(SCENARIOS)), (["crash-at-zero", "crash-at-zero"], 1)]
+)
+def test_plays_each_scenario_once(
+    pool: Path, names: list[str], traces: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played: list[str] = []
+    monkeypatch.setattr("crewcall_operator.simulation.contest.hold", lambda trace, *_: played.append(trace.name))
+    monkeypatch.setattr("crewcall_operator.simulation.report.table", lambda _: "")
+
+    run("-f", pool, *(it for name in names for it in ("--scenario", name)))
+
+    assert len(played) == len(set(played)) == traces
+
+
 def test_a_wait_that_never_ends_is_no_number(pool: Path) -> None:
     result = run("-f", pool, "--scenario", "delayed-only", "--compare", "keda")
 
@@ -95,7 +155,7 @@ def test_draws_a_picture(pool: Path, trace: Path, tmp_path: Path) -> None:
         (["--startup", "30"], '"30"; expected a duration above zero, such as 30s, 1m30s or 500ms.'),
         (["--compare", "keda,magic"], "magic; there are hpa, hpa-behavior, keda-default"),
         (["--scenario", "rain"], "rain; there are steady, step-burst"),
-        (["--scenario", "all", "--plot", "out.png"], "--plot draws one trace, and there are 10."),
+        (["--scenario", "all", "--plot", "out.png"], f"--plot draws one trace, and there are {len(SCENARIOS)}."),
     ],
 )
 def test_says_what_is_wrong_with_its_options(pool: Path, arguments: list[str], complaint: str) -> None:
@@ -103,6 +163,29 @@ def test_says_what_is_wrong_with_its_options(pool: Path, arguments: list[str], c
 
     assert result.exit_code == 2
     assert complaint in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("picture", "complaint"),
+    [
+        ("out.txt", "out.txt; name a file that ends in .png, .svg or .pdf."),
+        ("out", "out; name a file that ends in .png, .svg or .pdf."),
+        ("none/out.png", "there is no folder none."),
+        ("/proc/out.png", "/proc/out.png cannot be written: "),
+        ("folder.png", "folder.png is a folder."),
+    ],
+)
+def test_says_where_it_cannot_draw_before_it_simulates(
+    pool: Path, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, picture: str, complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.png").mkdir()
+
+    result = run("-f", pool, "--trace", trace, "--plot", picture)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert complaint in " ".join(result.stderr.split())
+    assert {file.name for file in tmp_path.iterdir()} == {"pool.yaml", "jobs.csv", "folder.png"}
 
 
 def test_says_what_is_wrong_in_its_files(pool: Path, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from crewcall_operator.simulation.constant import AllAtOnce
 from crewcall_operator.simulation.peers import PEERS, Pool
 from crewcall_operator.simulation.ports import Autoscaler, Look
 
@@ -90,6 +93,21 @@ def test_wpa_never_goes_below_what_the_messages_of_a_minute_need() -> None:
 
 def test_aws_acts_on_three_minutes_above_its_target() -> None:
     assert story(PEERS["aws"](KNOWN), ready=120, seconds=120, asked=1) == [(0.0, 1), (120.0, 2)]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_has_the_same_minimum_as_the_pool(name: str) -> None:
+    peer = PEERS[name](replace(KNOWN, least=3))
+
+    sizes = [size for _, size in story(peer, ready=0, seconds=2 * 3600, asked=7)]
+
+    assert (peer.least, min(sizes), sizes[-1]) == (3, 3, 3)
+
+
+def test_all_replicas_at_once_are_no_fewer_than_the_minimum_when_nothing_is_to_do() -> None:
+    reacting = AllAtOnce(most=50, least=2)
+
+    assert [reacting.wanted(NOTHING), reacting.wanted(NOTHING._replace(ready=1))] == [2, 50]
 
 
 @pytest.mark.parametrize("name", PEERS)

@@ -13,6 +13,7 @@ from tests.support.pools import policy
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.flow import NOTHING_KNOWN
 from crewcall_operator.core.model import QueueLatency, Reason
+from crewcall_operator.simulation.bounds import zero_wait
 from crewcall_operator.simulation.crewcall import Crewcall
 from crewcall_operator.simulation.outcome import Outcome
 from crewcall_operator.simulation.ports import Look
@@ -124,6 +125,17 @@ def test_one_job_that_never_ends_costs_no_more_than_its_own_replica() -> None:
 
     assert late(outcome) <= 0.05
     assert max(poisoned.between(660, 3000)) <= max(calm.between(660, 3000)) + 1
+
+
+@pytest.mark.parametrize("name", ["hourly-report", "rare-and-long", "poison"])
+def test_a_quiet_pool_of_long_jobs_calls_hardly_more_than_they_fill(name: str) -> None:
+    scenario = SCENARIOS[name](20)
+    crewcall = Watched()
+
+    outcome = simulate(scenario.trace, scenario.setting, crewcall)
+
+    assert max(replicas for _, replicas, _ in crewcall.story) <= 2
+    assert score(outcome, PROMISE).pod_hours <= 1.2 * zero_wait(scenario.trace, scenario.setting)
 
 
 def test_a_job_that_kills_its_worker_again_and_again_does_not_call_for_ever_more() -> None:

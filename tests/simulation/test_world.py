@@ -90,6 +90,59 @@ def test_a_replica_of_plain_workers_keeps_what_it_fetched_and_is_killed_after_th
     assert (outcome.waits, outcome.interrupted) == ([0.0, 193.0], 1)
 
 
+def test_a_replica_of_plain_workers_begins_nothing_once_it_is_told_to_end_and_gives_back_what_it_holds_at_its_end() -> (
+    None
+):
+    setting = Setting(threads=1, prefetch=1, startup=5.0, startup_jitter=0.0)
+    autoscaler = Scripted(lambda look: 0 if 5 <= look.at < 50 else 1, drains=False, least=1)
+
+    outcome = run(jobs((0.0, 10.0), (0.0, 60.0)), autoscaler, setting)
+
+    assert (outcome.waits, outcome.interrupted) == ([0.0, 55.0], 0)
+    assert {look.at: (look.ready, look.working) for look in autoscaler.looks if look.at in {9.0, 11.0}} == {
+        9.0: (0, 1),
+        11.0: (1, 0),
+    }
+
+
+def test_a_replica_of_plain_workers_goes_on_fetching_until_what_it_runs_is_done_and_returns_it_to_the_tail() -> None:
+    setting = Setting(threads=1, prefetch=2, startup=5.0, startup_jitter=0.0)
+    autoscaler = Scripted(lambda look: 0 if 5 <= look.at < 12 else 1, drains=False, least=1)
+
+    outcome = run(jobs((0.0, 20.0), (7.0, 1.0), (8.0, 1.0), (9.0, 1.0)), autoscaler, setting)
+
+    # The second and third one are taken by the replica that ends; the new one is there at 17 s and runs the fourth.
+    assert {look.at: look.ready for look in autoscaler.looks if look.at in {8.0, 10.0, 16.0}} == {8: 0, 10: 1, 16: 1}
+    assert (outcome.waits, outcome.interrupted) == ([0.0, 13.0, 13.0, 8.0], 0)
+
+
+def test_what_a_replica_that_ends_gives_back_goes_behind_what_waits() -> None:
+    setting = Setting(threads=1, prefetch=1, startup=5.0, startup_jitter=0.0)
+    autoscaler = Scripted(lambda look: 0 if 5 <= look.at < 20 else 1, drains=False, least=1)
+
+    outcome = run(jobs((0.0, 10.0), (1.0, 1.0), (2.0, 1.0)), autoscaler, setting)
+
+    assert outcome.waits == [0.0, 25.0, 23.0]
+
+
+def test_long_jobs_run_to_their_end_however_long_ago_the_last_one_arrived() -> None:
+    autoscaler = Scripted(lambda look: 1 if look.ready or look.held else 0)
+
+    outcome = run(jobs((0.0, 4 * HOUR), (1.0, 4 * HOUR)), autoscaler)
+
+    assert outcome.waits == [30.0, 4 * HOUR + 29.0]
+    assert outcome.ended_at == outcome.replica_seconds == 8 * HOUR + 30.0
+
+
+def test_a_job_that_is_cut_off_again_and_again_is_given_up() -> None:
+    autoscaler = Scripted(lambda look: look.at % 200 < 100, drains=False)
+
+    outcome = run(jobs((0.0, 2 * HOUR)), autoscaler)
+
+    assert outcome.waits == [30.0]
+    assert 3 * HOUR < outcome.ended_at < 3 * HOUR + 60
+
+
 def test_a_killed_replica_is_replaced_and_its_jobs_run_again() -> None:
     setting = Setting(threads=1, prefetch=0, startup=30.0, startup_jitter=0.0, kills=(10.0,))
     autoscaler = Scripted(lambda look: 1, least=1)

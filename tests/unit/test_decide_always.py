@@ -21,6 +21,7 @@ from crewcall_operator.core.model import (
     OnSaturation,
     Policy,
     PolicyType,
+    Queue,
     QueueLatency,
     QueueState,
     Reason,
@@ -160,6 +161,28 @@ def test_never_wants_fewer_replicas_for_more_work_where_a_promise_is_kept(
 
     few = decide(by, promised(less, crew), current, remembered, NOW).replicas
     assert few <= decide(by, promised(more, crew), current, remembered, NOW).replicas
+
+
+@given(
+    by=PROMISING, jobs=st.tuples(JOBS, JOBS), more=JOBS, current=REPLICAS, remembered=WORKED, crew=CREWS,
+    weights=st.tuples(st.sampled_from([0.1, 1.0, 8.0]), st.sampled_from([0.1, 1.0, 8.0])),
+    other=st.tuples(st.floats(0, 20), st.floats(0.01, 60)),
+)  # fmt: skip
+def test_never_wants_fewer_replicas_for_more_work_in_one_of_two_queues(
+    by: Policy, jobs: tuple[int, int], more: int, current: int, remembered: Memory, crew: Crew,
+    weights: tuple[float, float], other: tuple[float, float],
+) -> None:  # fmt: skip
+    """Jobs that were there before anybody looked: those sent since change what is known of the flow as well."""
+    by = replace(by, queues=(Queue("sms", weights[0]), Queue("pdf", weights[1])))
+    pdf = flowing(*other, seconds=30, start=NOW - 31.0).queues["sms"]
+    flow = replace(remembered.flow, queues={**remembered.flow.queues, "pdf": pdf})
+
+    def size(short: int) -> int:
+        (sms,) = promised(short, crew).queues
+        look = Observation((sms, replace(sms, name="pdf", ready=jobs[1])), crew=crew)
+        return decide(by, look, current, replace(remembered, flow=flow), NOW).replicas
+
+    assert size(jobs[0]) <= size(jobs[0] + more)
 
 
 @given(by=PROMISING, jobs=JOBS, current=REPLICAS, remembered=WORKED, crew=CREWS)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from tests.support.pools import policy
 from tests.support.promises import counted, crew, flowing
 
 from crewcall_operator.core.bursts import NO_BURSTS, REMEMBERED
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.flow import ASSUMED_SERVICE, LEAST_SERVICE, NOTHING_KNOWN, Flow, QueueFlow, Rate
+from crewcall_operator.core.flow import (
+    ASSUMED_SERVICE,
+    LEAST_SERVICE,
+    MOST_SERVICE,
+    NOTHING_KNOWN,
+    Flow,
+    QueueFlow,
+    Rate,
+)
 from crewcall_operator.core.model import QueueLatency
 from crewcall_operator.core.promise import replicas_for
 
@@ -132,3 +142,31 @@ def test_still_knows_the_service_time_after_months_without_a_job() -> None:
         flow = flow.seeing({"sms": Counters(4800, 4800, 12000.0)}, 1200.0 + 3600.0 * (hour + 1))
 
     assert sms(flow).busy / sms(flow).ended == pytest.approx(2.5, rel=0.01)
+
+
+def after_quiet(jobs: int) -> QueueFlow:
+    """An hour after the last job, so many come within a second."""
+    flow = NOTHING_KNOWN
+    for second in range(3600):
+        flow = flow.seeing({"sms": Counters(10, 10, 30_000.0)}, float(second))
+    return sms(flow.seeing({"sms": Counters(10 + jobs, 10, 30_000.0)}, 3600.0))
+
+
+def test_a_single_arrival_tells_no_rate() -> None:
+    first = NOTHING_KNOWN.seeing({"sms": Counters(10, 10, 30_000.0)}, 0.0)
+
+    assert sms(first.seeing({"sms": Counters(11, 10, 30_000.0)}, 1.0)).arrivals == 0.0
+    assert after_quiet(1).arrivals == 0.0
+
+
+def test_two_jobs_in_a_quiet_queue_are_chance_and_five_are_a_burst() -> None:
+    assert after_quiet(2).arrivals == pytest.approx(2 / 180.0, rel=0.01)
+    assert after_quiet(5).arrivals == pytest.approx(5 / 20.0, rel=0.05)
+
+
+@pytest.mark.parametrize("busy", [math.inf, math.nan, 1e300])
+def test_a_service_time_that_is_out_of_this_world_is_bounded(busy: float) -> None:
+    flow = NOTHING_KNOWN.seeing({"sms": Counters(5, 5, busy)}, 0.0)
+
+    assert LEAST_SERVICE <= sms(flow).service <= MOST_SERVICE
+    assert replicas_for(policy(target=QueueLatency(30.0)), 30.0, counted(ready=9, crew=crew(1)), flow) is not None

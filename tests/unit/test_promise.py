@@ -15,7 +15,7 @@ from crewcall_operator.core.decide import decide
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Decision, Observation, QueueLatency, QueueState, Reason
-from crewcall_operator.core.promise import demand, replicas_for
+from crewcall_operator.core.promise import Demand, demand, replicas_for
 
 BY = policy(max=100, target=QueueLatency(30.0))
 
@@ -113,6 +113,92 @@ def test_jobs_of_a_heavy_queue_take_more_threads() -> None:
     )
 
 
+def two(long: int, short: int, *, running: int = 0, crew: Crew) -> Observation:
+    """Long jobs wait beside short ones, and so many long ones run."""
+    none = Counters(0, 0, 0.0)
+    queues = (
+        QueueState("pdf", ready=long, in_flight=running, counters=none),
+        QueueState("sms", ready=short, counters=none),
+    )
+    return Observation(queues, crew=replace(crew, busy=running))
+
+
+def mixed(long: float, short: float, lasting: tuple[float, float]) -> Flow:
+    """What is known of both after twenty minutes at these rates."""
+    pdf, sms = flowing(long, lasting[0]), flowing(short, lasting[1])
+    return Flow(sms.at, {"pdf": pdf.queues["sms"], "sms": sms.queues["sms"]}, sms.bursts, 0.0)
+
+
+BOTH = policy(max=500, target=QueueLatency(30.0), queues={"pdf": 1.0, "sms": 1.0})
+
+
+@pytest.mark.parametrize("service", [600.0, 3000.0])
+@pytest.mark.parametrize("quiet", [1, 3600])
+@pytest.mark.parametrize("threads", [1, 8])
+def test_one_long_job_calls_one_replica(service: float, quiet: int, threads: int) -> None:
+    """As an operator begins to look, and after an hour without a job."""
+    flow = NOTHING_KNOWN
+    for second in range(quiet):
+        flow = flow.seeing({"sms": Counters(10, 10, 10 * service)}, float(second))
+    flow = flow.seeing({"sms": Counters(11, 10, 10 * service)}, float(quiet))
+
+    assert wanted(counted(ready=1, crew=crew(0, threads=threads, startup=30.0)), flow) == 1
+
+
+@pytest.mark.parametrize("minutes", [0, 10, 45])
+def test_a_long_job_that_runs_keeps_its_replica_and_no_other(minutes: int) -> None:
+    """It came an hour after the one before; replicas start too slowly to be called in time for another one."""
+    flow = NOTHING_KNOWN
+    for second in range(3600 + 60 * minutes + 2):
+        jobs, busy = (1, 3000.0 + max(0, second - 3601)) if second > 3600 else (0, 3000.0)
+        flow = flow.seeing({"sms": Counters(1 + jobs, 1, busy)}, float(second))
+
+    assert wanted(counted(in_flight=1, crew=crew(1, threads=1, busy=1, startup=60.0)), flow) == 1
+
+
+def test_long_jobs_that_come_often_are_staffed_by_what_is_there_and_what_can_come() -> None:
+    """Three a minute of 300 s are 15 threads on average. Of 10 there now few end within 19 s, when about one comes."""
+    flow = flowing(0.05, 300.0)
+
+    need = demand(BY, 30.0, counted(in_flight=10, crew=crew(4, busy=10)), crew(4, busy=10, startup=15.0), flow)
+
+    assert need.load == pytest.approx(15.0, rel=0.6)
+    assert 12.0 <= need.steady <= 14.0
+
+
+def test_long_jobs_are_not_starved_by_short_ones_that_come_beside_them() -> None:
+    """84 reports of 10 s wait for 8 threads, whether mails of 20 ms are sent as well or not."""
+    flow = mixed(0.05, 0.5, (10.0, 0.02))
+    there = crew(1, threads=8, startup=30.0)
+
+    sizes = [replicas_for(BOTH, 30.0, two(84, mails, running=8, crew=there), flow) for mails in (0, 100, 1000)]
+
+    assert sizes == [9, 9, 10]
+
+
+def test_short_jobs_that_wait_beside_long_ones_do_not_take_a_thread_each() -> None:
+    """1,000 jobs of 50 ms are the work of one thread for a minute."""
+    flow = mixed(0.5, 0.5, (60.0, 0.05))
+    there = crew(20, threads=8, startup=30.0)
+
+    alone, beside = (replicas_for(BOTH, 60.0, two(600, n, running=160, crew=there), flow) for n in (0, 1000))
+
+    assert alone is not None
+    assert beside is not None
+    assert alone <= beside <= alone + 1
+
+
+def test_a_backlog_of_heavy_jobs_takes_its_weight_in_threads() -> None:
+    flow = flowing(0.0, 10.0, seconds=0)
+    look = counted(ready=1000, crew=crew(0, threads=1))
+
+    def size(weight: float) -> float:
+        return demand(policy(queues={"sms": weight}, target=QueueLatency(60.0)), 60.0, look, crew(0), flow).backlog
+
+    assert size(8.0) == pytest.approx(8 * size(1.0))
+    assert size(100.0) == pytest.approx(100 * size(1.0))
+
+
 def test_without_counters_or_crew_no_size_is_known_and_the_replicas_stay() -> None:
     plain = Observation((QueueState("sms", ready=500),))
     by = policy(target=QueueLatency(30.0))
@@ -167,23 +253,71 @@ def test_never_wants_fewer_replicas_for_more_work(
     assert few <= many
 
 
-@given(flow=FLOWS, crew=CREWS, jobs=st.tuples(st.integers(0, 500), st.integers(0, 500)), more=st.integers(0, 500))
-def test_more_short_jobs_beside_long_ones_never_lower_the_want(
-    flow: Flow, crew: Crew, jobs: tuple[int, int], more: int
+QUEUES = st.lists(
+    st.tuples(
+        st.floats(0, 20), st.floats(0.001, 300), st.sampled_from([0.1, 1.0, 3.0, 8.0]),
+        st.integers(0, 500), st.integers(0, 50),
+    ),
+    min_size=2, max_size=3,
+)  # fmt: skip
+
+
+@given(
+    crew=CREWS, of=QUEUES, promise=PROMISES, more=st.integers(0, 1000), field=st.sampled_from(["ready", "due_soon"]),
+)  # fmt: skip
+def test_more_jobs_in_one_of_several_queues_never_lower_the_want(
+    crew: Crew, of: list[tuple[float, float, float, int, int]], promise: float, more: int, field: str
 ) -> None:
-    both = Flow(
-        flow.at, {"sms": flow.queues["sms"], "pdf": flowing(0.5, 30.0, seconds=30).queues["sms"]}, flow.bursts, 0
+    """Whatever their service times and weights. The flow stays: whether the jobs were sent just now is another fact."""
+    flows = {str(at): flowing(rate, service, seconds=30).queues["sms"] for at, (rate, service, *_) in enumerate(of)}
+    weights = {str(at): weight for at, (_, _, weight, *_) in enumerate(of)}
+    by = policy(max=1000, target=QueueLatency(promise), queues=weights)
+    less = [
+        QueueState(str(at), ready=ready, in_flight=in_flight, counters=Counters(0, 0, 0.0))
+        for at, (*_, ready, in_flight) in enumerate(of)
+    ]
+    greater = [replace(less[0], **{field: getattr(less[0], field) + more}), *less[1:]]
+
+    few, many = (
+        replicas_for(by, promise, Observation(tuple(queues), crew=crew), Flow(30.0, flows, idle=0.0))
+        for queues in (less, greater)
     )
-    by = policy(max=1000, target=QueueLatency(30.0), queues={"sms": 1.0, "pdf": 2.0})
 
-    def size(short: int) -> int:
-        none = Counters(0, 0, 0.0)
-        queues = (QueueState("sms", ready=short, counters=none), QueueState("pdf", ready=jobs[1], counters=none))
-        found = replicas_for(by, 30.0, Observation(queues, crew=crew), both)
-        assert found is not None
-        return found
+    assert few is not None
+    assert many is not None
+    assert few <= many
 
-    assert size(jobs[0]) <= size(jobs[0] + more)
+
+@given(crew=CREWS, of=QUEUES, promise=PROMISES, more=st.integers(0, 1000))
+def test_jobs_that_were_sent_just_now_to_one_of_several_queues_never_lower_load_or_backlog(
+    crew: Crew, of: list[tuple[float, float, float, int, int]], promise: float, more: int
+) -> None:
+    """They are arrivals as well. `steady` may fall by a thread: who waits does so for shorter jobs to end."""
+    names = [str(at) for at in range(len(of))]
+    counters = {name: Counters(0, 0, 0.0) for name in names}
+    flow = NOTHING_KNOWN
+    for second in range(31):
+        for name, (rate, service, *_) in zip(names, of, strict=True):
+            counters[name] = Counters(int(rate * second), int(rate * second), int(rate * second) * service)
+        flow = flow.seeing(counters, float(second))
+    by = policy(max=1000, target=QueueLatency(promise), queues={n: of[at][2] for at, n in enumerate(names)})
+
+    def need(sent: int) -> Demand:
+        first = counters["0"]
+        now = {**counters, "0": replace(first, arrived=first.arrived + sent)}
+        look = Observation(
+            tuple(
+                QueueState(n, ready=of[at][3] + (0 if at else sent), in_flight=of[at][4], counters=now[n])
+                for at, n in enumerate(names)
+            ),
+            crew=crew,
+        )
+        return demand(by, promise, look, crew, flow.seeing(now, 31.0))
+
+    few, many = need(0), need(more)
+
+    assert few.load <= many.load * (1 + 1e-9)
+    assert few.backlog <= many.backlog * (1 + 1e-9)
 
 
 @given(

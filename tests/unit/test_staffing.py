@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crewcall_operator.core.staffing import erlang_c, threads_for
+from crewcall_operator.core.staffing import MOST, erlang_c, threads_for
 
 
 @pytest.mark.parametrize(("threads", "load"), [(1, 0.5), (2, 1.0), (10, 8.0), (55, 50.0), (80, 20.0)])
@@ -37,3 +37,21 @@ def test_takes_the_fewest_threads_that_keep_the_share_of_late_jobs(load: float, 
 
 def test_no_load_needs_no_thread() -> None:
     assert threads_for(0.0, 30.0, 0.05) == 0
+
+
+@pytest.mark.parametrize("load", [10_000.0, 40_000.7])
+@pytest.mark.parametrize("patience", [0.0, 0.01, 30.0])
+def test_many_threads_are_counted_by_the_limit_as_well_as_one_by_one(load: float, patience: float) -> None:
+    threads = threads_for(load, patience, 0.05)
+
+    def share(n: int) -> float:
+        return erlang_c(n, load) * math.exp(-(n - load) * patience)
+
+    assert share(threads + 3) <= 0.05  # of ten thousand and more
+    assert threads - 3 <= load or share(threads - 3) > 0.05
+
+
+@pytest.mark.parametrize("load", [1e9, 1e300, math.inf, math.nan])
+def test_a_load_beyond_all_pools_takes_as_many_threads_as_can_be_told(load: float) -> None:
+    assert threads_for(load, 30.0, 0.05) == MOST
+    assert threads_for(1e8, 30.0, 0.05) == 100_000_001

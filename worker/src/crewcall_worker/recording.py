@@ -1,8 +1,9 @@
 """A trace of what this worker's jobs take, for whoever records one: `crewcall record`, see `wire`.
 
-Nobody asks, nothing is kept and nothing sent: the thread sleeps. A recorder asks anew every few seconds, so that it may
-die without a word. One row for each run that ends, whatever came of it, for each kept a thread busy; a retry is a run
-of its own, with its own time of being ready. Runs that are not over when the recording ends have no row.
+Nobody asks, nothing is kept and nothing sent: the thread sleeps. A recorder asks anew each second, so that it may die
+without a word; a worker that begins to listen looks once whether one is there, before its first job and then again. One
+row for each run that ends, whatever came of it, for each kept a thread busy; a retry is a run of its own, with its own
+time of being ready. Runs that are not over when the recording ends have no row.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -30,8 +31,11 @@ log = logging.getLogger(__name__)
 class Recording(Middleware):
     """One worker's part. It is asked through `hear`; `start` and `stop` are those of its thread."""
 
-    def __init__(self, broker: RedisBroker, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, broker: RedisBroker, queues: Sequence[str], steady: Callable[[], float] = time.monotonic
+    ) -> None:
         self._broker = broker
+        self._queues = tuple(queues)
         self._steady = steady
         self._keys = wire.Keys(broker.namespace)
         self._asked_until: dict[str, float] = {}
@@ -46,7 +50,8 @@ class Recording(Middleware):
         self._broker.add_middleware(self)
 
     def start(self) -> None:
-        """Write each second what there is, until `stop`."""
+        """Look whether somebody records, and write each second what there is, until `stop`."""
+        self._look()
         self._thread.start()
 
     def stop(self) -> None:
@@ -58,10 +63,12 @@ class Recording(Middleware):
         self._write_if_possible()
 
     def hear(self, queue: str) -> None:
-        """Somebody records `queue`, for a while; "" says nothing."""
+        """Somebody records `queue`, for a while; where it is "", it was not heard what was said: look."""
         if queue:
             self._asked_until[queue] = self._steady() + wire.RECORDED_FOR_MS / 1000
             self._is_asked.set()
+        else:
+            self._look()
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         # Of every job: it may be asked for while it runs.
@@ -96,6 +103,16 @@ class Recording(Middleware):
                 pipeline.ltrim(key, 0, wire.MOST_TRACED - 1)
                 pipeline.pexpire(key, wire.TRACE_KEPT_MS)
                 pipeline.execute()
+
+    def _look(self) -> None:
+        try:
+            found = self._broker.client.mget([self._keys.recorder(queue) for queue in self._queues])
+        except redis.RedisError as error:
+            log.debug("Whether somebody records is not known yet: %s", error)
+            return
+        for queue, value in zip(self._queues, found, strict=True):
+            if value is not None:
+                self.hear(queue)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

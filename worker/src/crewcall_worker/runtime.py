@@ -45,7 +45,7 @@ class Runtime:
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
         self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)
-        self._recording = Recording(broker)
+        self._recording = Recording(broker, queues)
         watch = Watch(
             broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills
         )

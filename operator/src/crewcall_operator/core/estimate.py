@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Observation, Policy, QueueLatency
-from crewcall_operator.core.promise import work_of
 from crewcall_operator.core.saturation import Saturated
+from crewcall_operator.core.work import work_of
 
 
 class Basis(StrEnum):

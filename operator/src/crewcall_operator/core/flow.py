@@ -11,8 +11,9 @@ Fails when: service times change within minutes (the estimate lags by its half-l
 
 Arrival rate: two averages with exponential weights, corrected for their start but for the first seconds: a slow one,
 and a fast one that replaces it while it exceeds it by three standard deviations of a Poisson stream, which chance does
-not do for long.
-Fails when: bursts are shorter than the fast one's memory; those are met as backlog.
+not do for long. The test is on square roots of counts (Anscombe, 1948), which holds for small ones as well. A single
+arrival tells no rate.
+Fails when: bursts are shorter than the fast one's memory, or jobs rarer than the slow one's; those are met as backlog.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ HALF_LIFE = 600.0
 #: Seconds that the averages of arrivals remember.
 FAST, SLOW = 20.0, 180.0
 
-#: Seconds that a rate is taken to be of at least: what the first moment tells is mostly chance.
-RELIABLE_AFTER = 5.0
+#: The share of its memory that a rate is taken to be of at least: what the first moment tells is mostly chance.
+RELIABLE_AFTER = 0.25
+
+#: Events that it takes to tell a rate: more than a single one, which makes no gap that could be measured.
+SEVERAL = 1.1
 
 #: Standard deviations by which the fast average has to exceed the slow one.
 BEYOND_CHANCE = 3.0
@@ -43,8 +47,8 @@ ASSUMED_JOBS, ASSUMED_SERVICE = 2.0, 1.0
 #: Of the jobs that were seen so many never fade: a pool that rests for weeks still knows how long they took.
 KEPT_JOBS = 0.01
 
-#: Seconds that a job is taken to last at least: workers count whole milliseconds.
-LEAST_SERVICE = 0.001
+#: Seconds that a job is taken to last at least, as workers count whole milliseconds, and at most: three years.
+LEAST_SERVICE, MOST_SERVICE = 0.001, 1e8
 
 #: Standard errors added to the service time, and the jobs that it is thought to be of at least.
 STANDARD_ERRORS, FEWEST = 2.0, 4.0
@@ -66,7 +70,17 @@ class Rate:
 
     @property
     def per_second(self) -> float:
-        return self.events / max(self.seconds, RELIABLE_AFTER)
+        """Zero until several events have told it."""
+        return self.events / self._of if self.events >= SEVERAL else 0.0
+
+    @property
+    def window(self) -> float:
+        """The seconds in which a plain count would vary as much as this average does."""
+        return 2.0 * self.memory * self._of / (2.0 * self.memory - self._of)
+
+    @property
+    def _of(self) -> float:
+        return max(self.seconds, RELIABLE_AFTER * self.memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +103,16 @@ class QueueFlow:
     def service(self) -> float:
         """Mean service time in seconds, as long as it may well be."""
         likely = self.busy / self.ended * (1.0 + STANDARD_ERRORS / math.sqrt(self.ended + FEWEST))
-        return max(LEAST_SERVICE, likely)
+        return min(MOST_SERVICE, max(LEAST_SERVICE, likely))
 
     @property
     def arrivals(self) -> float:
         """Jobs per second."""
         fast, slow = self.fast.per_second, self.slow.per_second
-        return fast if fast > slow + BEYOND_CHANCE * math.sqrt(slow / (2.0 * FAST)) else slow
+        # Twice the root of a Poisson count has a deviation of one, however small the count: three jobs in a quiet queue
+        # may be a burst, one or two are chance.
+        counted, expected = fast * self.fast.window, slow * self.fast.window
+        return fast if 2.0 * (math.sqrt(counted) - math.sqrt(expected)) > BEYOND_CHANCE else slow
 
     @property
     def deviation(self) -> float:

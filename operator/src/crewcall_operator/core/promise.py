@@ -3,32 +3,35 @@
 Pure. Times in seconds, rates in jobs per second, loads and sizes in threads: one thread runs one job, and one with
 weight w takes w threads. Four sizes, of which the largest counts:
 
-steady    Erlang C for the load (arrivals x service time), see `staffing`. It is an estimate with a known error: between
-          what the load needs and what it would need three standard deviations higher the replicas stay what they are,
-          so a load that does not change does not move them.
+steady    Erlang C for the load (arrivals x service time), see `staffing`; for long jobs that would pay for the error of
+          a rate with the length of a job. What is there now and can still be there when new replicas are, and Erlang C
+          for what can come until then, is enough: the smaller of both. It is an estimate with a known error: between
+          that and what it would be three standard deviations higher the replicas stay what they are, so a load that
+          does not change does not move them.
 soon      What waits now and is not done by the time that new replicas are there has to start before T is over.
 later     What waits then, with what comes until then, has to start within T as well. Between the two it cannot be
           worse: arrivals and capacity are linear, so the worst moment is the first or the last one.
 burst     Where replicas start too slowly to be called in time: those that the bursts of half an hour needed (`bursts`).
 
 `soon` and `later` aim at 60 % of T: queues are not fluid, and workers hold jobs that another one could start. No more
-threads are called for a backlog than there will be jobs when they are there. Limits on the answer belong to `decide`.
+threads are called for a queue's backlog than its jobs can take when they are there (`work`). Limits on the answer
+belong to `decide`.
 
-Fails when: all jobs are much longer than T (no thread comes free in time: the first jobs of a burst wait); a
-downstream is saturated (service times rise with the threads, and so does the answer, up to maxReplicas: see
-`saturation`).
+Fails when: all jobs are much longer than T (no thread comes free in time: the first jobs of a burst wait, and so does
+what a worker holds behind them: such pools do better without prefetching); a downstream is saturated (service times
+rise with the threads, and so does the answer, up to maxReplicas: see `saturation`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import fmean
 
 from crewcall_operator.core.counters import Crew
 from crewcall_operator.core.flow import Flow
 from crewcall_operator.core.model import Observation, Policy
 from crewcall_operator.core.staffing import threads_for
+from crewcall_operator.core.work import Work, work_of
 
 #: The share of jobs that may start late.
 LATE = 0.05
@@ -57,8 +60,8 @@ class Demand:
     """
 
     load: float
-    steady: int
-    steady_at_most: int
+    steady: float
+    steady_at_most: float
     soon: float
     later: float
     burst: float
@@ -88,59 +91,33 @@ def replicas_for(policy: Policy, promise: float, observed: Observation, flow: Fl
 def demand(policy: Policy, promise: float, observed: Observation, crew: Crew, flow: Flow) -> Demand:
     """The threads that keep `promise` seconds."""
     work = work_of(policy, observed, crew, flow)
-    patience = round(promise / work.service, 2)
     lead = crew.startup * LONGER + SEEN_AFTER
     aim = promise * AIM
-    capacity, pending = crew.ready * crew.threads, crew.pending * crew.threads
-    done_meanwhile = capacity * lead + pending * lead / 2
-    soon = (work.waiting - done_meanwhile) / max(aim - lead, aim / 3)
-    later = (work.waiting + work.load * lead - done_meanwhile) / aim
-    left_then = crew.busy + max(0.0, work.jobs_waiting + (work.rate - capacity / work.service) * lead)
-    burst = flow.bursts.size(lead - promise, PREPARED) * work.service / lead if lead > promise else 0.0
+    capacity, pending = crew.ready * crew.threads * lead, crew.pending * crew.threads * lead / 2
+    burst = flow.bursts.size(lead - promise, PREPARED) * work.coming(lead).service / lead if lead > promise else 0.0
     return Demand(
         load=work.load,
-        steady=threads_for(round(work.load, 2), patience, LATE),
-        steady_at_most=threads_for(round(work.load + BAND * work.deviation, 2), patience, LATE),
-        soon=min(soon, left_then),
-        later=min(later, left_then),
+        steady=_steady(work, promise, lead),
+        steady_at_most=_steady(work, promise, lead, BAND),
+        soon=work.threads_for_backlog(0.0, capacity + pending, capacity, max(aim - lead, aim / 3)),
+        later=work.threads_for_backlog(lead, capacity + pending, capacity, aim),
         burst=burst,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """All queues together: jobs per second, threads busy on average and how uncertain that is, seconds a job takes.
+def _steady(work: Work, promise: float, lead: float, deviations: float = 0.0) -> float:
+    """The threads for the load on average, or for what is there and what can come in `lead` seconds if fewer.
 
-    `waiting` thread-seconds are to be done in `jobs_waiting` jobs that do not run yet.
+    Who waits does so for a job to end, however little of the jobs is looked at.
     """
-
-    rate: float
-    load: float
-    deviation: float
-    service: float
-    waiting: float
-    jobs_waiting: float
+    patience = round(promise / work.running_service, 2)
+    coming = work.coming(lead)
+    there = work.still_there(lead) + deviations * work.leaving_deviation(lead)
+    return min(_staffed(work, patience, deviations), there + _staffed(coming, patience, deviations))
 
 
-def work_of(policy: Policy, observed: Observation, crew: Crew, flow: Flow) -> Work:
-    """What there is to do, by the estimates in `flow`."""
-    weights = {queue.name: queue.weight for queue in policy.queues}
-    rate = load = variance = seconds = 0.0
-    jobs = 0
-    for queue in observed.queues:
-        known = flow.queues[queue.name]
-        size = known.service * weights[queue.name]
-        there = queue.outstanding + queue.due_soon
-        rate += known.arrivals
-        load += known.arrivals * size
-        variance += (known.deviation * size) ** 2
-        seconds += there * size
-        jobs += there
-    # As jobs come, not as they wait: more short ones in the backlog must not make the others look shorter.
-    service = load / rate if rate else fmean(flow.queues[queue.name].service for queue in observed.queues)
-    # Which queue the running jobs are of nobody tells: they are taken out evenly.
-    waiting = max(0, jobs - crew.busy)
-    return Work(rate, load, math.sqrt(variance), service, seconds * waiting / jobs if jobs else 0.0, waiting)
+def _staffed(work: Work, patience: float, deviations: float) -> int:
+    return threads_for(round(work.load + deviations * work.deviation, 2), patience, LATE)
 
 
 def _filled(threads: float, crew: Crew) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from crewcall_operator.api.duration import MAX_LENGTH, PATTERN, read_duration
+from crewcall_operator.simulation.options import Duration, check_picture, chosen
 
 if TYPE_CHECKING:
     from crewcall_operator.api.pool import Pool
+    from crewcall_operator.simulation.contest import Result
     from crewcall_operator.simulation.scenarios import Scenario
 
 BAD_INPUT = 2
@@ -26,20 +26,8 @@ THREADS = 8
 #: What jobs are late by where the pool makes no promise.
 USUAL_PROMISE = 30.0
 
-
 #: Seconds that a replica takes to start, of traces.
 STARTUP = 30.0
-
-
-class Duration(click.ParamType[float]):
-    """Seconds, written as in a WorkerPool."""
-
-    name = "duration"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if len(value) > MAX_LENGTH or not re.match(PATTERN, value) or not read_duration(value):
-            self.fail(f'"{value}"; expected a duration above zero, such as 30s, 1m30s or 500ms.', param, ctx)
-        return read_duration(value)
 
 
 @click.command(short_help="Try a pool on a trace of jobs, in seconds.")
@@ -68,7 +56,7 @@ class Duration(click.ParamType[float]):
     "--within", type=Duration(), help="What late is. Default: the pool's queueLatency, or 30s where it has none."
 )
 @click.option("--compare", default="", metavar="NAMES", help="Other autoscalers, separated by commas, or all.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it; PNG, SVG or PDF.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: .png, .svg or .pdf.")
 @click.option("--json", "is_json", is_flag=True, help="Answer in JSON, a line for each trace.")
 def simulate(
     file: Path,
@@ -97,6 +85,8 @@ def simulate(
         missing = (error.name or "").partition(".")[0]
         raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
 
+    if plot is not None:
+        check_picture(plot)
     pool, peers, scenarios = read_pool(file), _peers(compare), _scenarios(names)
     threads = pool.concurrency or THREADS
     target = pool.policy.target
@@ -113,6 +103,7 @@ def simulate(
         raise click.UsageError("nothing to simulate: give a --trace, or a --scenario.")
     if plot is not None and len(runs) > 1:
         raise click.UsageError(f"--plot draws one trace, and there are {len(runs)}.")
+    _warn(pool)
     for number, (trace, around) in enumerate(runs):
         result = hold(trace, around, pool.policy, promise, peers, pool.grace_period)
         if is_json:
@@ -120,9 +111,7 @@ def simulate(
         else:
             click.echo(("\n" if number else "") + table(result))
         if plot is not None:
-            from crewcall_operator.simulation.picture import draw
-
-            draw(result, plot)
+            _draw(result, plot)
             click.echo(f"  picture: {plot}", err=is_json)
 
 
@@ -139,25 +128,37 @@ def read_pool(file: Path) -> Pool:
     return pools[0]
 
 
+def _warn(pool: Pool) -> None:
+    from crewcall_operator.core.model import Mode
+
+    if pool.policy.mode is Mode.PAUSED:
+        click.echo(
+            f"{pool.key} is Paused, so its replicas stay at minReplicas, which is {pool.policy.min_replicas}. "
+            "Set mode: Auto to see what it would do.",
+            err=True,
+        )
+
+
+def _draw(result: Result, plot: Path) -> None:
+    from crewcall_operator.simulation.picture import draw
+
+    try:
+        draw(result, plot)
+    except OSError as error:
+        raise click.ClickException(f"{plot} cannot be written: {error.strerror}.") from error
+
+
 def _peers(compare: str) -> list[str]:
     from crewcall_operator.simulation.peers import PEERS
 
     names = [name.strip() for name in compare.split(",") if name.strip()]
-    if names == ["all"]:
-        return list(PEERS)
-    if unknown := [name for name in names if name not in PEERS]:
-        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(PEERS)}.", param_hint="--compare")
-    return names
+    return chosen(names, list(PEERS), "--compare")
 
 
 def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
-    from crewcall_operator.simulation.scenarios import SCENARIOS, SEED, scenarios
+    from crewcall_operator.simulation.scenarios import SCENARIOS, SEED
 
-    if names == ("all",):
-        return list(scenarios())
-    if unknown := [name for name in names if name not in SCENARIOS]:
-        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(SCENARIOS)}.", param_hint="--scenario")
-    return [SCENARIOS[name](SEED) for name in names]
+    return [SCENARIOS[name](SEED) for name in chosen(names, list(SCENARIOS), "--scenario")]
 
 
 def _refuse(lines: Iterable[str]) -> NoReturn:

@@ -27,7 +27,7 @@ class Fixed:
 
 @dataclass(slots=True)
 class AllAtOnce:
-    """All replicas there may be from the first job seen, none after `cooldown` seconds without any.
+    """All replicas there may be from the first job seen, `least` after `cooldown` seconds without any.
 
     Nothing that only reacts starts jobs sooner. It tells what can be promised at all, and what it costs not to think.
     """
@@ -43,4 +43,4 @@ class AllAtOnce:
     def wanted(self, look: Look) -> int:
         if look.ready + look.held + look.due + len(look.due_in):
             self._busy_at = look.at
-        return self.most if look.at - self._busy_at < self.cooldown else 0
+        return self.most if look.at - self._busy_at < self.cooldown else self.least

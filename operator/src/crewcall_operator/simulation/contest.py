@@ -1,5 +1,7 @@
 """The contest: one trace in one setting under several autoscalers, and what each of them comes to.
 
+All have the pool's minReplicas and maxReplicas, and nothing else of what it says.
+
 A promise is feasible where a pool that calls all its replicas at the first job, and keeps them for two minutes after
 the last one, keeps it: whoever only reacts cannot do better.
 """
@@ -76,14 +78,15 @@ def hold(
 
 def enter(name: str, trace: Trace, setting: Setting, policy: Policy, promise: float, grace: float = 600.0) -> Entry:
     """Run one of them: `OURS`, `REACTING` or a name in `PEERS`."""
-    interval = 1.0 if trace.span <= LONG else 10.0
+    interval = 1.0 if trace.end <= LONG else 10.0
     autoscaler: Autoscaler
     if name == OURS:
         autoscaler = Crewcall(policy, setting.threads, interval)
     elif name == REACTING:
-        autoscaler = AllAtOnce(policy.max_replicas, interval=interval)
+        autoscaler = AllAtOnce(policy.max_replicas, least=policy.min_replicas, interval=interval)
     else:
-        autoscaler = PEERS[name](Pool(promise, trace.mean_service, setting.threads, policy.max_replicas, grace))
+        least, most = policy.min_replicas, policy.max_replicas
+        autoscaler = PEERS[name](Pool(promise, trace.mean_service, setting.threads, most, least, grace))
     outcome = simulate(trace, setting, autoscaler)
     return Entry(outcome, score(outcome, promise))
 

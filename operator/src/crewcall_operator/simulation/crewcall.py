@@ -53,6 +53,7 @@ class Crewcall:
             due=look.due,
             next_due_in=look.due_in[0] if look.due_in else None,
             due_soon=sum(due_in <= startup for due_in in look.due_in),
-            counters=Counters(look.arrived, look.done, look.busy),
+            # A delayed job is counted by the worker that moves it to its queue.
+            counters=Counters(look.arrived - look.due, look.done, look.busy),
         )
         return Observation((queue,), crew=Crew(look.working, look.starting, self.threads, look.running, startup))

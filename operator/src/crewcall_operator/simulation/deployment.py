@@ -45,6 +45,11 @@ class Deployment:
     def working(self) -> list[Replica]:
         return [replica for replica in self.replicas if replica.phase is Phase.WORKING]
 
+    @property
+    def fetching(self) -> list[Replica]:
+        """Plain workers that were told to end go on fetching for as long as they run something."""
+        return [it for it in self.replicas if it.phase is Phase.WORKING or (it.running and not self._care.drains)]
+
     def begin(self, replicas: int) -> None:
         """Have so many at work from the start."""
         self.scale(replicas)
@@ -73,7 +78,7 @@ class Deployment:
             self._workers.join(replica)
 
     def end_drain(self, replica: Replica) -> None:
-        """It runs nothing any more: what it still holds goes back, and it is gone."""
+        """It runs nothing any more: what it has fetched goes back, and it is gone."""
         self._workers.give_back(replica)
         self._remove(replica)
 
@@ -129,10 +134,9 @@ class Deployment:
     def _send_home(self, replica: Replica) -> None:
         was_starting, replica.phase = replica.phase is Phase.STARTING, Phase.DRAINING
         replica.ordered_at = self._agenda.now
-        self._workers.leave(replica)
         if self._care.drains:
             self._workers.give_back(replica)
-        if was_starting or not (replica.running or replica.held):
+        if was_starting or not replica.running:
             self.end_drain(replica)
         elif not self._care.drains:
             self._agenda.plan(self._agenda.now + self._care.grace, Event.GRACE_OVER, replica=replica)

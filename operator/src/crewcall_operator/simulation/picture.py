@@ -1,4 +1,4 @@
-"""A contest as a PNG: how long jobs waited, and the replicas of each autoscaler over time.
+"""A contest as a picture: how long jobs waited, and the replicas of each autoscaler over time.
 
 matplotlib is imported when a picture is made: that takes a second which nobody else should wait for.
 """
@@ -61,7 +61,6 @@ def draw(result: Result, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     replicas.grid(axis="y", color=FAINT, alpha=0.3)
     waits.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0, frameon=False, fontsize=9, ncols=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 

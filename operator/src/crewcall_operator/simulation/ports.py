@@ -41,9 +41,10 @@ class Care:
     """What becomes of replicas that are to go, and of the jobs of those that died; in seconds.
 
     Where `drains`, a replica that is one too many finishes what it runs before it is removed, and may be called back;
-    elsewhere it is told to end, holds what it has fetched until then, and is killed after `grace`. `recovery` is when
-    the jobs of a killed one are back in their queue; where workers do not drain, it takes another one to give them
-    back.
+    elsewhere it is told to end and begins nothing more, but goes on fetching, and holds what it has until what it runs
+    is done (dramatiq/worker.py, `Worker.stop`: its threads end first, then the consumers, then the rest is requeued);
+    it is killed after `grace`. `recovery` is when the jobs of a killed one are back in their queue; where workers do
+    not drain, it takes another one to give them back.
     """
 
     drains: bool = True

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crewcall_operator.simulation.command import Duration, read_pool
+from crewcall_operator.simulation.command import read_pool
+from crewcall_operator.simulation.options import Duration, check_writable
 
 if TYPE_CHECKING:
     from crewcall_operator.adapters.redis_traces import RedisTraces
@@ -63,8 +64,7 @@ def record(file: Path, out: Path, url: str | None, seconds: float | None) -> Non
         raise click.BadParameter(
             "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
         )
-    if not out.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {out.parent}.", param_hint="--out")
+    check_writable(out, "--out")
     pool = read_pool(file)
     if url is not None:
         pool = replace(pool, redis=RedisSource(url, pool.redis.namespace))
@@ -121,7 +121,7 @@ async def _until(stopped: asyncio.Event, traces: RedisTraces, pool: Pool, second
             if is_over:
                 return recording
             continue
-        recording.add(taken.runs, taken.arrived)
+        recording.add(taken.runs, taken.arrived, taken.outstanding, taken.unread)
         if taken.is_cut and not is_cut:
             is_cut = True
             click.echo("More jobs end than Redis keeps for a recording: some are missing in the trace.", err=True)
@@ -152,6 +152,8 @@ def _advice(recording: Recording) -> str:
         left_out.append(_count(recording.older, "that was", "that were") + " ready before the beginning")
     if recording.unfinished:
         left_out.append(_count(recording.unfinished, "that is", "that are") + " not over")
+    if recording.unread:
+        left_out.append(f"{recording.unread:,} whose row cannot be read")
     if left_out:
         return f" Left out: {', '.join(left_out)}."
     return "" if len(recording) else " Do its workers run crewcall-worker, on these queues?"

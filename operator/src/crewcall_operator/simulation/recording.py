@@ -18,12 +18,16 @@ MOST = 5_000_000
 
 
 class Recording:
-    """Begins at `began_ms`, when `arrived` jobs had become ready since ever. `older` runs were left out."""
+    """Begins at `began_ms`, when `arrived` jobs had become ready since ever.
+
+    `older` runs were left out, and `unread` ones, whose rows have no form that is known.
+    """
 
     def __init__(self, began_ms: int, arrived: int) -> None:
         self.began_ms = began_ms
-        self.older = 0
+        self.older = self.unread = 0
         self._arrived = self._arrived_before = arrived
+        self._outstanding = 0
         self._ready = array("d")
         self._service = array("d")
 
@@ -36,12 +40,16 @@ class Recording:
 
     @property
     def unfinished(self) -> int:
-        """Jobs that became ready since it began, as far as their producers count them, and are not over yet."""
-        return max(0, self._arrived - self._arrived_before - len(self))
+        """Jobs of which nobody has told: those outstanding, or as many more as became ready and were counted."""
+        return max(self._outstanding, self._arrived - self._arrived_before - len(self) - self.unread)
 
-    def add(self, runs: Iterable[tuple[int, int]], arrived: int) -> None:
-        """Runs that ended, as (ready, duration) in ms, and how many jobs had become ready since ever by then."""
-        self._arrived = arrived
+    def add(self, runs: Iterable[tuple[int, float]], arrived: int, outstanding: int = 0, unread: int = 0) -> None:
+        """Runs that ended, as (ready, duration) in ms, and `unread` rows that nobody can read.
+
+        By then `arrived` jobs had become ready since ever, and `outstanding` were not over.
+        """
+        self._arrived, self._outstanding = arrived, outstanding
+        self.unread += unread
         for ready_ms, service_ms in runs:
             if ready_ms < self.began_ms:
                 self.older += 1
@@ -56,5 +64,5 @@ class Recording:
             table = csv.writer(lines, lineterminator="\n")
             table.writerow(COLUMNS)
             for ready, service in sorted(zip(self._ready, self._service, strict=True)):
-                table.writerow((f"{ready:.3f}", f"{service:.3f}"))
+                table.writerow((f"{ready:.3f}", f"{service:.6f}"))
         part.replace(file)

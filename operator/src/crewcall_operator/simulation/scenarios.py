@@ -124,6 +124,28 @@ def startup_shift(seed: int) -> Scenario:
     return _scenario("startup-shift", _stream(chance, rates, 12.0, 2 * HOUR), chance, 2.0, setting)
 
 
+def hourly_report(seed: int) -> Scenario:
+    """A job of fifty minutes every hour, and nothing else, for six hours."""
+    arrivals = tuple(HOUR * turn for turn in range(6))
+    return Scenario(Trace("hourly-report", arrivals, (3000.0,) * 6), Setting(startup=STARTUP, seed=seed))
+
+
+def rare_and_long(seed: int) -> Scenario:
+    """A job of ten minutes every twenty minutes, on average of both, for eight hours; the first one at once."""
+    chance = Random(seed)
+    arrivals = [0.0, *_stream(chance, lambda _: 1 / 1200, 1 / 1200, 8 * HOUR)]
+    return _scenario("rare-and-long", arrivals, chance, 600.0)
+
+
+def poison(seed: int) -> Scenario:
+    """A job of two seconds every ten minutes, for four hours, and one among them that takes as long as all that."""
+    chance = Random(seed)
+    arrivals = [600.0 * turn + chance.uniform(0, 60) for turn in range(24)]
+    services = [chance.expovariate(1 / 2.0) for _ in arrivals]
+    services[3] = 4 * HOUR
+    return Scenario(Trace("poison", tuple(arrivals), tuple(services)), Setting(startup=STARTUP, seed=seed))
+
+
 SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "steady": steady,
     "step-burst": step_burst,
@@ -135,6 +157,9 @@ SCENARIOS: dict[str, Callable[[int], Scenario]] = {
     "redis-outage": redis_outage,
     "delayed-only": delayed_only,
     "startup-shift": startup_shift,
+    "hourly-report": hourly_report,
+    "rare-and-long": rare_and_long,
+    "poison": poison,
 }
 
 

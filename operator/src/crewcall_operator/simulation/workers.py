@@ -16,11 +16,12 @@ _UNLIMITED = 1 << 60
 
 
 class Workers:
-    """The queue and who works on it. `chance` gives numbers in [0, 1)."""
+    """The queue and who works on it. `chance` gives numbers in [0, 1). `drains` is as in `Care`."""
 
     def __init__(
-        self, services: Sequence[float], setting: Setting, agenda: Agenda, chance: Callable[[], float]
+        self, services: Sequence[float], setting: Setting, agenda: Agenda, chance: Callable[[], float], *, drains: bool
     ) -> None:
+        self._drains = drains
         self._services = services
         self._agenda = agenda
         self._chance = chance
@@ -36,6 +37,7 @@ class Workers:
         self.is_out = False
         self.arrived = self.started = self.done = self.running = 0
         self.strays = 0  # jobs that dead replicas held
+        self.busy_until = 0.0  # when all that has begun is done, had nothing been cut off
 
     @property
     def busy(self) -> float:
@@ -57,13 +59,16 @@ class Workers:
         del replica.running[job]
         self.done += 1
         self.running -= 1
+        self.busy_until = max(self.busy_until, self._agenda.now)  # later than expected, where a downstream is full
         self._counted_from_zero += self._agenda.now
         self._downstream_free += 1
         if self._downstream:
             self._let_downstream()
-        if replica.held:
-            self._start(replica.held.popleft(), replica)
         if replica.phase is Phase.WORKING:
+            if replica.held:
+                self._start(replica.held.popleft(), replica)
+            self.fill(replica)
+        elif replica.running and not self._drains:
             self.fill(replica)
 
     def join(self, replica: Replica) -> None:
@@ -82,13 +87,16 @@ class Workers:
             self._place(queue.popleft(), replica)
         self._room.remove(replica)
 
-    def leave(self, replica: Replica) -> None:
-        """A replica fetches no more."""
-        self._room.remove(replica)
-
     def give_back(self, replica: Replica) -> None:
-        """What it has fetched and not begun goes to the head of the queue, in its order."""
-        self.queue.extendleft(reversed(replica.held))
+        """It fetches no more, and what it has not begun goes back in its order.
+
+        To the head of the queue, by Crewcall's workers; Dramatiq puts it at the tail (its dispatch.lua: requeue).
+        """
+        self._room.remove(replica)
+        if self._drains:
+            self.queue.extendleft(reversed(replica.held))
+        else:
+            self.queue.extend(replica.held)
         replica.held.clear()
         self._offer()
 
@@ -122,7 +130,7 @@ class Workers:
             self._room.remove(replica)
 
     def _place(self, job: int, replica: Replica) -> None:
-        if len(replica.running) < self._threads:
+        if len(replica.running) < self._threads and replica.phase is Phase.WORKING:
             self._start(job, replica)
         else:
             replica.held.append(job)
@@ -135,6 +143,7 @@ class Workers:
         self._counted_from_zero -= now
         if self.began[job] is None:
             self.began[job] = now
+            self.busy_until = max(self.busy_until, now + self._services[job])
         if self._downstream_free:
             self._downstream_free -= 1
             self._agenda.plan(now + self._services[job], Event.END, job, replica)

@@ -20,7 +20,8 @@ from crewcall_operator.simulation.setting import Setting
 from crewcall_operator.simulation.trace import Trace
 from crewcall_operator.simulation.workers import Workers
 
-#: Seconds after the last arrival at which what is not done yet is given up; such jobs never started.
+#: Seconds without an arrival, an end, or a job that should still run, after which what is not done yet is given up:
+#: such jobs never start, or are cut off each time.
 GIVEN_UP_AFTER = 3600.0
 
 #: Seconds before their time from which on delayed jobs can be seen one by one.
@@ -42,7 +43,7 @@ class World:
         self._announced = trace.announced
         self._known = 0  # delayed jobs that were announced by now
         self._agenda = Agenda()
-        self._workers = Workers(trace.services, setting, self._agenda, chance)
+        self._workers = Workers(trace.services, setting, self._agenda, chance, drains=autoscaler.care.drains)
         self._deployment = Deployment(self._workers, setting, autoscaler, self._agenda, chance)
         self._changes: list[Change] = []
         for span in setting.outages:
@@ -72,7 +73,7 @@ class World:
                         self._deployment.end_drain(replica)
             else:
                 agenda.now = look_at
-                if look_at > ready_at[-1] + GIVEN_UP_AFTER:
+                if look_at > max(ready_at[-1], workers.busy_until) + GIVEN_UP_AFTER:
                     break
                 self._look()
                 looks += 1
@@ -93,8 +94,8 @@ class World:
             self._workers.is_out = True
         elif event is Event.BACK:
             self._workers.is_out = False
-            for working in deployment.working:
-                self._workers.fill(working)
+            for fetching in deployment.fetching:
+                self._workers.fill(fetching)
 
     def _look(self) -> None:
         self._deployment.scale(self._autoscaler.wanted(self._seen()))

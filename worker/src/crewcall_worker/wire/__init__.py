@@ -34,6 +34,8 @@ eta:<queue>               zset     redis_message_id of a delayed message -> when
 trace:<queue>             list     runs of jobs that ended while somebody recorded, see `write_run`. Written by the
                                    workers each second, taken by the recorder; the last rows are dropped above
                                    `MOST_TRACED`. Expires.
+recorder:<queue>          string   there while somebody records the queue: for workers that were not there, or did not
+                                   listen, when it was said on the channel. Expires after `RECORDED_FOR_MS`.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
 plain:<pool>              hash     worker without the runtime that looks silent -> its heartbeat, by its own clock, and

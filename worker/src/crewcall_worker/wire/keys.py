@@ -62,6 +62,9 @@ class Keys:
     def trace(self, queue: str) -> str:
         return f"{self.prefix}trace:{plain_queue(queue)}"
 
+    def recorder(self, queue: str) -> str:
+        return f"{self.prefix}recorder:{plain_queue(queue)}"
+
     @property
     def queues(self) -> str:
         return f"{self.prefix}queues"

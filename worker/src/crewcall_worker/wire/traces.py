@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from crewcall_worker.wire.workers import UnknownRecord
@@ -17,15 +18,21 @@ TRACE_KEPT_MS: Final = 60_000
 
 
 def write_run(ready_ms: float, service_ms: float) -> str:
-    """A row of `trace:<queue>`: when the job was ready, and for how long it kept its thread busy; whole ms."""
-    return f"{ready_ms:.0f} {service_ms:.0f}"
+    """A row of `trace:<queue>`: when the job was ready, and for how long it kept its thread busy, both in ms.
+
+    Many jobs are over within one, so the second has three digits more.
+    """
+    return f"{ready_ms:.0f} {service_ms:.3f}"
 
 
-def read_run(row: str | bytes) -> tuple[int, int]:
+def read_run(row: str | bytes) -> tuple[int, float]:
     """When a job was ready, and how long it ran, in ms; further words are left alone. Raises `UnknownRecord`."""
     text = row.decode(errors="replace") if isinstance(row, bytes) else row
     try:
-        ready_ms, service_ms = text.split()[:2]
-        return int(ready_ms), int(service_ms)
+        first, second = text.split()[:2]
+        ready_ms, service_ms = int(first), float(second)
     except ValueError as error:
         raise UnknownRecord(f'a row of a trace is "{text}"; expected two numbers of ms') from error
+    if not (math.isfinite(service_ms) and service_ms >= 0):
+        raise UnknownRecord(f'a row of a trace is "{text}"; expected a duration in ms')
+    return ready_ms, service_ms

@@ -19,12 +19,14 @@ from crewcall_operator.simulation.ports import PLAIN, Autoscaler, Care
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a peer is configured by: times in seconds, `threads` of a replica, `most` replicas, the owner's `grace`."""
+    """What a peer is configured by: times in seconds, `threads` of a replica, `least` to `most` replicas, the owner's
+    `grace`."""
 
     promise: float
     service: float
     threads: int
     most: int
+    least: int = 0
     grace: float = 600.0
 
     @property
@@ -43,22 +45,26 @@ class Pool:
         return replace(PLAIN, grace=self.grace)
 
 
-def _quick(target: float, most: int) -> Scaling:
-    return Scaling(target, most, Behavior(pods=most))
+def _usual(by: Pool, target: float) -> Scaling:
+    return Scaling(target, by.most, least=max(1, by.least))
+
+
+def _quick(by: Pool, target: float) -> Scaling:
+    return Scaling(target, by.most, Behavior(pods=by.most), least=max(1, by.least))
 
 
 PEERS: dict[str, Callable[[Pool], Autoscaler]] = {
-    "hpa": lambda by: Hpa("hpa", Scaling(by.backlog, by.most)),
-    "hpa-behavior": lambda by: Hpa("hpa-behavior", _quick(by.backlog, by.most), care=by.care),
-    "keda-default": lambda by: Keda("keda-default", Scaling(5.0, by.most), is_hash=False),
+    "hpa": lambda by: Hpa("hpa", _usual(by, by.backlog)),
+    "hpa-behavior": lambda by: Hpa("hpa-behavior", _quick(by, by.backlog), care=by.care),
+    "keda-default": lambda by: Keda("keda-default", _usual(by, 5.0), is_hash=False, least=by.least),
     "keda-list": lambda by: Keda(
-        "keda-list", _quick(by.backlog, by.most), is_hash=False, polling=1.0, cooldown=60.0, care=by.care
+        "keda-list", _quick(by, by.backlog), is_hash=False, polling=1.0, cooldown=60.0, care=by.care, least=by.least
     ),
-    "keda-msgs": lambda by: Keda("keda-msgs", Scaling(by.outstanding, by.most), is_hash=True),
+    "keda-msgs": lambda by: Keda("keda-msgs", _usual(by, by.outstanding), is_hash=True, least=by.least),
     "keda": lambda by: Keda(
-        "keda", _quick(by.outstanding, by.most), is_hash=True, polling=1.0, cooldown=60.0, care=by.care
+        "keda", _quick(by, by.outstanding), is_hash=True, polling=1.0, cooldown=60.0, care=by.care, least=by.least
     ),
-    "knative": lambda by: Knative(by.threads, by.most, care=by.care),
-    "wpa": lambda by: Wpa(by.outstanding, by.service / by.threads, by.most),
-    "aws": lambda by: Aws(by.backlog, by.most),
+    "knative": lambda by: Knative(by.threads, by.most, care=by.care, least=by.least),
+    "wpa": lambda by: Wpa(by.outstanding, by.service / by.threads, by.most, least=by.least),
+    "aws": lambda by: Aws(by.backlog, by.most, least=max(1, by.least)),
 }

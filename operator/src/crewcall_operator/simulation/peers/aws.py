@@ -40,11 +40,11 @@ class Aws:
         if len(last) == UP_AFTER and min(last) > self.target:
             return self._to(look, math.ceil(look.asked * last[-1] / self.target))
         if len(self._values) == DOWN_AFTER and max(self._values) < DOWN_BELOW * self.target:
-            return self._to(look, max(1, look.asked - max(1, look.asked // 10)))
+            return self._to(look, look.asked - max(1, look.asked // 10))
         return look.asked
 
     def _to(self, look: Look, wanted: int) -> int:
-        wanted = min(max(1, wanted), self.most)
+        wanted = min(max(self.least, wanted), self.most)
         if wanted != look.asked:
             self._values.clear()
         return wanted

@@ -32,16 +32,17 @@ class Behavior:
 
 @dataclass(slots=True)
 class Scaling:
-    """The HPA's arithmetic, for all who leave the way from 1 to N to it."""
+    """The HPA's arithmetic, for all who leave the way from 1 to N to it. `least` is its minReplicas."""
 
     target: float
     most: int
     behavior: Behavior | None = None
+    least: int = 1
     _wants: deque[tuple[float, int]] = field(default_factory=deque)
     _changes: deque[tuple[float, int]] = field(default_factory=deque)
 
     def replicas(self, metric: float, current: int, now: float) -> int:
-        """The next size of what has `current` replicas, at least one."""
+        """The next size of what has `current` replicas, at least `least`."""
         ratio = metric / (self.target * current)
         wanted = current if abs(ratio - 1.0) <= TOLERANCE else math.ceil(metric / self.target)
         window = WINDOW if self.behavior is None else self.behavior.window
@@ -54,7 +55,7 @@ class Scaling:
             allowed = max(FACTOR * current, LEAST)
         else:
             allowed = max(current, self._since(now, current) + self.behavior.pods)
-        wanted = max(1, min(wanted, allowed, self.most))
+        wanted = max(self.least, min(wanted, allowed, self.most))
         if wanted != current:
             self._changes.append((now, wanted - current))
         return wanted
@@ -74,7 +75,10 @@ class Hpa:
     scaling: Scaling
     interval: float = SYNC
     care: Care = PLAIN
-    least: int = 1
+
+    @property
+    def least(self) -> int:
+        return self.scaling.least
 
     def wanted(self, look: Look) -> int:
         if look.is_blind:

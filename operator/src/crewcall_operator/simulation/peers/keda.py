@@ -2,7 +2,8 @@
 
 Checked against kedacore/keda at 8b4f083ca8c (after 2.20.1): pkg/scaling/executor/scale_scaledobjects.go and
 pkg/scalers/redis_scaler.go. Every pollingInterval (30 s) it looks whether the trigger is active, which is one job or
-more; an inactive one goes to zero, from however many, after cooldownPeriod (300 s) without. The scaler reads LLEN of a
+more; an inactive one goes to zero, from however many, after cooldownPeriod (300 s) without, unless there is a
+minReplicaCount, which is the HPA's minimum then. The scaler reads LLEN of a
 list or HLEN of a hash; listLength is 5 by default. The HPA has no behavior unless the owner gives it one, and asks KEDA
 for a fresh value at each sync. A trigger that fails leaves the replicas alone.
 """
@@ -42,7 +43,7 @@ class Keda:
             if metric:
                 self._active_at = look.at
                 replicas = max(replicas, 1)
-            elif look.at - self._active_at >= self.cooldown:
+            elif not self.least and look.at - self._active_at >= self.cooldown:
                 return 0
         if replicas and look.asked and look.at % SYNC == 0:
             replicas = self.scaling.replicas(metric, replicas, look.at)

@@ -25,7 +25,7 @@ ZERO_GRACE = 30.0
 
 @dataclass(slots=True)
 class Knative:
-    """`concurrency` is a replica's, `most` the bound."""
+    """`concurrency` is a replica's, `least` and `most` are min-scale and max-scale."""
 
     concurrency: int
     most: int
@@ -56,8 +56,11 @@ class Knative:
             self._panic_at, self._panic_peak = None, 0
         if self._panic_at is not None:
             self._panic_peak = max(self._panic_peak, stable, panic)
-            return min(self._panic_peak, self.most)
-        return min(self._or_zero(stable, look), self.most)
+            return self._bounded(self._panic_peak)
+        return self._bounded(self._or_zero(stable, look))
+
+    def _bounded(self, wanted: int) -> int:
+        return min(max(self.least, wanted), self.most)
 
     def _or_zero(self, stable: int, look: Look) -> int:
         if any(count for _, count in self._seen):

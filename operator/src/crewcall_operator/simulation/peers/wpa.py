@@ -38,7 +38,7 @@ class Wpa:
     def wanted(self, look: Look) -> int:
         if look.is_blind:
             return look.asked
-        wanted = min(max(self._desired(look), self._needed(look)), self.most)
+        wanted = min(max(self._desired(look), self._needed(look), self.least), self.most)
         if wanted < look.asked and look.at - self._scaled_at < self.down_delay:
             return look.asked
         if wanted != look.asked:

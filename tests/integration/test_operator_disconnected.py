@@ -150,6 +150,25 @@ async def test_an_error_in_every_watch_is_followed_by_another_watch(
     await shop.until_replicas(3, "second")
 
 
+async def test_a_watch_that_fails_while_credentials_are_refused_is_followed_by_another(
+    shop: Shop, server: ApiServer, operator: RunningOperator
+) -> None:
+    """kopf's watchers lose the cancellation then; it would wait for them for ever, and the operator with it."""
+    await shop.open_pool()
+    await shop.until_condition("AbleToScale", lambda status, *_: status == "True")
+
+    refused = server.faults.add(Fault(status=401))
+    server.store.cut(DEPLOYMENTS, last=event_line("ERROR", Record(Failure(500, "InternalError", "gone").status())))
+    server.cut_watches()
+    await until(partial(_is_refused, server, POOLS), "refusals")
+    refused.clear()
+    await until(lambda: "the API server ends the watch" in "\n".join(operator.log), "it gives up that watch", 20.0)
+    await shop.open_pool("second")
+    shop.arrive(60)
+
+    await shop.until_replicas(3, "second", within=30.0)
+
+
 @pytest.mark.slow
 async def test_lives_on_after_a_watch_was_refused(shop: Shop, server: ApiServer, operator: RunningOperator) -> None:
     """kopf would have killed the process 30 s later."""

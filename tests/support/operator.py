@@ -52,8 +52,13 @@ async def operating(
         assert until in "\n".join(running.log), running.log
         yield running
     finally:
-        await running.stop()
-        await listening
+        try:
+            async with asyncio.timeout(START):
+                await running.stop()
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await listening
 
 
 async def _listen(running: RunningOperator) -> None:

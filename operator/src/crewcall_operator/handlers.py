@@ -35,6 +35,9 @@ RELIST, RELIST_LEAST = 180.0, 5.0
 #: Seconds before credentials that were refused are tried again.
 LOGIN_AGAIN = 1.0
 
+#: Seconds that a watcher may take to end once it was cancelled.
+INSISTS_EVERY = 1.0
+
 #: What ends the watch: the API server knows no WorkerPools any more, forbids to watch, or says that it cannot go on.
 WatchRefused = (APIClientError, WatchingError)
 
@@ -65,6 +68,15 @@ class Watch:
             standalone=True,
             stop_flag=stop,
         )
+
+    async def insist_on_ends(self) -> None:
+        """Cancel those of kopf's watchers again that live on: they take a cancellation for the end of a stream, or lose
+        it (`stream` in kopf/_cogs/clients/api.py, `streaming_block` in watching.py), and kopf would wait for ever."""
+        while True:
+            await asyncio.sleep(INSISTS_EVERY)
+            for task in asyncio.all_tasks():
+                if task.cancelling() and task.get_name().startswith("watcher for "):
+                    task.cancel()
 
     async def forget_missed_deletions(self, cluster: Cluster) -> None:
         """Let go of what is gone, every few minutes and soon after a watch was broken for so long that kopf had to list

@@ -88,6 +88,7 @@ async def _watch_and_scale(
         asyncio.create_task(stop.wait()),
     ]
     watched = asyncio.Event()
+    insisting = asyncio.create_task(watch.insist_on_ends())
     ours = asyncio.all_tasks()
     tasks = await watch.spawn(settings.namespaces, settings.selector, watched)
     stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
@@ -108,6 +109,7 @@ async def _watch_and_scale(
             await serving.aclose()
         watched.set()
         await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
+        await _cancelled([insisting])
 
 
 async def _unless(stop: asyncio.Event, waiting: Coroutine[None, None, Found]) -> Found | None:

@@ -33,6 +33,7 @@ def configure(form: str, level: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(level.upper())
     logging.getLogger("kopf._cogs.clients.watching").addFilter(Retries())
+    logging.getLogger("asyncio").addFilter(_is_no_late_callback)
     for name in ("orchestration", "running"):  # with a traceback; what ends a watch comes to us, and is told by us
         logging.getLogger(f"kopf._core.reactor.{name}").setLevel(logging.CRITICAL)
 
@@ -51,6 +52,11 @@ class Retries(logging.Filter):
             return False
         self._told_at = record.created
         return True
+
+
+def _is_no_late_callback(record: logging.LogRecord) -> bool:
+    """False for what kopf leaves behind where a watch ends before its first answer (`stream` in its clients/api.py)."""
+    return "request_cancel_callback" not in record.getMessage()
 
 
 class LogReporter:

@@ -13,7 +13,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 from tests.support.workers import worker
 
-from crewcall_worker import wire
+from crewcall_worker import process, wire
 from crewcall_worker.wire import Keys, Order, UnknownRecord, WorkerRecord, WorkerState
 
 POOL, POD = "shop/notifications", "notifications-7d9f-x2k4p"
@@ -166,7 +166,10 @@ def test_a_real_worker_writes_what_is_written_down(redis_server: RedisServer, tm
             oldest_ms=record.oldest_ms,
             queues=("sms",),
             at_ms=record.at_ms,
+            process=record.process,
         )
+        assert record.process is not None
+        assert process.lives(record.process)
         assert client.scard(KEYS.acks(record.worker, "sms")) == 4
         assert client.zscore(KEYS.heartbeats, record.worker) is not None
 

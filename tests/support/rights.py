@@ -1,6 +1,6 @@
 """The operator's rights as the chart grants them, and accounts that have these and no others.
 
-`tests/chart/test_rights.py` holds the rules against what the chart renders; `tests/integration/test_rights.py` against
+`tests/chart/test_rights.py` holds the rules against what the chart renders; `tests/integration/test_operator_rights.py` against
 what the operator asks for.
 """
 

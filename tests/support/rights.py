@@ -1,7 +1,7 @@
 """The operator's rights as the chart grants them, and accounts that have these and no others.
 
-`tests/chart/test_rights.py` holds the rules against what the chart renders; `tests/integration/test_operator_rights.py` against
-what the operator asks for.
+`tests/chart/test_rights.py` holds the rules against what the chart renders;
+`tests/integration/test_operator_rights.py` against what the operator asks for.
 """
 
 from __future__ import annotations

@@ -221,7 +221,8 @@ def test_nothing_outlives_a_command_that_was_killed(tmp_path: Path) -> None:
 def test_a_redis_that_has_yet_to_answer_does_not_outlive_a_command_that_was_killed(tmp_path: Path) -> None:
     server, pid_file = tmp_path / "bin" / "redis-server", tmp_path / "redis.pid"
     server.parent.mkdir()
-    server.write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec sleep 60\n")
+    # It tells of itself a moment after its start, by when the command has told whoever is to end it.
+    server.write_text(f"#!/bin/sh\nsleep 0.4\necho $$ > {pid_file}\nexec sleep 60\n")
     server.chmod(0o755)
     with local(tmp_path, PATH=f"{server.parent}:{os.environ['PATH']}") as running:
         wait_until(lambda: pid_file.exists() and pid_file.read_text(), "the Redis to start")

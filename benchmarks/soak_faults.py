@@ -218,10 +218,15 @@ class Faults:
 
     async def clock_jumps(self) -> str:
         seconds = self.random.choice((-86_400, -3_600, -5, 5, 3_600, 86_400))
-        self.clock.write_text(str(seconds))
+        self._shift(seconds)
         await asyncio.sleep(self.random.uniform(1.0, 6.0))
-        self.clock.write_text("0")
+        self._shift(0)
         return f"{seconds:+d} s and back"
+
+    def _shift(self, seconds: int) -> None:
+        new = self.clock.with_name("new")
+        new.write_text(str(seconds))
+        new.replace(self.clock)  # at once: somebody reads it all the time
 
     # What is in the cluster
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 from tests.support.api_cluster import ApiCluster, Refused
 from tests.support.apiserver import Fault
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import KOPF_WAITS, RunningOperator, operating
 from tests.support.shop import Shop
 from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE, crd
@@ -343,6 +343,19 @@ class TestWhenTheApiServer:
 
         assert status == 0
         assert time.monotonic() - asked < 3.0
+
+    async def test_hangs_from_the_start_the_operator_leaves_and_asks_nothing_again(
+        self, shop: Shop, tmp_path: Path
+    ) -> None:
+        assert shop.cluster.server is not None
+        hanging = shop.cluster.server.faults.add(Fault(hang=True, path="^/apis?$"))
+        async with operating(shop.kubeconfig) as running:
+            await until(lambda: hanging.hits, "kopf asks what the API server serves")
+            asked = time.monotonic()
+            assert await running.stop() == 0
+
+            assert time.monotonic() - asked < KOPF_WAITS
+        assert not [line for line in running.log if "attempt" in line]
 
     @pytest.mark.parametrize("code", [401, 429, 500, 503, 504])
     async def test_refuses_everything_for_a_while_the_operator_goes_on_afterwards(

@@ -32,7 +32,10 @@ KEYS = wire.Keys()
 async def test_processes_are_called_for_a_promise_by_what_they_count(
     redis_server: RedisServer, tmp_path: Path, broker: type[RedisBroker]
 ) -> None:
-    """120 jobs of a quarter of a second are 30 thread-seconds: more than one worker of four threads does in time."""
+    """120 jobs of a quarter of a second are 30 thread-seconds: more than one worker of four threads does in time.
+
+    They take longer where the machine is busy, and so do starts: the estimates are compared with what was counted.
+    """
     known: list[Estimate] = []
     replicas: list[int] = []
 
@@ -40,7 +43,7 @@ async def test_processes_are_called_for_a_promise_by_what_they_count(
         reports = running.history.reports
         await until(lambda: PROMISE in reports, "the first look")
         await asyncio.to_thread(_send, broker, running.url)
-        await until(lambda: len(redis_server.client.hgetall("crewcall:demo:test")) == 120, "all jobs", 30.0)
+        await until(lambda: len(redis_server.client.hgetall("crewcall:demo:test")) == 120, "all jobs")
         await until(lambda: _counted(redis_server) == 120, "all jobs to be counted")
         seen = len(reports[PROMISE])
         await until(lambda: len(reports[PROMISE]) > seen + 2, "another look")
@@ -48,13 +51,17 @@ async def test_processes_are_called_for_a_promise_by_what_they_count(
         replicas.extend(it.fleet.current for it in reports[PROMISE] if it.fleet is not None)
 
     options = Options((ROOT / "examples" / "promise.yaml",), redis_url=redis_server.url, interval=0.1)
+    began = time.monotonic()
     with (tmp_path / "shown").open("w") as shown:
         await run(options, Console(file=shown), beside=play)
 
     last = known[-1]
+    counted = _busy_seconds(redis_server) / 120
     assert 1 < max(replicas) <= 8
-    assert last.service == pytest.approx(0.25, rel=0.6)
-    assert 0.1 < last.startup < 10.0
+    assert counted >= 0.25
+    # As long as it may well be: two standard errors of 120 jobs are 18 %, and two of a second each were assumed first.
+    assert counted < last.service < 1.3 * counted
+    assert 0.1 < last.startup < time.monotonic() - began
     assert (last.threads, last.basis) == (4, Basis.COUNTED if broker is CrewcallBroker else Basis.BALANCED)
 
 
@@ -67,6 +74,10 @@ def _send(broker: type[RedisBroker], url: str) -> None:
 
 def _counted(server: RedisServer) -> int:
     return int(server.client.hget(KEYS.stats("demo"), "done") or 0)
+
+
+def _busy_seconds(server: RedisServer) -> float:
+    return int(server.client.hget(KEYS.stats("demo"), "busy_ms") or 0) / 1000
 
 
 @pytest.mark.pods

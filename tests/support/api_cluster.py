@@ -19,6 +19,7 @@ import aiohttp
 import yaml
 from tests.support.api_kinds import KINDS, Kind
 from tests.support.apiserver import ApiServer
+from tests.support.waiting import DEADLINE
 
 Object = dict[str, Any]
 Found = TypeVar("Found")
@@ -28,9 +29,6 @@ JSON = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 APPLY = "application/apply-patch+yaml"
-
-#: Seconds within which what a test waits for must have come.
-DEADLINE = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.waiting import DEADLINE
 from tests.support.waiting import until as wait
 
 #: Seconds within which an operator must be watching, on a busy machine.
-START = 30.0
+START = DEADLINE
+
+#: Seconds that kopf waits for what it takes for tasks of its own. An operator that leaves sooner has not waited for it,
+#: nor for anything else that hangs: left alone it is gone in a tenth of a second.
+KOPF_WAITS = 5.0
 
 
 @dataclass(slots=True)

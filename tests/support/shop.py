@@ -11,6 +11,7 @@ from typing import Any
 import dramatiq
 import redis
 from tests.support.api_cluster import ApiCluster, Object
+from tests.support.waiting import DEADLINE
 from tests.support.workerpools import workerpool
 
 #: Short enough for a test: down to the most that was wanted in the last second, and to zero a second later.
@@ -66,14 +67,14 @@ class Shop:
         mine = [event for event in mine if event["involvedObject"]["kind"] == "WorkerPool"]
         return [(event["reason"], event["message"]) for event in sorted(mine, key=_version)]
 
-    async def until_replicas(self, wanted: int, name: str = "notifications", within: float = 15.0) -> None:
+    async def until_replicas(self, wanted: int, name: str = "notifications", within: float = DEADLINE) -> None:
         async def are_there() -> bool:
             return await self.replicas(name) == wanted
 
         await self.cluster.until(are_there, f"{name} has {wanted} replicas", within)
 
     async def until_condition(
-        self, type_: str, fits: Callable[[str, str, str], bool], name: str = "notifications", within: float = 15.0
+        self, type_: str, fits: Callable[[str, str, str], bool], name: str = "notifications", within: float = DEADLINE
     ) -> tuple[str, str, str]:
         """The condition, once its status, reason and message fit."""
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.support.pools import seen
+from tests.support.waiting import DEADLINE
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Fleet, Observation, Pod, Reason
@@ -196,8 +197,8 @@ async def settled() -> None:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for something that takes real time; raises `TimeoutError` after five seconds."""
-    async with asyncio.timeout(5):
+    """Wait for something that takes real time; raises `TimeoutError` after `DEADLINE`."""
+    async with asyncio.timeout(DEADLINE):
         while True:
             if is_so():
                 return

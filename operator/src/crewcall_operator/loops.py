@@ -108,6 +108,10 @@ async def _watch_and_scale(
             # kopf would wait 5 s for the connection that Prometheus keeps open, as for a task of its own
             await serving.aclose()
         watched.set()
+        if stop.is_set():
+            # Nor what it asked the API server at its start: over connections that it closes, and again 2 s later.
+            for task in asyncio.all_tasks() - ours - {watching, *tasks}:
+                task.cancel()
         await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
         await _cancelled([insisting])
 

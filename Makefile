@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Most tests wait rather than compute. `make test PARALLEL=` runs them one by one.
+PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart kind-up e2e lock clean
@@ -18,10 +20,10 @@ demo: $(READY) ## See a pool go 0 -> n -> 0 on an embedded Redis, without a clus
 
 ##@ Check it
 test: $(READY) ## Run all tests that need no cluster and no Docker
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-slow: $(READY) ## Run the long chaos tests as well
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, a_pool
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.support.workers import PROGRAMS, worker
 
 from crewcall_operator.adapters.redis_queues import RedisQueues
@@ -25,7 +25,7 @@ under_each_program = pytest.mark.parametrize("program", PROGRAMS)
 
 @pytest.fixture
 async def reader() -> AsyncIterator[RedisQueues]:
-    queues = RedisQueues(wall_clock=lambda: SENT + 4.125)
+    queues = RedisQueues(wall_clock=lambda: SENT + 4.125, timeout=DEADLINE)
     yield queues
     await queues.aclose()
 

@@ -21,7 +21,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, a_pool
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.support.workers import worker
 
 from crewcall_operator.adapters.redis_traces import RedisTraces, Taken
@@ -97,7 +97,7 @@ def done(server: RedisServer) -> int:
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=DEADLINE)
     return process.returncode, stdout, stderr
 
 
@@ -257,7 +257,7 @@ def test_says_so_when_there_is_nothing_to_write(redis_server: RedisServer, pool:
 
 def test_ends_by_itself_after_the_time_it_was_given(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:
     with recording(redis_server, pool, tmp_path / "jobs.csv", "--for", "500ms") as recorder:
-        recorder.wait(timeout=20)
+        recorder.wait(timeout=DEADLINE)
 
     assert recorder.returncode == 1
 

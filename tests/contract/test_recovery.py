@@ -130,7 +130,7 @@ def test_leaves_no_trace_of_the_worker_but_its_fence(redis_server: RedisServer) 
     send(redis_server, "a")
     die(redis_server, "w1", started=["x"])
 
-    assert redis_server.client.zscore(KEYS.fenced(POOL), "w1") == pytest.approx(now_ms(redis_server), abs=5_000)
+    assert redis_server.client.zscore(KEYS.fenced(POOL), "w1") == pytest.approx(now_ms(redis_server), abs=60_000)
     assert redis_server.client.exists(KEYS.workers(POOL), KEYS.acks("w1", "sms"), KEYS.started("w1")) == 0
     assert redis_server.client.zscore(KEYS.heartbeats, "w1") is None
 
@@ -394,7 +394,7 @@ def test_after_a_gap_in_which_nobody_could_write_nobody_is_dead(redis_server: Re
     assert look(redis_server, lapse_ms=30_000, period_ms=3_000) == []
 
     since_ms = int(text(redis_server, f"{KEYS.prefix}sweep:{POOL}", "since_ms"))
-    assert since_ms == pytest.approx(now_ms(redis_server), abs=5_000)
+    assert since_ms == pytest.approx(now_ms(redis_server), abs=60_000)
 
 
 def test_who_stays_silent_for_the_lapse_after_a_gap_is_dead(redis_server: RedisServer) -> None:

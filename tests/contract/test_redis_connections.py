@@ -14,7 +14,7 @@ import redis
 from tests.support.redis import RedisServer, a_pool
 from tests.support.sentinel import Watched, watched
 from tests.support.tls import tls_before
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 from crewcall_operator.adapters.redis_connection import Connection, Login
 from crewcall_operator.adapters.redis_hints import RedisHints
@@ -136,7 +136,7 @@ async def test_follows_a_failover_of_its_sentinels(tmp_path: Path) -> None:
             servers.primary.stop()
             blind = await look()
             seen = [before]
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(DEADLINE):
                 while seen[-1] != 2 or len(seen) == 1:
                     seen.append(await look())
                     await asyncio.sleep(0.05)
@@ -214,7 +214,7 @@ def test_a_worker_follows_a_failover_of_its_sentinels(tmp_path: Path) -> None:
         client.set("answer", 42)
         servers.until_replicated()
         servers.primary.stop()
-        answer, end = None, time.monotonic() + 15
+        answer, end = None, time.monotonic() + DEADLINE
         while answer is None and time.monotonic() < end:
             try:
                 answer = client.incr("answer")

@@ -11,7 +11,7 @@ import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer, a_pool, emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters import redis_links
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
@@ -25,7 +25,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture
 async def reader() -> AsyncIterator[RedisQueues]:
-    queues = RedisQueues(wall_clock=lambda: NOW)
+    queues = RedisQueues(wall_clock=lambda: NOW, timeout=DEADLINE)
     yield queues
     await queues.aclose()
 

@@ -30,7 +30,7 @@ async def until_gone(cluster: ApiCluster, kind: str, namespace: str, name: str) 
     async def is_gone() -> bool:
         return await cluster.find(kind, namespace, name) is None
 
-    await cluster.until(is_gone, f"{kind} {name} gone", within=30.0)
+    await cluster.until(is_gone, f"{kind} {name} gone")
 
 
 async def until_pods(cluster: ApiCluster, namespace: str, count: int) -> list[Object]:

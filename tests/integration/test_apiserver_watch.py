@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.support.api_cluster import ApiCluster, Object
 from tests.support.crews import crew
+from tests.support.waiting import DEADLINE
 
 
 async def take(events: AsyncIterator[Object], count: int) -> list[tuple[str, str, int]]:
     """The next events as type, name and size."""
     taken = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE):
         for _ in range(count):
             event = await anext(events)
             body = event["object"]
@@ -97,7 +98,7 @@ async def test_ends_when_its_time_is_over_with_a_bookmark_to_resume_from(crews: 
     query = {"resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": "3"}
     async with crews.watching("Crew", namespace, **query) as events:
         made = await crews.create(crew(namespace, "a"))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE):
             seen = [event async for event in events]
     bookmark = seen[-1]
     async with crews.watching(
@@ -117,7 +118,7 @@ async def test_marks_the_end_of_what_was_there_for_who_lists_by_watching(crews: 
     query = {"sendInitialEvents": "true", "allowWatchBookmarks": "true", "resourceVersionMatch": "NotOlderThan"}
 
     async with crews.watching("Crew", namespace, **query) as events:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE):
             first = await anext(events)
             if first["type"] == "ERROR" and "RequestWatchProgress" in first["object"]["message"]:
                 pytest.skip(f"the etcd of the real control plane is too old: {first['object']['message']}")
@@ -136,7 +137,7 @@ async def test_tells_a_watch_from_too_long_ago_that_it_must_list_again(crews: Ap
         crews.server.expire()
 
     async with crews.watching("Crew", namespace, resourceVersion="1") as events:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE):
             seen = [event async for event in events]
 
     assert [event["type"] for event in seen] == ["ERROR"]
@@ -162,7 +163,7 @@ async def test_watches_built_in_kinds_as_well(cluster: ApiCluster, namespace: st
     async with cluster.watching("ConfigMap", namespace, fieldSelector="metadata.name=c", resourceVersion="0") as events:
         await cluster.create(config)
         await cluster.patch("ConfigMap", namespace, "c", {"data": {"a": "2"}})
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE):
             seen = [await anext(events), await anext(events)]
 
     assert [(it["type"], it["object"]["kind"], it["object"]["data"]) for it in seen] == [

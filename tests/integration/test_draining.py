@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,6 @@ from crewcall_worker.wire import Order, WorkerRecord, WorkerState
 POOL, POD, KEYS = "notifications", "pod-1", wire.Keys()
 READY, DELAYED = KEYS.ready("sms"), KEYS.ready("sms.DQ")
 A_DAY_MS = 86_400_000
-AT_ONCE = 1.0
 
 
 @pytest.fixture
@@ -48,13 +46,11 @@ def send(server: RedisServer, count: int, *, delay: int | None = None, first: in
     return [message.options["redis_message_id"] for message in sent]
 
 
-def order(server: RedisServer, word: Order, *, told: bool = True) -> float:
-    """Order the pod; when that was."""
-    at = time.monotonic()
+def order(server: RedisServer, word: Order, *, told: bool = True) -> None:
+    """Order the pod, and tell of it."""
     server.client.hset(KEYS.orders(POOL), POD, word)
     if told:
         server.client.publish(KEYS.orders_changed, POD)
-    return at
 
 
 def record(server: RedisServer) -> WorkerRecord | None:
@@ -79,6 +75,11 @@ def wait_for_begun(server: RedisServer, count: int) -> None:
     wait_until(lambda: server.client.llen(jobs.BEGUN) == count, f"{count} jobs to begin")
 
 
+def still_runs(server: RedisServer, worker: WorkerProcess) -> bool:
+    """Whether the worker has not come to the end of its job, which it does when it is let go."""
+    return worker.process.poll() is None and server.client.llen(jobs.DONE) == 0
+
+
 def hands_full(server: RedisServer) -> tuple[list[str], list[str]]:
     """Send until the worker runs one, has prefetched one and holds three delayed; the ids, and those delayed."""
     delayed = send(server, 3, delay=A_DAY_MS, first=10)
@@ -89,15 +90,15 @@ def hands_full(server: RedisServer) -> tuple[list[str], list[str]]:
     return sent, delayed
 
 
-def test_an_order_brings_back_what_is_not_begun_at_once_and_in_order_and_what_runs_is_finished(
+def test_an_order_brings_back_in_order_what_is_not_begun_while_what_runs_is_finished(
     redis_server: RedisServer, running: WorkerProcess
 ) -> None:
     sent, delayed = hands_full(redis_server)
 
-    asked_at = order(redis_server, Order.DRAIN)
+    order(redis_server, Order.DRAIN)
     wait_for_list(redis_server, READY, sent[1:])
     wait_for_list(redis_server, DELAYED, delayed)
-    assert time.monotonic() - asked_at < AT_ONCE
+    assert still_runs(redis_server, running)
     wait_for_state(redis_server, WorkerState.DRAINING)
 
     jobs.let_go(redis_server.client, 1)
@@ -107,14 +108,13 @@ def test_an_order_brings_back_what_is_not_begun_at_once_and_in_order_and_what_ru
     assert running.process.poll() is None
 
 
-def test_an_order_that_nobody_tells_of_is_seen_within_a_beat(redis_server: RedisServer, running: WorkerProcess) -> None:
+def test_an_order_that_nobody_tells_of_is_seen_all_the_same(redis_server: RedisServer, running: WorkerProcess) -> None:
     sent, _ = hands_full(redis_server)
 
-    asked_at = order(redis_server, Order.DRAIN, told=False)
+    order(redis_server, Order.DRAIN, told=False)
     wait_for_list(redis_server, READY, sent[1:])
 
-    assert time.monotonic() - asked_at < wire.BEAT_EVERY + AT_ONCE
-    assert running.process.poll() is None
+    assert still_runs(redis_server, running)
 
 
 def test_a_drained_worker_takes_nothing_and_keeps_its_heartbeat(
@@ -139,7 +139,7 @@ def heartbeat(server: RedisServer) -> float:
 
 
 @pytest.mark.parametrize("state", [WorkerState.DRAINING, WorkerState.DRAINED])
-def test_a_withdrawn_order_puts_the_worker_back_to_work_at_once(
+def test_a_withdrawn_order_puts_the_worker_back_to_work(
     redis_server: RedisServer, running: WorkerProcess, state: WorkerState
 ) -> None:
     hands_full(redis_server)
@@ -149,9 +149,9 @@ def test_a_withdrawn_order_puts_the_worker_back_to_work_at_once(
         jobs.let_go(redis_server.client, 1)
         wait_for_state(redis_server, state)
 
-    asked_at = order(redis_server, Order.RUN)
+    order(redis_server, Order.RUN)
     wait_until(lambda: redis_server.client.llen(READY) < 3, "jobs to be fetched again")
-    assert time.monotonic() - asked_at < AT_ONCE
+    assert still_runs(redis_server, running) or state is WorkerState.DRAINED
 
     jobs.let_go(redis_server.client, 4)
     wait_until(lambda: redis_server.client.llen(jobs.DONE) == 4, "all jobs to be done")
@@ -164,11 +164,10 @@ def test_sigterm_brings_back_what_is_not_begun_and_fetches_nothing_more(
 ) -> None:
     sent, delayed = hands_full(redis_server)
 
-    asked_at = time.monotonic()
     running.terminate()
     wait_for_list(redis_server, READY, sent[1:])
     wait_for_list(redis_server, DELAYED, delayed)
-    assert time.monotonic() - asked_at < AT_ONCE
+    assert still_runs(redis_server, running)
     more = send(redis_server, 1, first=4)
     before = heartbeat(redis_server)
     wait_until(lambda: heartbeat(redis_server) > before + 1000, "two more beats")

@@ -21,7 +21,7 @@ from tests.support.operator import RunningOperator, operating
 from tests.support.redis import RedisServer
 from tests.support.shop import Shop
 from tests.support.tools import ToolMissing, find_tool
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 from tests.support.workerpools import CRD_FILE, workerpool
 
 PROGRAMS = Path(sys.executable).parent
@@ -249,7 +249,7 @@ async def test_top_is_drawn_on_a_terminal_until_ctrl_c(shop: Shop) -> None:
     await until(lambda: has_drawn("latecomer"), "the table drawn anew")
     process.send_signal(signal.SIGINT)
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE):
         while process.returncode is None:  # what it writes at the end has to be read, or it waits for ever
             has_drawn()
             await asyncio.sleep(0.01)

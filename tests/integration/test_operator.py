@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.support.api_cluster import ApiCluster, Capabilities, Refused
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import KOPF_WAITS, RunningOperator, operating
 from tests.support.redis import RedisServer
 from tests.support.rights import RELEASE, granted
 from tests.support.shop import Shop, existing_deployment
@@ -217,7 +217,7 @@ async def test_a_deleted_pool_takes_its_deployment_along(shop: Shop, operator: R
         return await shop.deployment() is None
 
     # The garbage collector of a real cluster looks for kinds that were just defined every 30 s.
-    await shop.cluster.until(is_gone, "the Deployment is collected", within=60.0)
+    await shop.cluster.until(is_gone, "the Deployment is collected")
 
 
 @pytest.mark.pods
@@ -235,7 +235,7 @@ async def test_a_pool_made_anew_under_its_old_name_gets_a_deployment_of_its_own(
         owners = found["metadata"]["ownerReferences"] if found else []
         return [owner["uid"] for owner in owners] == [again["metadata"]["uid"]]
 
-    await shop.cluster.until(is_its_own, "a Deployment of the new pool", within=60.0)
+    await shop.cluster.until(is_its_own, "a Deployment of the new pool")
     await shop.until_replicas(3)
     await shop.until_condition("Ready", lambda status, *_: status == "True")
 
@@ -252,7 +252,7 @@ async def test_goes_on_where_the_one_before_it_stopped(shop: Shop) -> None:
         await shop.until_replicas(5)
 
 
-async def test_leaves_within_three_seconds_when_told_to_stop(shop: Shop, operator: RunningOperator) -> None:
+async def test_leaves_at_once_when_told_to_stop(shop: Shop, operator: RunningOperator) -> None:
     await shop.open_pool()
     await shop.until_replicas(0)
 
@@ -260,19 +260,19 @@ async def test_leaves_within_three_seconds_when_told_to_stop(shop: Shop, operato
     status = await operator.stop()
 
     assert status == 0
-    assert time.monotonic() - asked < 3.0
+    assert time.monotonic() - asked < KOPF_WAITS
     assert operator.log[-1].endswith("stopped; every Deployment keeps the replicas it has")
 
 
 async def test_leaves_at_once_when_told_to_stop_while_it_waits_for_the_cluster(tmp_path: Path) -> None:
     nowhere = ApiCluster("http://127.0.0.1:9", "none", Capabilities(has_pods=False, runs_pods=False))
-    asked = time.monotonic()
 
     async with operating(nowhere.write_kubeconfig(tmp_path), until="waiting for the cluster") as running:
+        asked = time.monotonic()
         status = await running.stop()
 
+        assert time.monotonic() - asked < KOPF_WAITS
     assert status == 0
-    assert time.monotonic() - asked < 10.0
 
 
 async def test_serves_metrics_and_probes(shop: Shop, operator: RunningOperator) -> None:

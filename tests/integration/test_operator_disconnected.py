@@ -163,11 +163,11 @@ async def test_a_watch_that_fails_while_credentials_are_refused_is_followed_by_a
     server.cut_watches()
     await until(lambda: refused.hits >= 5, "refusals")
     refused.clear()
-    await until(lambda: "the API server ends the watch" in "\n".join(operator.log), "it gives up that watch", 20.0)
+    await until(lambda: "the API server ends the watch" in "\n".join(operator.log), "it gives up that watch")
     await shop.open_pool("second")
     shop.arrive(60)
 
-    await shop.until_replicas(3, "second", within=30.0)
+    await shop.until_replicas(3, "second")
 
 
 @pytest.mark.slow
@@ -196,7 +196,7 @@ async def test_makes_nothing_for_a_pool_whose_deletion_it_missed(
     async def is_forgotten() -> bool:
         return 'pool="notifications"' not in await _metrics(operator)
 
-    await shop.cluster.until(is_forgotten, "the operator lets go of it", 20.0)
+    await shop.cluster.until(is_forgotten, "the operator lets go of it")
     made = len(server.journal.find(resource=DEPLOYMENTS, verb="create"))
     await shop.open_pool("second")
     await shop.until_replicas(0, "second")
@@ -215,7 +215,7 @@ async def test_finds_out_that_a_deployment_was_deleted_unseen(
     async with deaf(server, DEPLOYMENTS):
         await shop.cluster.delete("Deployment", "shop", "notifications")
 
-    await shop.until_replicas(3, within=20.0)
+    await shop.until_replicas(3)
 
 
 async def test_undoes_nothing_that_it_has_not_heard_of(
@@ -305,7 +305,7 @@ async def test_keeps_its_replicas_through_a_failover_and_scales_by_the_new_prima
 
         await asyncio.to_thread(pair.primary.stop)
         with redis.Redis(port=pair.replica.port) as client:
-            await until(lambda: client.role()[0] == b"master", "the replica is promoted", 30.0)
+            await until(lambda: client.role()[0] == b"master", "the replica is promoted")
         await shop.until_condition("ScalingActive", lambda status, *_: status == "True")
         assert await shop.replicas() == 3
         arrive(pair.replica.url, 40, "sms")

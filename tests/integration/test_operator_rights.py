@@ -56,7 +56,7 @@ async def test_misses_each_right_that_is_taken_away(
     token = await _granted(memory, right)
 
     async with _living(memory, server, token, tmp_path):
-        await until(lambda: right in _asked(memory, token, refused=True), f"{right} is refused", 30.0)
+        await until(lambda: right in _asked(memory, token, refused=True), f"{right} is refused")
 
 
 async def _granted(cluster: ApiCluster, less: Right | None = None) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support.pools import pool
 from tests.support.processes import is_alive
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
@@ -59,7 +59,7 @@ class Yard:
 
     async def until(self, pool: Pool, condition: Callable[[], object], what: str) -> Fleet:
         """Tick, with the clock standing still, until `condition` holds."""
-        deadline = time.monotonic() + 15.0
+        deadline = time.monotonic() + DEADLINE
         while True:
             fleet = await self.scaler.ensure(pool)
             if condition():
@@ -232,7 +232,7 @@ async def test_kills_at_once_when_told_so_while_it_closes(yard: Yard) -> None:
     closing = asyncio.create_task(yard.scaler.close())
     await asyncio.sleep(0)
     yard.scaler.kill()
-    await asyncio.wait_for(closing, 15.0)
+    await asyncio.wait_for(closing, DEADLINE)
 
     assert [is_alive(pid) for pid in pids] == [False, False]
     assert yard.told == []

@@ -7,7 +7,6 @@ long as it should is `tests/unit/test_alerts.py`'s part.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,7 +18,8 @@ from tests.support import jobs
 from tests.support.api_cluster import ApiCluster
 from tests.support.apiserver.faults import Fault
 from tests.support.debian import find_program
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import KOPF_WAITS, RunningOperator, operating
+from tests.support.ports import free_port
 from tests.support.prometheus import Prometheus, dashboard_queries, named_metrics, prometheus
 from tests.support.redis import RedisServer, emptied
 from tests.support.shop import Shop
@@ -78,12 +78,6 @@ async def scraping(program: Path, folder: Path, **targets: list[str]) -> AsyncIt
         yield entered
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def test_every_query_of_the_dashboard_is_answered(
@@ -177,7 +171,7 @@ async def test_the_operator_leaves_at_once_though_prometheus_keeps_its_connectio
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://{operator.address}/metrics") as answer:
             assert "crewcall_build_info" in await answer.text()
-        async with asyncio.timeout(3.0):
+        async with asyncio.timeout(KOPF_WAITS):
             assert await operator.stop() == 0
 
 

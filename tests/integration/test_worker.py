@@ -16,7 +16,7 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.redis import RedisServer, emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.support.workers import ROOT, WorkerProcess, started, worker
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
@@ -54,13 +54,13 @@ def wait_for_time(seconds: float) -> None:
 def test_sigterm_gives_every_running_job_the_whole_time_however_they_are_staggered(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    jobs_at_once, seconds = 16, {wire.ENV_SHUTDOWN_TIMEOUT: "6"}
+    jobs_at_once, seconds = 16, {wire.ENV_SHUTDOWN_TIMEOUT: "20"}
     send(redis_server, held=jobs_at_once + 1)
     with worker("crewcall-worker", redis_server, tmp_path, threads=jobs_at_once, environment=seconds) as running:
         wait_for_begun(redis_server, jobs_at_once)
         running.terminate()
         running.wait_for("finishing the running jobs")
-        # One each 0.2 s: 0.2 + 0.4 + 0.6 + ... is soon more than 6, while the last one ends after 3.2.
+        # One each 0.2 s: 0.2 + 0.4 + 0.6 + ... comes to 27, while the last one ends after 3.2.
         for done in range(jobs_at_once):
             wait_for_time(0.2)
             jobs.let_go(redis_server.client, 1)
@@ -303,7 +303,9 @@ def test_drain_goes_by_an_init_that_waits_for_signals_instead_of_handling_them(
 
 
 def drain(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([CREWCALL_WORKER, "drain", *options], capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(
+        [CREWCALL_WORKER, "drain", *options], capture_output=True, text=True, check=False, timeout=DEADLINE
+    )
 
 
 def test_waits_for_redis_and_says_so(tmp_path: Path) -> None:
@@ -400,7 +402,7 @@ def without(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`crewcall-worker` on a machine that does not have the package."""
     program = f"import sys; sys.modules[{package!r}] = None; from crewcall_worker.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, timeout=20
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, timeout=DEADLINE
     )
 
 
@@ -420,5 +422,5 @@ def run(module: str, environment: dict[str, str], *options: str) -> subprocess.C
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=DEADLINE,
     )

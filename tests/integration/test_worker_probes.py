@@ -18,6 +18,7 @@ import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
+from tests.support.ports import free_port
 from tests.support.redis import RedisServer, emptied
 from tests.support.waiting import wait_until
 from tests.support.workers import WorkerProcess, started, worker
@@ -28,15 +29,8 @@ from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.health import HUNG_AFTER, Health
 
 POD = "notifications-1"
-IMPATIENCE = 3.0
+IMPATIENCE = 5.0
 BOOT = "test:boot"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def get(port: int, path: str) -> tuple[int, str]:

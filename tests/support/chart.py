@@ -49,7 +49,7 @@ class Chart:
         return found
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run([str(self._helm), *arguments], check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(self._helm), *arguments], check=False, capture_output=True, text=True, timeout=300)
         if done.returncode:
             raise Refused(done.stdout + done.stderr)
         return done.stdout

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import urllib.error
@@ -20,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support.api_cluster import ApiCluster, Capabilities
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 #: Empty where there is no real control plane to test against.
@@ -35,7 +35,7 @@ _CONTROLLERS = (
 @contextmanager
 def control_plane(assets: Path, folder: Path) -> Iterator[ApiCluster]:
     """The API of a control plane that runs while the block does. Enter what it gives to use it."""
-    etcd_port, peer_port, port = (_free_port() for _ in range(3))
+    etcd_port, peer_port, port = (free_port() for _ in range(3))
     token = secrets.token_urlsafe(24)
     (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
     key = folder / "service-accounts.key"
@@ -89,12 +89,6 @@ def control_plane(assets: Path, folder: Path) -> Iterator[ApiCluster]:
             account = f"{url}/api/v1/namespaces/default/serviceaccounts/default"
             wait_until(lambda: _answers(account, token), f"kube-controller-manager at work (see {folder})", START)
         yield ApiCluster(url, token, Capabilities(has_pods=manager.exists(), runs_pods=False))
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _start(running: ExitStack, folder: Path, program: Path, *arguments: str) -> None:

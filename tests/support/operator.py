@@ -31,10 +31,11 @@ class RunningOperator:
     log: list[str] = field(default_factory=list)
 
     async def stop(self) -> int:
-        """Ask it to stop, as a pod's end would; gives its exit status."""
+        """Ask it to stop, as a pod's end would; gives its exit status. Raises `TimeoutError` where it does not."""
         if self.process.returncode is None:
             self.process.terminate()
-        return await self.process.wait()
+        async with asyncio.timeout(START):
+            return await self.process.wait()
 
 
 @asynccontextmanager
@@ -58,8 +59,7 @@ async def operating(
         yield running
     finally:
         try:
-            async with asyncio.timeout(START):
-                await running.stop()
+            await running.stop()
         finally:
             if process.returncode is None:
                 process.kill()

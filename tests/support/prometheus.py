@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,6 +20,7 @@ from typing import Any
 
 import yaml
 from tests.support.chart import CHART
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 ALERTS = CHART / "files" / "alerts.yaml"
@@ -112,9 +112,7 @@ class Prometheus:
 @contextmanager
 def prometheus(program: Path, folder: Path, targets: Mapping[str, Sequence[str]]) -> Iterator[Prometheus]:
     """Scrapes `targets` (addresses by job) every half second, and evaluates the chart's alerts in a hurry."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     rules = folder / "alerts.yaml"
     rules.write_text(yaml.safe_dump(impatient(yaml.safe_load(ALERTS.read_text(encoding="utf-8")))))
     config = folder / "prometheus.yaml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 from crewcall_operator.adapters.embedded_redis import HOST, EmbeddedRedis
@@ -49,13 +49,13 @@ def watched(folder: Path, password: str = "") -> Iterator[Watched]:
         wait_until(lambda: client.info()["master_link_status"] == "up", "the replica follows")
         port = running.enter_context(_sentinel(folder, primary, password))
         asked = running.enter_context(redis.Redis(host=HOST, port=port, password=password or None))
-        wait_until(lambda: asked.sentinel_slaves(MASTER), "the Sentinel knows the replica", 20.0)
+        wait_until(lambda: asked.sentinel_slaves(MASTER), "the Sentinel knows the replica")
         yield Watched(primary, replica, f"{HOST}:{port}")
 
 
 @contextmanager
 def _sentinel(folder: Path, primary: EmbeddedRedis, password: str) -> Iterator[int]:
-    file, port = folder / "sentinel.conf", _free_port()
+    file, port = folder / "sentinel.conf", free_port()
     lines = [
         f"port {port}",
         f"bind {HOST}",
@@ -73,9 +73,3 @@ def _sentinel(folder: Path, primary: EmbeddedRedis, password: str) -> Iterator[i
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])

@@ -122,7 +122,7 @@ def judged(promtool: Path, folder: Path, series: dict[str, str], expected: list[
     file = folder / "tests.yaml"
     file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
     done = subprocess.run(
-        [str(promtool), "test", "rules", str(file)], check=False, capture_output=True, text=True, timeout=60
+        [str(promtool), "test", "rules", str(file)], check=False, capture_output=True, text=True, timeout=300
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 

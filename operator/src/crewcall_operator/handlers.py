@@ -12,9 +12,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from types import CoroutineType
 from typing import Any
 
 import kopf
+from kopf._cogs.clients import scanning
 from kopf._cogs.clients.errors import APIClientError  # kopf has no public names for these
 from kopf._cogs.clients.watching import WatchingError
 
@@ -158,6 +160,18 @@ class Watch:
     def _hear(self, event: kopf.RawEvent) -> None:
         if event["type"] is None:  # of a list, not of a change (kopf docs, "Event-watching handlers")
             self._listed_anew.set()
+
+
+def forget_scans() -> None:
+    """Cancel what kopf asks the API server at its start, where it still does.
+
+    At its end it would go on, over connections that it has closed, and wait 5 s for that (`scan_resources` in
+    kopf/_cogs/clients/scanning.py).
+    """
+    for task in asyncio.all_tasks():
+        work = task.get_coro()
+        if isinstance(work, CoroutineType) and work.cr_code.co_filename == scanning.__file__:
+            task.cancel()
 
 
 def _settings(selector: str) -> kopf.OperatorSettings:

@@ -20,7 +20,7 @@ from crewcall_operator.adapters.lease import LeaseElection, NoElection
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.errors import ApiError
-from crewcall_operator.handlers import Watch, WatchRefused
+from crewcall_operator.handlers import Watch, WatchRefused, forget_scans
 from crewcall_operator.settings import OperatorSettings
 
 #: Seconds that the last statuses and Events may take when the operator is told to stop.
@@ -108,10 +108,7 @@ async def _watch_and_scale(
             # kopf would wait 5 s for the connection that Prometheus keeps open, as for a task of its own
             await serving.aclose()
         watched.set()
-        if stop.is_set():
-            # Nor what it asked the API server at its start: over connections that it closes, and again 2 s later.
-            for task in asyncio.all_tasks() - ours - {watching, *tasks}:
-                task.cancel()
+        forget_scans()
         await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
         await _cancelled([insisting])
 

@@ -24,7 +24,7 @@ from tests.support.apiserver.failures import Failure
 from tests.support.apiserver.kinds import clone
 from tests.support.apiserver.store import Record, event_line
 from tests.support.apiserver.writes import Writing
-from tests.support.sentinel import MASTER, Watched
+from tests.support.sentinel import Watched
 from tests.support.succession import Succession
 from tests.support.waiting import until
 
@@ -166,13 +166,8 @@ class Faults:
 
     async def redis_fails_over(self) -> str:
         async with self.locks["watched"]:
-            with redis.Redis.from_url(f"redis://{self.watched.address}", socket_timeout=PATIENCE) as sentinel:
-                before = await asyncio.to_thread(sentinel.sentinel_get_master_addr_by_name, MASTER)
-                await until(lambda: _fails_over(sentinel), "a failover begins", 60.0)
-                await until(
-                    lambda: sentinel.sentinel_get_master_addr_by_name(MASTER) != before, "another primary", 60.0
-                )
-        return f"from port {before[1]}"
+            before = await asyncio.to_thread(self.watched.fail_over)
+        return f"from port {before}"
 
     # The operators
 
@@ -283,10 +278,3 @@ class Faults:
     def _make(self, key: Name) -> None:
         self.server.create(POOLS, clone(self.made[key]))
         self.judge.subjects[key].gone_since = None
-
-
-def _fails_over(sentinel: redis.Redis) -> bool:
-    try:
-        return bool(sentinel.execute_command("SENTINEL", "FAILOVER", MASTER))
-    except redis.ResponseError:
-        return False  # NOGOODSLAVE: the one before it is not over yet

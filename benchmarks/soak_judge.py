@@ -4,7 +4,8 @@ The soak alone fills the queues, breaks the Redises and scales by hand, so it kn
 look at. A change is wrong where
 
 - it goes outside minReplicas and maxReplicas;
-- the pool's Redis had been away or frozen for more than `UNDER_WAY` by then: the operator was blind;
+- the pool's Redis had been away or frozen for more than `UNDER_WAY` by then: the operator was blind. Bounds and
+  schedule are known all the same, so it may set right what a hand or a Deployment made anew has put outside them;
 - it adds replicas beyond all that the queue can have asked for in the last `STALE` seconds;
 - it takes replicas away below what the queue has asked for within the stabilization window, for long enough that
   whoever looks at leisure must have seen it;
@@ -57,7 +58,11 @@ class Subject:
     gone_since: float | None = None
 
     def wanted(self, level: Level) -> int:
-        return min(max(math.ceil(level.jobs / EACH), self.floor), MOST)
+        return self.bounded(math.ceil(level.jobs / EACH))
+
+    def bounded(self, replicas: int) -> int:
+        """As many as the spec alone allows, with its schedule, whatever the queue holds."""
+        return min(max(replicas, self.floor), MOST)
 
     def highest_possible(self, since: float, until: float) -> int:
         """The most that anybody can have seen asked for in that time."""
@@ -122,7 +127,7 @@ class Judge:
         if not LEAST <= after <= MOST:
             self._condemn(entry, target, f"{change}: outside {LEAST}-{MOST}")
         for start, end in unsure:
-            if start + UNDER_WAY < at < end:
+            if start + UNDER_WAY < at < end and after != subject.bounded(before):
                 self._condemn(entry, target, f"{change}: blind for {at - start:.1f} s")
         if after > before and after > (most := subject.highest_possible(at - STALE, at)):
             self._condemn(entry, target, f"{change}: no more than {most} were asked for")

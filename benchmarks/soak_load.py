@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 
 import redis
-from redis.sentinel import Sentinel
 from tests.support.sentinel import MASTER, Watched
 
 from benchmarks.soak_judge import EACH, LEAST, MOST, WINDOW, Level, Name, Subject
+from crewcall_operator.adapters.embedded_redis import HOST
 
 AWAY, HOME = "away", "shop"
 #: Seconds for a Redis to answer: more than the longest pause that it is given.
@@ -34,11 +34,8 @@ class Redises:
 
     def client(self, name: str) -> redis.Redis:
         """Of whoever takes writes now."""
-        if name in self.ports:
-            return redis.Redis(port=self.ports[name], socket_timeout=PATIENCE)
-        sentinel, _, port = self.watched.address.rpartition(":")
-        host, primary_port = Sentinel([(sentinel, int(port))], socket_timeout=PATIENCE).discover_master(MASTER)
-        return redis.Redis(host=host, port=primary_port, socket_timeout=PATIENCE)
+        port = self.ports.get(name) or self.watched.present(PATIENCE)
+        return redis.Redis(host=HOST, port=port, socket_timeout=PATIENCE)
 
     def spec(self, name: str) -> dict[str, Any]:
         """As a pool names it."""

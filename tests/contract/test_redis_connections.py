@@ -152,6 +152,31 @@ async def test_follows_a_failover_of_its_sentinels(tmp_path: Path) -> None:
     assert set(heard) == {pool.key}
 
 
+async def test_leaves_a_primary_that_was_replaced_and_lives_on(tmp_path: Path) -> None:
+    with watched(tmp_path) as servers:
+        _fill(servers)
+        async with reading(Told(Connection(servers.url))) as look:
+            before = await look()
+            old = await asyncio.to_thread(servers.fail_over)
+            with redis.Redis(port=servers.present()) as client:
+                client.rpush("dramatiq:sms", "c")
+            with redis.Redis(port=old) as client:
+                thinks_it_leads = client.role()[0] == b"master"
+            after = await look()
+
+    assert (before, thinks_it_leads, after) == (2, True, 3)
+
+
+async def test_stays_with_its_primary_while_no_sentinel_answers(tmp_path: Path) -> None:
+    with watched(tmp_path) as servers:
+        _fill(servers)
+        async with reading(Told(Connection(servers.url))) as look:
+            await look()
+            with redis.Redis.from_url(f"redis://{servers.address}") as client:
+                client.shutdown()
+            assert await look() == 2
+
+
 async def test_logs_in_to_sentinels_that_ask(tmp_path: Path) -> None:
     with watched(tmp_path, PASSWORD) as servers:
         _fill(servers)

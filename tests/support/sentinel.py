@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 from tests.support.ports import free_port
@@ -34,6 +35,25 @@ class Watched:
         """All that was written by now is on the replica as well."""
         with redis.Redis(host=HOST, port=self.primary.port) as client:
             wait_until(lambda: client.wait(1, 100) == 1, "the replica has all")
+
+    def present(self, patience: float = 1.0) -> int:
+        """The port of whoever is the primary by now. `patience` is in seconds."""
+        with redis.Redis.from_url(f"redis://{self.address}", socket_timeout=patience) as asked:
+            return int(asked.sentinel_masters()[MASTER]["port"])
+
+    def fail_over(self) -> int:
+        """Have the Sentinel put the other one in the primary's place, which lives on; gives the port of that one.
+
+        It takes whoever is not the primary for a replica, whatever is in there: so first it must have seen it as one.
+        And it names the new one to some (SENTINEL GET-MASTER-ADDR-BY-NAME) while it still shows the old one to others
+        (SENTINEL MASTERS, which redis-py asks): all that is written then would be lost.
+        """
+        before = self.present()
+        with redis.Redis.from_url(f"redis://{self.address}", decode_responses=True) as asked:
+            wait_until(lambda: all(map(_follows, asked.sentinel_slaves(MASTER))), "there is a replica again", 60.0)
+            asked.execute_command("SENTINEL", "FAILOVER", MASTER)
+        wait_until(lambda: self.present() != before, "another primary", 60.0)
+        return before
 
 
 @contextmanager
@@ -73,3 +93,7 @@ def _sentinel(folder: Path, primary: EmbeddedRedis, password: str) -> Iterator[i
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _follows(replica: dict[str, Any]) -> bool:
+    return (replica["role-reported"], replica["master-link-status"]) == ("slave", "ok")

@@ -65,6 +65,15 @@ def test_lets_a_change_pass_that_was_decided_on_before() -> None:
         assert verdict(judge, scaling(5)) == []
 
 
+@pytest.mark.parametrize(("before", "after", "wrong"), [(12, MOST, 0), (0, 2, 0), (12, 9, 1), (0, 3, 1), (4, 2, 1)])
+def test_lets_the_blind_keep_to_bounds_and_schedule(before: int, after: int, wrong: int) -> None:
+    judge = judging((60.0, 130), replicas=before)
+    judge.subjects[TARGET].floor = 2
+    judge._blind["mortal"] = [(NOW - 5.0, NOW + 5.0)]
+
+    assert len([words for words in verdict(judge, scaling(after)) if "blind for 5.0 s" in words]) == wrong
+
+
 def test_expects_nobody_to_go_by_a_level_that_could_not_be_seen() -> None:
     judge = judging((5.5, 30), (0.6, 10))
     judge._blind["mortal"] = [(NOW - 5.0, NOW - 1.0)]

@@ -1,18 +1,20 @@
 """All that it takes to reach one Redis, and redis-py's connection pool made of it: by a URL, or by Sentinels.
 
-With Sentinels each new connection asks them first, so that after a failover the next call finds the new primary. What
-is secret is never part of a repr, of `endpoint`, or of an error.
+With Sentinels each call asks them first who the primary is, so that the next one after a failover finds the new one.
+What is secret is never part of a repr, of `endpoint`, or of an error.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis.exceptions as failed
 from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from crewcall_operator.errors import QueueUnavailable
@@ -101,6 +103,15 @@ class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
 
     def __init__(self, master: str, manager: Sentinel, **options: Any) -> None:
         SentinelConnectionPool.__init__(self, master, manager, **options)
+
+    async def get_connection(self, *arguments: Any, **options: Any) -> AbstractConnection:
+        # A primary that was replaced while it lives answers on for some 10 s, with queues that nobody fills any more:
+        # so long a Sentinel waits before it makes a replica of it (sentinel.c, sentinelRefreshInstanceInfo). Where no
+        # Sentinel answers, an open connection is as good as it was.
+        with suppress(MasterNotFoundError):
+            await SentinelConnectionPool.get_master_address(self)  # closes a connection to another one
+        connection: AbstractConnection = await BlockingConnectionPool.get_connection(self, *arguments, **options)
+        return connection
 
     async def aclose(self) -> None:
         await super().aclose()

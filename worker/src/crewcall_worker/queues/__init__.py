@@ -10,6 +10,7 @@ from crewcall_worker.queues.job import (
     Priority,
     RateLimit,
     Reject,
+    TryAgain,
     job,
 )
 from crewcall_worker.queues.payload import OrganizationId, Payload
@@ -28,5 +29,6 @@ __all__ = [
     "RateLimit",
     "Reject",
     "RetryPolicy",
+    "TryAgain",
     "job",
 ]

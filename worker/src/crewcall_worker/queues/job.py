@@ -37,6 +37,15 @@ class Reject(Exception):
     """Raised by a job that will never succeed: it becomes a dead letter at once, with this text as the reason."""
 
 
+class TryAgain(Exception):
+    """Raised by a job that was told when to come again, as by a Retry-After: its next try is no earlier than `after`
+    seconds from now. It counts as a try like any other failure."""
+
+    def __init__(self, reason: str, *, after: float) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
 @dataclass(frozen=True, slots=True)
 class JobContext:
     """What a job is told of itself. `id` is the same at every try, so it serves as an idempotency key; `attempt` is
@@ -70,7 +79,8 @@ class RateLimit(Generic[P]):
 @dataclass(frozen=True, slots=True, eq=False)
 class JobType(Generic[P]):
     """What `job` makes. `stalled_after` is how many seconds a run may take before it is reported as stalled;
-    `time_limit` after how many it is ended."""
+    `time_limit` after how many it is ended. `concurrency` is how many jobs of its queue one worker runs at once where
+    the environment does not say; None: as many as it has threads."""
 
     name: str
     queue: str
@@ -82,6 +92,7 @@ class JobType(Generic[P]):
     rate: RateLimit[P] | None
     stalled_after: float
     time_limit: float
+    concurrency: int | None
 
     def __call__(self, payload: P, context: JobContext) -> object:
         """Do it here and now, as a test does."""
@@ -102,6 +113,7 @@ def job(
     rate: RateLimit[P] | None = None,
     stalled_after: float = 300.0,
     time_limit: float = 600.0,
+    concurrency: int | None = None,
 ) -> Callable[[Callable[[P, JobContext], object]], JobType[P]]:
     """Make a job type of a function of a payload and a context.
 
@@ -120,6 +132,7 @@ def job(
             rate=rate,
             stalled_after=stalled_after,
             time_limit=time_limit,
+            concurrency=concurrency,
         )
         known = CATALOGUE.get(name)
         if known is not None and known.run.__module__ != run.__module__:

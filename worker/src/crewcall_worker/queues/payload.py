@@ -17,6 +17,7 @@ OrganizationId = Annotated[str, StringConstraints(min_length=1, max_length=100, 
 class Payload(BaseModel):
     """The parent of every job's payload. Without an `organization_id` it neither type-checks nor exists."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What is wrong with an input goes into logs and dead letters; the input itself, which may be a person's, does not.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     organization_id: OrganizationId

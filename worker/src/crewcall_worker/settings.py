@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from crewcall_worker import redis_address, wire
 from crewcall_worker.errors import BadSetting
+from crewcall_worker.variables import line, seconds, whole
 
 URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or rediss://, unix://, redis+sentinel://)"
 # As Dramatiq's own command line has them.
@@ -61,29 +61,24 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         shutdown_timeout=_shutdown_timeout(environment),
         pool=_pool(environment),
         pod=environment.get(wire.ENV_POD, ""),
-        lapsed_after=_seconds(
+        lapsed_after=seconds(
             environment, wire.ENV_LAPSED_AFTER, wire.LAPSED_AFTER_MS / 1000, "such as 30", at_least=SHORTEST_LAPSE
         ),
         # After one death nobody knows which of the worker's jobs it was.
-        most_kills=_whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
+        most_kills=whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
         metrics_port=_metrics_port(environment),
-        redis_username=_line(environment, redis_address.ENV_REDIS_USERNAME),
-        redis_password=_line(environment, redis_address.ENV_REDIS_PASSWORD),
-        redis_ca=_line(environment, redis_address.ENV_REDIS_CA),
-        sentinel_username=_line(environment, redis_address.ENV_SENTINEL_USERNAME),
-        sentinel_password=_line(environment, redis_address.ENV_SENTINEL_PASSWORD),
+        redis_username=line(environment, redis_address.ENV_REDIS_USERNAME),
+        redis_password=line(environment, redis_address.ENV_REDIS_PASSWORD),
+        redis_ca=line(environment, redis_address.ENV_REDIS_CA),
+        sentinel_username=line(environment, redis_address.ENV_SENTINEL_USERNAME),
+        sentinel_password=line(environment, redis_address.ENV_SENTINEL_PASSWORD),
     )
 
 
 def _redis_url(environment: Mapping[str, str]) -> str:
-    if url := _line(environment, wire.ENV_REDIS_URL):
+    if url := line(environment, wire.ENV_REDIS_URL):
         return url
     raise BadSetting(wire.ENV_REDIS_URL, None, URL_ALLOWED)
-
-
-def _line(environment: Mapping[str, str], variable: str) -> str:
-    """Without the end of line that a Secret made from a file often has."""
-    return environment.get(variable, "").rstrip("\r\n")
 
 
 def _pool(environment: Mapping[str, str]) -> str:
@@ -100,33 +95,12 @@ def _queues(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _threads(environment: Mapping[str, str]) -> int:
-    return _whole(environment, wire.ENV_THREADS, DEFAULT_THREADS, 1, MOST_THREADS)
+    return whole(environment, wire.ENV_THREADS, DEFAULT_THREADS, 1, MOST_THREADS)
 
 
 def _metrics_port(environment: Mapping[str, str]) -> int | None:
-    return _whole(environment, wire.ENV_METRICS_PORT, 0, 1, 65535) if environment.get(wire.ENV_METRICS_PORT) else None
+    return whole(environment, wire.ENV_METRICS_PORT, 0, 1, 65535) if environment.get(wire.ENV_METRICS_PORT) else None
 
 
 def _shutdown_timeout(environment: Mapping[str, str]) -> float:
-    return _seconds(environment, wire.ENV_SHUTDOWN_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, "such as 570")
-
-
-def _whole(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:
-    text = environment.get(variable) or str(default)
-    if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
-        raise BadSetting(variable, text, f"write a whole number from {least} to {most}")
-    return int(text)
-
-
-def _seconds(
-    environment: Mapping[str, str], variable: str, default: float, example: str, *, at_least: float = 0.0
-) -> float:
-    text = environment.get(variable) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not at_least <= seconds < math.inf:
-        least = f"{at_least:g} or more, " if at_least else ""
-        raise BadSetting(variable, text, f"write seconds, {least}{example}")
-    return seconds
+    return seconds(environment, wire.ENV_SHUTDOWN_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT, "such as 570")

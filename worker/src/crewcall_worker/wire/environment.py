@@ -25,6 +25,12 @@ ENV_QUEUES: Final = "CREWCALL_QUEUES"
 ENV_THREADS: Final = "CREWCALL_THREADS"
 """Jobs to run at once, a whole number. Absent where the pool does not tell: then the worker chooses."""
 
+ENV_CONCURRENCY: Final = "CREWCALL_CONCURRENCY"
+"""Jobs of one queue to run at once: sms=5,email=2. One that is not named has the limit of its job types, or none."""
+
+ENV_LOG_FORMAT: Final = "CREWCALL_LOG_FORMAT"
+"""text for people, or json for machines."""
+
 ENV_SHUTDOWN_TIMEOUT: Final = "CREWCALL_SHUTDOWN_TIMEOUT"
 """Seconds that running jobs are given after SIGTERM, a decimal number; below the pod's grace period."""
 

@@ -53,7 +53,9 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
                                   who logs in to Sentinels: redis+sentinel://host:port,.../master/0
       CREWCALL_REDIS_NAMESPACE    Dramatiq's key prefix. [dramatiq]
       CREWCALL_QUEUES             the queues to work on: sms,email. [all that the actors work on]
-      CREWCALL_THREADS            jobs to run at once. [8]
+      CREWCALL_THREADS            jobs to run at once. [8; the sum of the limits where every queue has one]
+      CREWCALL_CONCURRENCY        jobs of one queue to run at once: sms=5,email=2 [as their job types say]
+      CREWCALL_LOG_FORMAT         text, or json: an object in each line. [text]
       CREWCALL_SHUTDOWN_TIMEOUT   seconds for running jobs after SIGTERM; keep it below the pod's
                                   terminationGracePeriodSeconds. [600]
       CREWCALL_LAPSED_AFTER       seconds of silence after which a worker is taken for dead. [30]

@@ -38,8 +38,11 @@ log = logging.getLogger(__name__)
 class QueueConsumer(Consumer):
     """The consumer of one queue (`.DQ`: its delayed messages), for as long as the worker lives."""
 
-    def __init__(self, intake: Intake, queue_name: str, prefetch: int, timeout: int) -> None:
-        """`prefetch` is how many messages it may hold; `timeout` the longest wait between two fetches, in ms."""
+    def __init__(
+        self, intake: Intake, queue_name: str, prefetch: int, timeout: int, *, is_limited: bool = False
+    ) -> None:
+        """`prefetch` is how many messages it may hold; `timeout` the longest wait between two fetches, in ms.
+        `is_limited` where that is how many may run, so that there is nothing behind them."""
         self.intake = intake
         self.queue_name = queue_name
         self.prefetch = prefetch
@@ -47,8 +50,9 @@ class QueueConsumer(Consumer):
         self.is_settled = False  # closed, and nothing is held but what runs
         self._holding = Holding(intake.scripts, queue_name)
         self._owner = ""
-        # What is ready comes by the handful. What is delayed is held for long, and what follows may be due before it.
-        self._refill_at = prefetch - (1 if self._holding.is_delayed else max(1, prefetch // 4))
+        # What is ready comes by the handful, unless a thread waits for each. What is delayed is held for long, and what
+        # follows may be due before it.
+        self._refill_at = prefetch - (1 if is_limited or self._holding.is_delayed else max(1, prefetch // 4))
         self._look_for_due_at = 0.0
         self._wants_room = False
         self._misses = 0

@@ -10,6 +10,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from crewcall_worker import process
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.concurrency import UNLIMITED, Capacity
 from crewcall_worker.health import Health
 from crewcall_worker.hints import Listener
 from crewcall_worker.intake import Intake
@@ -28,7 +29,14 @@ log = logging.getLogger(__name__)
 class Runtime:
     """One process's. `steward` has its state, `intake` what it holds and runs."""
 
-    def __init__(self, broker: RedisBroker, settings: Settings, pod: str, queues: Sequence[str]) -> None:
+    def __init__(
+        self,
+        broker: RedisBroker,
+        settings: Settings,
+        pod: str,
+        queues: Sequence[str],
+        capacity: Capacity = UNLIMITED,
+    ) -> None:
         """Take part in the broker. Raises `redis.RedisError` where Redis cannot tell the time."""
         outbox = broker.outbox if isinstance(broker, CrewcallBroker) else Outbox(broker)
         clock = outbox.clock
@@ -39,9 +47,10 @@ class Runtime:
             on_idle=lambda: self.steward.hear(Event.IDLE),
             sure_for=settings.lapsed_after / 3,
             most_kills=settings.most_kills,
+            limits=capacity.limits,
         )
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
-        identity = Identity(pod, started_ms, settings.threads, tuple(queues), process.identity())
+        identity = Identity(pod, started_ms, capacity.threads, tuple(queues), process.identity())
         self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
         self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)

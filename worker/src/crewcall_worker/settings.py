@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from crewcall_worker import redis_address, wire
+from crewcall_worker.concurrency import MOST_THREADS
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.variables import line, seconds, whole
 
 URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or rediss://, unix://, redis+sentinel://)"
-# As Dramatiq's own command line has them.
-DEFAULT_THREADS = 8
-DEFAULT_SHUTDOWN_TIMEOUT = 600.0
-MOST_THREADS = 1000
+DEFAULT_SHUTDOWN_TIMEOUT = 600.0  # as Dramatiq's own command line has it
 # A worker tells of itself each second: after less than three of them, nothing is certain.
 SHORTEST_LAPSE = 3.0
+
+
+class LogFormat(StrEnum):
+    """For people, or for machines: an object in each line."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One worker's settings. No `queues` means all that the actors work on; times are in seconds.
 
+    No `threads` means as many as suit the queues, and `concurrency` has those that are limited: see `concurrency`.
     No `metrics_port` means that nothing is served. `pool` is as `wire.pool_name` has it. It and `pod` are empty where
     nobody has named them. `redis_ca` is a file.
     """
@@ -30,7 +37,9 @@ class Settings:
     redis_url: str = field(repr=False)
     redis_namespace: str = "dramatiq"
     queues: tuple[str, ...] = ()
-    threads: int = DEFAULT_THREADS
+    threads: int | None = None
+    concurrency: Mapping[str, int] = field(default_factory=dict)
+    log_format: LogFormat = LogFormat.TEXT
     shutdown_timeout: float = DEFAULT_SHUTDOWN_TIMEOUT
     pool: str = ""
     pod: str = ""
@@ -58,6 +67,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         redis_namespace=environment.get(wire.ENV_REDIS_NAMESPACE) or "dramatiq",
         queues=_queues(environment),
         threads=_threads(environment),
+        concurrency=_concurrency(environment),
+        log_format=log_format(environment),
         shutdown_timeout=_shutdown_timeout(environment),
         pool=_pool(environment),
         pod=environment.get(wire.ENV_POD, ""),
@@ -94,8 +105,34 @@ def _queues(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _threads(environment: Mapping[str, str]) -> int:
-    return whole(environment, wire.ENV_THREADS, DEFAULT_THREADS, 1, MOST_THREADS)
+def _threads(environment: Mapping[str, str]) -> int | None:
+    return whole(environment, wire.ENV_THREADS, 0, 1, MOST_THREADS) if environment.get(wire.ENV_THREADS) else None
+
+
+def _concurrency(environment: Mapping[str, str]) -> dict[str, int]:
+    text = environment.get(wire.ENV_CONCURRENCY, "")
+    if not text.strip():
+        return {}
+    told: dict[str, int] = {}
+    for entry in text.split(","):
+        queue, _, limit = (word.strip() for word in entry.partition("="))
+        is_number = limit.isascii() and limit.isdecimal() and 1 <= int(limit) <= MOST_THREADS
+        if not queue or not is_number or queue in told:
+            raise BadSetting(
+                wire.ENV_CONCURRENCY,
+                text,
+                f"write each queue once with a whole number from 1 to {MOST_THREADS}, such as sms=5,email=2",
+            )
+        told[queue] = int(limit)
+    return told
+
+
+def log_format(environment: Mapping[str, str]) -> LogFormat:
+    """How to log. Raises `BadSetting`."""
+    text = environment.get(wire.ENV_LOG_FORMAT) or LogFormat.TEXT
+    if text not in list(LogFormat):
+        raise BadSetting(wire.ENV_LOG_FORMAT, text, f"write {' or '.join(LogFormat)}")
+    return LogFormat(text)
 
 
 def _metrics_port(environment: Mapping[str, str]) -> int | None:

@@ -12,6 +12,7 @@ import heapq
 import logging
 import time
 from collections.abc import Callable, Iterable
+from pickle import PickleError
 from queue import PriorityQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -199,7 +200,7 @@ class QueueConsumer(Consumer):
     def _settle(self, message: MessageProxy, *, dead: bool) -> None:
         id_ = _id(message)
         try:
-            self._holding.settle(id_, self.intake.worker_id, dead=dead)
+            self._holding.settle(id_, self.intake.worker_id, dead=dead, text=_last_known(message) if dead else b"")
         except redis.RedisError as error:
             # Whatever it is: the job is done, so it is tried until Redis takes it. Dramatiq does so for this error.
             raise ConnectionClosed(error) from None
@@ -224,6 +225,20 @@ def _withdraw(waiting: PriorityQueue[Any], is_ours: Callable[[str], bool]) -> li
     for _ in taken:
         waiting.task_done()
     return taken
+
+
+def _last_known(message: MessageProxy) -> bytes:
+    """A dead letter with what its worker has noted in it, such as the last error; as it was, where that is no text."""
+    try:
+        text: bytes = message.encode()
+    except (
+        TypeError,
+        ValueError,
+        PickleError,
+    ) as error:  # by what a middleware has put into it
+        log.warning("Message %s is kept as it was sent: %s", message.message_id, error)
+        return b""
+    return text
 
 
 def _id(message: MessageProxy) -> str:

@@ -24,3 +24,6 @@ RATE_KEY: Final = "rate_key"
 
 DEATH: Final = "death"
 """Of a dead letter: why it is one. See `queues.dead_letters`."""
+
+ERROR: Final = "error"
+"""The last failure in one line: its type and its words. Beside it is Dramatiq's `traceback`."""

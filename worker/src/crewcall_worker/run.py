@@ -27,6 +27,7 @@ from crewcall_worker.errors import JobsUnavailable
 from crewcall_worker.metrics import WorkerMetrics
 from crewcall_worker.own_broker import place, warn_if_elsewhere
 from crewcall_worker.probes import Probes
+from crewcall_worker.queues.actors import declare
 from crewcall_worker.queues.job import CATALOGUE
 from crewcall_worker.runtime import Runtime
 from crewcall_worker.settings import Settings
@@ -56,6 +57,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     dramatiq.set_broker(made)
     _import(modules)
     broker = _broker(modules)
+    declare(broker)
     queues = _queues(settings, broker, modules)
     wait_for_redis(settings, time.sleep)
     warn_if_elsewhere(broker, made, ", ".join(modules))

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, TypeVar, get_type_hints
+from typing import Generic, TypeVar, cast, get_type_hints
 
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.retries import Backoff, RetryPolicy
@@ -148,4 +148,4 @@ def _payload_of(name: str, run: Callable[[P, JobContext], object]) -> type[P]:
     model = get_type_hints(run).get(parameters[0]) if parameters else None
     if len(parameters) != 2 or not (isinstance(model, type) and issubclass(model, Payload)):
         raise TypeError(f"job {name!r}: expected a function (payload: a Payload, context: JobContext)")
-    return model
+    return cast("type[P]", model)

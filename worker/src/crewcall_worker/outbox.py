@@ -108,7 +108,7 @@ class Outbox:
 
     def _pack(self, message: Message[Any], delay: int | None) -> _Parcel:
         queue = q_name(message.queue_name)
-        message = message.copy(options={"redis_message_id": ordered_id(time.time_ns(), secrets.randbits(62))})
+        message = message.copy(options={"redis_message_id": _redis_id(message)})
         lane = wire.lane_of(message.options.get(options.PRIORITY), message.options.get(options.ORGANIZATION))
         worker, promoted = message.options.pop(PROMOTION, ("", ""))
         like, like_for_ms = _likeness(message)
@@ -189,6 +189,14 @@ def ordered_id(now_ns: int, noise: int) -> str:
     milliseconds, rest = divmod(now_ns, 1_000_000)
     fraction = rest * 4096 // 1_000_000
     return str(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise))
+
+
+def _redis_id(message: Message[Any]) -> str:
+    """A new one; but a typed job's is the job's id, and that of a retry says which one it is: by that it is found."""
+    if options.ORGANIZATION not in message.options:
+        return ordered_id(time.time_ns(), secrets.randbits(62))
+    retries = message.options.get("retries")
+    return f"{message.message_id}.{retries}" if retries else message.message_id
 
 
 def _likeness(message: Message[Any]) -> tuple[str, int]:

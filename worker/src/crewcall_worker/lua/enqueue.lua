@@ -10,6 +10,7 @@ local namespace = ARGV[1]
 local crewcall = "crewcall:" .. namespace .. ":"
 local FIELDS = 13
 local TURNS = 1000000000000 -- as in wire/lanes.py
+local DAY, KEPT = 86400000, 2764800000 -- ms: counts of organisations are kept for 32 days
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -31,6 +32,14 @@ local function join(queue, lane, id, ready_at)
         local lanes, first = crewcall .. "lanes:" .. queue, string.match(lane, "^%d+") * TURNS
         local last = redis.call("ZREVRANGEBYSCORE", lanes, first + TURNS - 1, first, "WITHSCORES", "LIMIT", 0, 1)
         redis.call("ZADD", lanes, last[2] and last[2] + 1 or first, lane)
+    end
+end
+
+-- A new job, not a retry. See `queues/organizations.py`.
+local function count(organization, queue)
+    local key = string.format("%sorganization:%s:%d", crewcall, organization, math.floor(now / DAY))
+    if redis.call("HINCRBY", key, queue .. ".enqueued", 1) == 1 then
+        redis.call("PEXPIRE", key, KEPT)
     end
 end
 
@@ -56,9 +65,17 @@ local function enqueue(at)
 
     local name = eta == "" and queue or queue .. ".DQ"
     local full_name = namespace .. ":" .. name
+    -- The try before is not acknowledged yet, and would take this one with it when it is.
+    if promoted ~= "" and redis.call("HEXISTS", full_name .. ".msgs", id) == 1 then
+        id = string.format("%s~%.0f", id, now)
+    end
     -- A client that lost the first answer asks again: the second time it is there already.
     if redis.call("HSETNX", full_name .. ".msgs", id, message) == 0 then
         return 0
+    end
+    local organization = string.match(lane, "^%d+:(.+)$")
+    if organization and promoted == "" and id == job then
+        count(organization, queue)
     end
     local is_first
     if eta ~= "" then

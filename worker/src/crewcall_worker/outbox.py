@@ -24,12 +24,14 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis, dq_name, q_name
 from dramatiq.middleware import Middleware
 
-from crewcall_worker import options, wire
+from crewcall_worker import options, tracing, wire
 from crewcall_worker.hints import Pacer
 from crewcall_worker.redis_clock import RedisClock
 
 PROMOTION = "crewcall_promotion"
 """The option of a delayed message in a worker's memory: the worker and the id that it was fetched under."""
+REVIVAL = "crewcall_revival"
+"""The option of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step."""
 REGISTER_EVERY = 60.0
 ASK_AGAIN_AFTER = 0.5
 JITTER_MS = 1_000
@@ -56,6 +58,16 @@ class Duplicate:
 
     message: Message[Any]
     of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """`message` was not enqueued, for what it comes from is not there any more: somebody else was quicker."""
+
+    message: Message[Any]
+
+
+Outcome = Enqueued | Duplicate | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +107,33 @@ class Outbox:
         """
         return self.enqueue_many([(message, delay)])[0].message
 
-    def enqueue_many(self, messages: Sequence[tuple[Message[Any], int | None]]) -> list[Enqueued | Duplicate]:
+    def enqueue_many(self, messages: Sequence[tuple[Message[Any], int | None]]) -> list[Outcome]:
         """Enqueue messages, each so many ms from now if that is told: what became of each, in their order.
 
         Up to `MOST_AT_ONCE` are one round trip and one step: all are there, or none. Raises as `enqueue` does; where
         the answer to a step was lost, nobody knows which of the two it is.
         """
-        outcomes: list[Enqueued | Duplicate] = []
-        for at in range(0, len(messages), MOST_AT_ONCE):
-            outcomes += self._send([self._pack(*item) for item in messages[at : at + MOST_AT_ONCE]])
+        outcomes: list[Outcome] = []
+        with tracing.sending(messages) as (traced, tell_duplicate):
+            for at in range(0, len(traced), MOST_AT_ONCE):
+                outcomes += self._send([self._pack(*item) for item in traced[at : at + MOST_AT_ONCE]])
+            for place, outcome in enumerate(outcomes):
+                if isinstance(outcome, Duplicate):
+                    tell_duplicate(place, outcome.of)
         return outcomes
 
     def _pack(self, message: Message[Any], delay: int | None) -> _Parcel:
         queue = q_name(message.queue_name)
         message = message.copy(options={"redis_message_id": _redis_id(message)})
         lane = wire.lane_of(message.options.get(options.PRIORITY), message.options.get(options.ORGANIZATION))
-        worker, promoted = message.options.pop(PROMOTION, ("", ""))
+        worker, origin = message.options.pop(PROMOTION, ("", message.options.pop(REVIVAL, "")))
         like, like_for_ms = _likeness(message)
         eta: int | str = ""
         if delay is not None:
             eta = current_millis() + delay
             message = message.copy(queue_name=dq_name(queue), options={"eta": eta, wire.READY_AT: eta})
-        elif not promoted:
-            message.options[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(promoted))
+        elif not worker:
+            message.options[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
 
         self._broker.emit_before("enqueue", message, delay)
         arguments = (
@@ -126,7 +142,7 @@ class Outbox:
             message.encode(),
             eta,
             worker,
-            promoted,
+            origin,
             int(self._registered.get(queue, 0.0) <= self._steady()),
             int(self._pacer.may_hint(message.queue_name)),
             lane.name if lane else "",
@@ -137,18 +153,18 @@ class Outbox:
         )
         return _Parcel(message, delay, queue, arguments)
 
-    def _send(self, parcels: Sequence[_Parcel]) -> list[Enqueued | Duplicate]:
+    def _send(self, parcels: Sequence[_Parcel]) -> list[Outcome]:
         arguments = [self._broker.namespace]
         for parcel in parcels:
             arguments.extend(parcel.arguments)
-        forever = any(self._is_bound(parcel.arguments[5]) for parcel in parcels)
+        forever = any(self._is_bound(parcel.arguments[4]) for parcel in parcels)
         now_ms, *answers = self._insist(lambda: self._script(args=arguments), forever=forever)
         self.clock.set(now_ms)
         return [self._note(parcel, answer) for parcel, answer in zip(parcels, answers, strict=True)]
 
-    def _is_bound(self, promoted: str) -> bool:
+    def _is_bound(self, promoter: str) -> bool:
         """Whether it is bound to arrive, however long that takes."""
-        return bool(promoted) or getattr(self._thread, "is_job_over", False)
+        return bool(promoter) or getattr(self._thread, "is_job_over", False)
 
     def _ready_now(self) -> int:
         """Redis's time. It never goes back by a little, as each answer took its own time: jobs keep their order."""
@@ -156,7 +172,7 @@ class Outbox:
         self._last_ready_ms = max(now_ms, self._last_ready_ms if self._last_ready_ms < now_ms + JITTER_MS else 0)
         return self._last_ready_ms
 
-    def _note(self, parcel: _Parcel, answer: int | str | bytes) -> Enqueued | Duplicate:
+    def _note(self, parcel: _Parcel, answer: int | str | bytes) -> Outcome:
         message = parcel.message
         if self._registered.get(parcel.queue, 0.0) <= self._steady():
             self._registered[parcel.queue] = self._steady() + REGISTER_EVERY
@@ -165,9 +181,9 @@ class Outbox:
         if answer == 1:
             self._pacer.has_hinted(message.queue_name)
         if answer == -1:
-            log.debug("Delayed message %s was promoted by another worker", message.message_id)
-        else:
-            self._broker.emit_after("enqueue", message, parcel.delay)
+            log.debug("Message %s was promoted by another worker, or revived by somebody else", message.message_id)
+            return Gone(message)
+        self._broker.emit_after("enqueue", message, parcel.delay)
         return Enqueued(message)
 
     def _insist(self, call: Callable[[], T], *, forever: bool) -> T:

@@ -1,10 +1,11 @@
 -- Put messages into their queues: what Dramatiq's own enqueue does, and what Crewcall knows of each, in one step.
 -- ARGV: namespace, then for each message these 13: queue (plain), its id in Redis, message, ETA (ms, "" without a
--- delay), the worker and the delayed id that this message is the promotion of ("" and "" if of none), "1" to enter the
--- queue in the registry, "1" to publish a hint if the queue was empty, its lane ("" for Dramatiq's list), when it is
--- ready (ms), the key by which it is told from its like ("" for none), the job's id, how long that key stands (ms).
--- Answers {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote, or the id
--- of the job that it would be a duplicate of}.
+-- delay), the worker and the delayed id that this message is the promotion of ("" and "" if of none; without a worker it
+-- is the id of the dead letter that is tried anew), "1" to enter the queue in the registry, "1" to publish a hint if the
+-- queue was empty, its lane ("" for Dramatiq's list), when it is ready (ms), the key by which it is told from its like
+-- ("" for none), the job's id, how long that key stands (ms).
+-- Answers {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote or revive,
+-- or the id of the job that it would be a duplicate of}.
 
 local namespace = ARGV[1]
 local crewcall = "crewcall:" .. namespace .. ":"
@@ -23,6 +24,11 @@ local function take_promoted(queue, worker, promoted)
     end
     redis.call("ZREM", crewcall .. "eta:" .. queue, promoted)
     return redis.call("HDEL", delayed .. ".msgs", promoted) == 1
+end
+
+local function take_dead(queue, id)
+    local dead = namespace .. ":" .. queue .. ".XQ"
+    return redis.call("ZREM", dead, id) == 1 and redis.call("HDEL", dead .. ".msgs", id) == 1
 end
 
 -- A lane that comes anew has its turn after all others of its priority: nobody gains by emptying it time and again.
@@ -47,8 +53,16 @@ local function enqueue(at)
     local queue, id, message, eta, worker, promoted = unpack(ARGV, at, at + 5)
     local may_register, may_hint, lane = ARGV[at + 6] == "1", ARGV[at + 7] == "1", ARGV[at + 8]
     local like, job = ARGV[at + 10], ARGV[at + 11]
-    if promoted ~= "" and not take_promoted(queue, worker, promoted) then
-        return -1
+    if promoted ~= "" then
+        local is_taken
+        if worker == "" then
+            is_taken = take_dead(queue, promoted)
+        else
+            is_taken = take_promoted(queue, worker, promoted)
+        end
+        if not is_taken then
+            return -1
+        end
     end
     if may_register then
         redis.call("SADD", crewcall .. "queues", queue)

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from crewcall_worker import redis_address, wire
 from crewcall_worker.concurrency import MOST_THREADS
 from crewcall_worker.errors import BadSetting
+from crewcall_worker.redis_settings import redis_password, redis_url
 from crewcall_worker.variables import line, seconds, whole
 
-URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or rediss://, unix://, redis+sentinel://)"
 DEFAULT_SHUTDOWN_TIMEOUT = 600.0  # as Dramatiq's own command line has it
 # A worker tells of itself each second: after less than three of them, nothing is certain.
 SHORTEST_LAPSE = 3.0
@@ -63,7 +63,7 @@ class Settings:
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises `BadSetting`, naming the variable, what it holds and what it may hold."""
     return Settings(
-        redis_url=_redis_url(environment),
+        redis_url=redis_url(environment),
         redis_namespace=environment.get(wire.ENV_REDIS_NAMESPACE) or "dramatiq",
         queues=_queues(environment),
         threads=_threads(environment),
@@ -79,17 +79,11 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         most_kills=whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
         metrics_port=_metrics_port(environment),
         redis_username=line(environment, redis_address.ENV_REDIS_USERNAME),
-        redis_password=line(environment, redis_address.ENV_REDIS_PASSWORD),
+        redis_password=redis_password(environment),
         redis_ca=line(environment, redis_address.ENV_REDIS_CA),
         sentinel_username=line(environment, redis_address.ENV_SENTINEL_USERNAME),
         sentinel_password=line(environment, redis_address.ENV_SENTINEL_PASSWORD),
     )
-
-
-def _redis_url(environment: Mapping[str, str]) -> str:
-    if url := line(environment, wire.ENV_REDIS_URL):
-        return url
-    raise BadSetting(wire.ENV_REDIS_URL, None, URL_ALLOWED)
 
 
 def _pool(environment: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ one type of error, which names the endpoint and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import redis
@@ -23,6 +23,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from crewcall_worker.errors import WorkerError
+from crewcall_worker.queues.receipts import Receipt
 from crewcall_worker.redis_client import make_client
 from crewcall_worker.settings import Settings
 
@@ -44,12 +45,13 @@ _REFUSALS: Mapping[type[redis.RedisError], str] = {
 class QueueUnavailable(WorkerError):
     """Redis did not do what was asked of it.
 
-    `is_unknown`: it may have done it all the same, for its answer is what is missing. A job with a `dedupe_key` can be
-    enqueued again without harm.
+    `receipts` are of the jobs of a large batch that were enqueued all the same. `is_unknown`: those after them may be
+    there as well, for Redis's answer is what is missing. With a `dedupe_key` a job can be enqueued again without harm.
     """
 
-    def __init__(self, words: str, *, is_unknown: bool = False) -> None:
+    def __init__(self, words: str, receipts: Sequence[Receipt] = (), *, is_unknown: bool = False) -> None:
         super().__init__(words)
+        self.receipts = tuple(receipts)
         self.is_unknown = is_unknown
 
 
@@ -67,21 +69,22 @@ def make_bounded_client(settings: Settings) -> redis.Redis:
 
 
 @contextmanager
-def told_of(endpoint: str) -> Iterator[None]:
-    """Whatever goes wrong with the Redis at `endpoint` is a `QueueUnavailable`."""
+def told_of(endpoint: str, receipts: Sequence[Receipt] = ()) -> Iterator[None]:
+    """Whatever goes wrong with the Redis at `endpoint` is a `QueueUnavailable`, with the receipts there are by then."""
     try:
         yield
     except (redis.RedisError, OSError) as error:
-        raise _unavailable(endpoint, error) from error
+        raise _unavailable(endpoint, error, receipts) from error
 
 
-def _unavailable(endpoint: str, error: redis.RedisError | OSError) -> QueueUnavailable:
+def _unavailable(endpoint: str, error: redis.RedisError | OSError, receipts: Sequence[Receipt]) -> QueueUnavailable:
     for kind, words in _REFUSALS.items():
         if isinstance(error, kind):
-            return QueueUnavailable(f"Redis {endpoint} {words}: {error}")
+            return QueueUnavailable(f"Redis {endpoint} {words}: {error}", receipts)
     if isinstance(error, redis.ResponseError):
-        return QueueUnavailable(f"Redis {endpoint} refuses: {error}. Its log tells more")
+        return QueueUnavailable(f"Redis {endpoint} refuses: {error}. Its log tells more", receipts)
     return QueueUnavailable(
         f"Redis {endpoint} cannot be reached or does not answer: {error}. Check that it runs and REDIS_URL",
+        receipts,
         is_unknown=True,
     )

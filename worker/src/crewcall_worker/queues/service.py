@@ -5,70 +5,35 @@
     queues.enqueue(greet, Greet(organization_id="acme", name="Ada"), delay=60)
 
 One for a process; threads may share it, and it outlives a fork. Where no Redis is configured it is disabled: nothing is
-enqueued, and each receipt says so. Where Redis is away, a call fails within seconds: see `connection`.
+enqueued, and each receipt says so. Where Redis is away, a call fails within seconds: see `connection`. For asyncio:
+`asynchronous`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from dramatiq.message import Message
-
+from crewcall_worker import outbox
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.queues.connection import make_bounded_client, told_of
+from crewcall_worker.queues.connection import QueueUnavailable, make_bounded_client, told_of
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.receipts import Health, NewJob, Outcome, Receipt, Seconds
+from crewcall_worker.redis_settings import has_redis
 from crewcall_worker.settings import Settings, from_environment
-from crewcall_worker.wire import ENV_REDIS_URL
+from crewcall_worker.wire import Keys
 
 P = TypeVar("P", bound=Payload)
-Seconds = float | timedelta
+
+HEALTH_KEPT_MS = 1_000
 
 log = logging.getLogger(__name__)
-
-
-class Outcome(StrEnum):
-    """What became of what was to be enqueued."""
-
-    ENQUEUED = "enqueued"
-    DUPLICATE = "duplicate"
-    """A job with this key is there already: the receipt has that one's id."""
-    DISABLED = "disabled"
-    """There is no Redis: nothing was enqueued."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """`id` is the job's, the same for all its tries; empty where the service is disabled."""
-
-    id: str
-    outcome: Outcome = Outcome.ENQUEUED
-
-    @property
-    def is_duplicate(self) -> bool:
-        return self.outcome is Outcome.DUPLICATE
-
-    @property
-    def is_enqueued(self) -> bool:
-        return self.outcome is Outcome.ENQUEUED
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob(Generic[P]):
-    """What `enqueue` takes, as a value, for `enqueue_many`."""
-
-    job: JobType[P]
-    payload: P
-    delay: Seconds | None = None
-    priority: Priority | None = None
-    dedupe_key: str | None = None
 
 
 class QueueService:
@@ -79,20 +44,29 @@ class QueueService:
         self.endpoint = settings.redis_endpoint if settings else ""
         self.broker: CrewcallBroker | None = None
         if settings is None:
-            log.warning("No Redis is configured: jobs are not enqueued. Set REDIS_URL")
+            log.warning("No Redis is configured: jobs are not enqueued. Set REDIS_URL, or REDIS_HOST")
         else:
             client = make_bounded_client(settings)
             self.broker = CrewcallBroker(client=client, namespace=settings.redis_namespace, middleware=[])
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """By REDIS_URL. Raises `BadSetting`."""
-        return cls(from_environment(environment) if environment.get(ENV_REDIS_URL) else None)
+        """By REDIS_URL, or REDIS_HOST, REDIS_PORT, REDIS_PASSWORD and REDIS_DB. Raises `BadSetting`."""
+        return cls(from_environment(environment) if has_redis(environment) else None)
 
     @property
     def enabled(self) -> bool:
         """Whether there is a Redis to enqueue into."""
         return self.broker is not None
+
+    def initialize(self) -> Health:
+        """Connect, and tell whether Redis takes jobs. An application may start without: each call tries by itself."""
+        health = self.health()
+        if health.problem:
+            log.warning("Jobs cannot be enqueued yet: %s", health.problem)
+        elif self.enabled:
+            log.info("Jobs are enqueued into Redis %s", self.endpoint)
+        return health
 
     def enqueue(
         self,
@@ -110,16 +84,35 @@ class QueueService:
         return self.enqueue_many([NewJob(job, payload, delay, priority, dedupe_key)])[0]
 
     def enqueue_many(self, jobs: Iterable[NewJob[Any]]) -> list[Receipt]:
-        """Enqueue these, in their order; a receipt for each. Raises as `enqueue` does; where one payload is invalid,
-        none of them is enqueued."""
+        """Enqueue these, in their order; a receipt for each.
+
+        Up to `outbox.MOST_AT_ONCE` are one round trip: all of them are there, or none. Raises as `enqueue` does: where
+        one payload is invalid, nothing is enqueued; a `QueueUnavailable` has the receipts of those that are.
+        """
         messages = [
             (make_message(new.job, new.payload, priority=new.priority, dedupe_key=new.dedupe_key), _ms(new.delay))
             for new in jobs
         ]
         if self.broker is None:
             return [Receipt("", Outcome.DISABLED) for _ in messages]
-        with told_of(self.endpoint):
-            return _send(self.broker, messages)
+        receipts: list[Receipt] = []
+        for at in range(0, len(messages), outbox.MOST_AT_ONCE):
+            with told_of(self.endpoint, receipts):
+                outcomes = self.broker.outbox.enqueue_many(messages[at : at + outbox.MOST_AT_ONCE])
+            receipts += [_receipt(outcome) for outcome in outcomes]
+        return receipts
+
+    def health(self) -> Health:
+        """Whether Redis takes jobs now: by a write, for a replica and a full Redis answer to all else."""
+        if self.broker is None:
+            return Health(enabled=False)
+        begun, problem = time.monotonic(), ""
+        try:
+            with told_of(self.endpoint):
+                self.broker.client.set(Keys(self.broker.namespace).health, 1, px=HEALTH_KEPT_MS)
+        except QueueUnavailable as error:
+            problem = str(error)
+        return Health(enabled=True, endpoint=self.endpoint, problem=problem, took=time.monotonic() - begun)
 
     def shutdown(self) -> None:
         """Close the connections. What was enqueued is safe; a later call connects anew."""
@@ -127,8 +120,10 @@ class QueueService:
             self.broker.client.close()
 
 
-def _send(broker: CrewcallBroker, messages: Iterable[tuple[Message[Any], int | None]]) -> list[Receipt]:
-    return [Receipt(broker.outbox.enqueue(message, delay=delay).message_id) for message, delay in messages]
+def _receipt(outcome: outbox.Outcome) -> Receipt:
+    if isinstance(outcome, outbox.Duplicate):
+        return Receipt(outcome.of, Outcome.DUPLICATE)
+    return Receipt(outcome.message.message_id)
 
 
 def _ms(delay: Seconds | None) -> int | None:

@@ -58,6 +58,7 @@ trace:<queue>             list     runs of jobs that ended while somebody record
                                    `MOST_TRACED`. Expires.
 recorder:<queue>          string   there while somebody records the queue: for workers that were not there, or did not
                                    listen, when it was said on the channel. Expires after `RECORDED_FOR_MS`.
+health                    string   written by producers that ask whether Redis takes jobs. Expires at once.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
 plain:<pool>              hash     worker without the runtime that looks silent -> its heartbeat, by its own clock, and

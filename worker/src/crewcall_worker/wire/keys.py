@@ -121,6 +121,10 @@ class Keys:
         return f"{self.prefix}pauses"
 
     @property
+    def health(self) -> str:
+        return f"{self.prefix}health"
+
+    @property
     def queues(self) -> str:
         return f"{self.prefix}queues"
 

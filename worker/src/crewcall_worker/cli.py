@@ -5,7 +5,6 @@ What a command does is imported only when it is run: help is to be had where Dra
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import sys
@@ -15,8 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from crewcall_worker import drain as draining
+from crewcall_worker import logs
 from crewcall_worker.errors import BadSetting, NotInstalled, WorkerError
-from crewcall_worker.settings import from_environment
+from crewcall_worker.settings import from_environment, log_format
 
 
 class _Seconds(click.FloatRange):
@@ -72,7 +72,10 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
       1  jobs were cut off: the time ran out, or a second signal came; or Redis refused the user
       2  a setting or a module is wrong
     """
-    _set_up_logging(verbose)
+    try:
+        logs.configure(log_format(os.environ), verbose=verbose)
+    except WorkerError as error:
+        _fail(error)
     sys.path.insert(0, str(Path(path).resolve()))
     try:
         from crewcall_worker import run as running
@@ -135,11 +138,3 @@ def _pid_in(file: Path) -> int:
 def _fail(error: WorkerError) -> NoReturn:
     click.echo(f"crewcall-worker: {error}", err=True)
     sys.exit(error.exit_status)
-
-
-def _set_up_logging(verbose: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )

@@ -19,6 +19,9 @@ DEDUPE_KEY: Final = "dedupe_key"
 DEDUPE_FOR_MS: Final = "dedupe_for_ms"
 """How long the window is, from the first enqueue."""
 
+TRACE: Final = "trace"
+"""The context of the trace that the job belongs to, as W3C's headers have it: {"traceparent": ...}. See `tracing`."""
+
 RATE_KEY: Final = "rate_key"
 """The key of the job type's rate limit that this job counts for."""
 

@@ -21,6 +21,7 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
+from crewcall_worker import tracing
 from crewcall_worker.broker import make_broker, wait_for_redis
 from crewcall_worker.concurrency import Capacity, capacity
 from crewcall_worker.errors import JobsUnavailable
@@ -58,6 +59,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     _import(modules)
     broker = _broker(modules)
     declare(broker)
+    export_traces = tracing.set_up(os.environ)
     queues = _queues(settings, broker, modules)
     wait_for_redis(settings, time.sleep)
     warn_if_elsewhere(broker, made, ", ".join(modules))
@@ -71,7 +73,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     runtime.start()
     worker.start()
     if probes:  # not before all goes round: a project's own hooks may take any time to start
-        probes.show(runtime.health, WorkerMetrics(runtime.stats))
+        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs)
     log.info(
         "Working on %s of Redis %s, %d jobs at once",
         crew.of(queues),
@@ -82,6 +84,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     worker.stop(timeout=round(THREADS_STOP_WITHIN * 1000))
     cut_off = len(runtime.intake.running)
     put_back = runtime.leave()
+    export_traces()
     if cut_off:
         log.error(
             "%d jobs were cut off, %d of them put back: another worker runs them again. "

@@ -9,11 +9,13 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from crewcall_worker import process
+from crewcall_worker.attempts import Attempts
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.concurrency import UNLIMITED, Capacity
 from crewcall_worker.health import Health
 from crewcall_worker.hints import Listener
 from crewcall_worker.intake import Intake
+from crewcall_worker.job_metrics import JobMetrics
 from crewcall_worker.outbox import Outbox
 from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.reaper import Reaper, Watch
@@ -68,10 +70,13 @@ class Runtime:
                 keys.recording: self._recording.hear,
             },
         )
+        self.jobs = JobMetrics()
+        attempts = Attempts(broker, on_end=self.jobs.count)
         self.intake.take_part()
         self.stats.take_part()
         self._recording.take_part()
         outbox.take_part()
+        attempts.take_part()
 
     def start(self) -> None:
         """Let messages in, once the pool knows of this worker."""

@@ -18,6 +18,7 @@ from crewcall_worker.intake import Intake
 from crewcall_worker.job_metrics import JobMetrics
 from crewcall_worker.outbox import Outbox
 from crewcall_worker.presence import Identity, Presence
+from crewcall_worker.queues.accounts import Accounts
 from crewcall_worker.reaper import Reaper, Watch
 from crewcall_worker.recording import Recording
 from crewcall_worker.settings import Settings
@@ -52,8 +53,16 @@ class Runtime:
             limits=capacity.limits,
         )
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
+        self.accounts = Accounts(broker, clock, queues, settings.retention)
         identity = Identity(pod, started_ms, capacity.threads, tuple(queues), process.identity())
-        self._presence = Presence(self.intake, identity, clock, lambda: self.steward.told, self.steward.hear)
+        self._presence = Presence(
+            self.intake,
+            identity,
+            clock,
+            lambda: self.steward.told,
+            self.steward.hear,
+            lambda: self.accounts.stalled.count,
+        )
         self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)
         self._recording = Recording(broker, queues)
@@ -75,6 +84,7 @@ class Runtime:
         self.intake.take_part()
         self.stats.take_part()
         self._recording.take_part()
+        self.accounts.take_part()
         outbox.take_part()
         attempts.take_part()
 
@@ -85,6 +95,7 @@ class Runtime:
         self._reaper.start()
         self.stats.start()
         self._recording.start()
+        self.accounts.start()
         self.intake.open()
 
     def leave(self) -> int:
@@ -93,6 +104,7 @@ class Runtime:
         self._listener.stop()
         self.stats.stop()
         self._recording.stop()
+        self.accounts.stop()
         try:
             put_back = self.intake.put_back() if self.steward.is_cut_off else 0
             self._presence.leave()

@@ -11,6 +11,7 @@ from crewcall_worker import redis_address, wire
 from crewcall_worker.concurrency import MOST_THREADS
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.redis_settings import redis_password, redis_url
+from crewcall_worker.retention import Retention, retention_from_environment
 from crewcall_worker.variables import line, seconds, whole
 
 DEFAULT_SHUTDOWN_TIMEOUT = 600.0  # as Dramatiq's own command line has it
@@ -46,6 +47,7 @@ class Settings:
     lapsed_after: float = wire.LAPSED_AFTER_MS / 1000
     most_kills: int = wire.MOST_KILLS
     metrics_port: int | None = None
+    retention: Retention = field(default_factory=Retention)
     redis_username: str = ""
     redis_password: str = field(default="", repr=False)
     redis_ca: str = ""
@@ -78,6 +80,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         # After one death nobody knows which of the worker's jobs it was.
         most_kills=whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
         metrics_port=_metrics_port(environment),
+        retention=retention_from_environment(environment),
         redis_username=line(environment, redis_address.ENV_REDIS_USERNAME),
         redis_password=redis_password(environment),
         redis_ca=line(environment, redis_address.ENV_REDIS_CA),

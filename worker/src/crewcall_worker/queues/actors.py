@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -70,21 +71,22 @@ def declare(broker: RedisBroker, jobs: Mapping[str, JobType[Payload]] = CATALOGU
     return [JobActor(job, broker) for job in new]
 
 
+def job_of(broker: Broker, name: str) -> JobType[Payload] | None:
+    """The job type of that name as this broker knows it; None of a plain actor's, or of nobody's."""
+    actor = broker.actors.get(name)
+    return actor.job if isinstance(actor, JobActor) else None
+
+
 def _make_ready(broker: RedisBroker) -> None:
     """Put into the broker what typed jobs need; plain actors notice nothing of it."""
-
-    def job_of(name: str) -> JobType[Payload] | None:
-        actor = broker.actors.get(name)
-        return actor.job if isinstance(actor, JobActor) else None
-
     if not any(isinstance(middleware, TimeLimit) for middleware in broker.middleware):
         broker.add_middleware(TimeLimit(time_limit=float("inf")))
     place = next((place for place, one in enumerate(broker.middleware) if isinstance(one, Retries)), None)
     if place is None:
-        broker.add_middleware(JobRetries(job_of, None))
+        broker.add_middleware(JobRetries(partial(job_of, broker), None))
     else:
         plain = broker.middleware[place]
-        broker.middleware[place] = JobRetries(job_of, plain if isinstance(plain, Retries) else None)
+        broker.middleware[place] = JobRetries(partial(job_of, broker), plain if isinstance(plain, Retries) else None)
     broker.add_middleware(_Current())
 
 

@@ -46,6 +46,8 @@ running:<queue>           zset     redis_message_id of a job that runs -> since 
 completed:<queue>         zset     id of a typed job that is done -> when. What is older or more than is kept is dropped
                                    with the next one; expires. `records:<queue>`, a hash, has the JSON of each, see
                                    `queues.records`.
+retention                 string   how long dead letters are kept, in ms, as the worker that began last was told.
+                                   Absent: for 7 days.
 organization:<id>:<day>   hash     "<queue>.enqueued", ".done", ".failed" -> typed jobs of an organisation on that day
                                    (UTC, in days since the epoch). Expires.
 organizations:<day>       zset     organisation -> its jobs that were over on that day. Expires.
@@ -88,6 +90,9 @@ from crewcall_worker.wire.counters import (
 )
 from crewcall_worker.wire.environment import (
     ENV_CONCURRENCY,
+    ENV_KEEP_COMPLETED,
+    ENV_KEEP_COMPLETED_MOST,
+    ENV_KEEP_DEAD,
     ENV_LAPSED_AFTER,
     ENV_LOG_FORMAT,
     ENV_METRICS_PORT,
@@ -146,6 +151,9 @@ __all__ = [
     "DEAD",
     "DELAYED",
     "ENV_CONCURRENCY",
+    "ENV_KEEP_COMPLETED",
+    "ENV_KEEP_COMPLETED_MOST",
+    "ENV_KEEP_DEAD",
     "ENV_LAPSED_AFTER",
     "ENV_LOG_FORMAT",
     "ENV_METRICS_PORT",

@@ -40,5 +40,14 @@ ENV_LAPSED_AFTER: Final = "CREWCALL_LAPSED_AFTER"
 ENV_MOST_KILLS: Final = "CREWCALL_MOST_KILLS"
 """How many workers a job may kill before it becomes a dead letter, a whole number."""
 
+ENV_KEEP_COMPLETED: Final = "CREWCALL_KEEP_COMPLETED"
+"""Seconds that Redis remembers a completed job, a decimal number."""
+
+ENV_KEEP_COMPLETED_MOST: Final = "CREWCALL_KEEP_COMPLETED_MOST"
+"""How many completed jobs of a queue Redis remembers at most, a whole number."""
+
+ENV_KEEP_DEAD: Final = "CREWCALL_KEEP_DEAD"
+"""Seconds that a dead letter is kept, a decimal number."""
+
 ENV_METRICS_PORT: Final = "CREWCALL_METRICS_PORT"
 """Where the worker serves /metrics, /healthz and /readyz. Absent: nowhere."""

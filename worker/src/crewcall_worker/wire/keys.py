@@ -100,6 +100,10 @@ class Keys:
         return f"{self.prefix}rate:{job}:{key}"
 
     @property
+    def retention(self) -> str:
+        return f"{self.prefix}retention"
+
+    @property
     def schedules(self) -> str:
         return f"{self.prefix}schedules"
 

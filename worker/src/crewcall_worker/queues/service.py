@@ -21,10 +21,11 @@ from typing import Any, Self, TypeVar
 from crewcall_worker import outbox
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.connection import QueueUnavailable, make_bounded_client, told_of
-from crewcall_worker.queues.job import JobType, Priority
+from crewcall_worker.queues.job import CATALOGUE, JobType, Priority
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.receipts import Health, NewJob, Outcome, Receipt, Seconds
+from crewcall_worker.queues.views import QueueCounts, Views
 from crewcall_worker.redis_settings import has_redis
 from crewcall_worker.settings import Settings, from_environment
 from crewcall_worker.wire import Keys
@@ -101,6 +102,18 @@ class QueueService:
                 outcomes = self.broker.outbox.enqueue_many(messages[at : at + outbox.MOST_AT_ONCE])
             receipts += [_receipt(outcome) for outcome in outcomes]
         return receipts
+
+    def stats(self) -> dict[str, QueueCounts]:
+        """How many jobs there are in each state, by queue: of the job types imported here, and of all that Redis knows.
+
+        Empty where the service is disabled. Raises `QueueUnavailable`.
+        """
+        if self.broker is None:
+            return {}
+        views = Views(self.broker.client, self.broker.namespace)
+        with told_of(self.endpoint):
+            queues = {job.queue for job in CATALOGUE.values()} | set(views.queues())
+            return {queue: views.counts(queue) for queue in sorted(queues)}
 
     def health(self) -> Health:
         """Whether Redis takes jobs now: by a write, for a replica and a full Redis answer to all else."""

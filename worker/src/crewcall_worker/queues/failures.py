@@ -25,8 +25,10 @@ from crewcall_worker.queues.job import JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of
 from crewcall_worker.queues.payload import Payload
 
+KILLED = "crewcall_dead_reason"
+"""The option by which `lua/recover.lua` tells of a job that has killed its workers."""
 LONGEST_ERROR = 2_000
-LONGEST_TRACEBACK = 65_536
+LONGEST_TRACEBACK = 32_768
 """Characters. What is stored of the last failure; of the ones before it, less: they only travel with the job."""
 TRAVELLING_TRACEBACK = 4_000
 
@@ -45,8 +47,7 @@ class Death(StrEnum):
     UNKNOWN_JOB = "unknown_job"
     """No actor of that name in the worker that got it."""
     KILLED_WORKERS = "killed_workers"
-    OTHER = "other"
-    """A middleware or a plain actor gave it up."""
+    """Too many workers died with it. Noted as `KILLED`."""
 
 
 @dataclass(frozen=True, slots=True)

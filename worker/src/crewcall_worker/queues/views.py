@@ -21,6 +21,7 @@ from dramatiq.message import Message
 
 from crewcall_worker import wire
 from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY
+from crewcall_worker.queues.failures import KILLED, Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.organizations import OrganizationCounts, busiest, read_organization
 from crewcall_worker.queues.records import read_record
@@ -237,6 +238,11 @@ class Views:
         return views, _text(following)
 
 
+def view_of(queue: str, state: JobState, message_id: str, text: bytes | str, at_ms: float | None = None) -> JobView:
+    """The view of a message's text, or of a completed job's record."""
+    return _view(queue, state, message_id, text, "" if at_ms is None else str(at_ms), "")
+
+
 def _view(queue: str, state: JobState, message_id: str, text: bytes | str, at: str, worker: str) -> JobView:
     read: Callable[..., JobView] = _view_of_record if state is JobState.COMPLETED else _view_of_message
     try:
@@ -285,6 +291,7 @@ def _view_of_message(
 
 def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **rest: Any) -> JobView:
     options = message.options
+    killed = _maybe(options.get(KILLED))
     is_typed = set(message.kwargs) == {PAYLOAD} and not message.args
     payload = message.kwargs[PAYLOAD] if is_typed else {"args": list(message.args), "kwargs": message.kwargs}
     return JobView(
@@ -298,8 +305,8 @@ def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **r
         attempt=attempts_of(message),
         payload=None if rest.get("is_cut") else _shown(payload),
         enqueued_ms=message.message_timestamp,
-        death=_maybe(options.get(DEATH)) or _maybe(options.get("crewcall_dead_reason")),
-        error=_maybe(options.get(ERROR)),
+        death=Death.KILLED_WORKERS if killed else _maybe(options.get(DEATH)),
+        error=killed or _maybe(options.get(ERROR)),
         traceback=_maybe(options.get("traceback")),
         **rest,
     )

@@ -16,6 +16,7 @@ import click
 from crewcall_worker import drain as draining
 from crewcall_worker import logs
 from crewcall_worker.errors import BadSetting, NotInstalled, WorkerError
+from crewcall_worker.jobs_command import jobs
 from crewcall_worker.settings import from_environment, log_format
 
 
@@ -117,6 +118,9 @@ def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) ->
         draining.drain(_pid_in(pid_file) if pid_file else pid, wait=wait, timeout=timeout)
     except WorkerError as error:
         _fail(error)
+
+
+main.add_command(jobs)
 
 
 def _write_pid(file: Path) -> None:

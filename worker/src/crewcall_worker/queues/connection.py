@@ -22,10 +22,11 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.errors import WorkerError
 from crewcall_worker.queues.receipts import Receipt
 from crewcall_worker.redis_client import make_client
-from crewcall_worker.settings import Settings
+from crewcall_worker.settings import Settings, from_environment
 
 CONNECT_WITHIN = 2.0
 ANSWER_WITHIN = 2.0
@@ -88,3 +89,15 @@ def _unavailable(endpoint: str, error: redis.RedisError | OSError, receipts: Seq
         receipts,
         is_unknown=True,
     )
+
+
+@contextmanager
+def open_broker(environment: Mapping[str, str]) -> Iterator[CrewcallBroker]:
+    """A broker for a few calls, by the environment. Raises `BadSetting`, and what is called a `QueueUnavailable`."""
+    settings = from_environment(environment)
+    broker = CrewcallBroker(client=make_bounded_client(settings), namespace=settings.redis_namespace, middleware=[])
+    try:
+        with told_of(settings.redis_endpoint):
+            yield broker
+    finally:
+        broker.client.close()

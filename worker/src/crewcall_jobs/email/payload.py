@@ -37,4 +37,4 @@ class Digest(Payload):
     greeting: Text = Field(default="", repr=False)
     sections: Annotated[tuple[DigestSection, ...], Field(min_length=1, max_length=50)] = Field(repr=False)
     unsubscribe_url: WebUrl | None = Field(default=None, repr=False)
-    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")] = "en"
+    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"

@@ -99,6 +99,8 @@ class Smtp:
                 return Unreachable(f"mail server {self._where}", "its certificate is not trusted, or it speaks no TLS")
             case TimeoutError():
                 return Unreachable(f"mail server {self._where}", f"silent for {self._timeout:g} s")
+            case smtplib.SMTPServerDisconnected() if isinstance(error.__context__, TimeoutError):
+                return Unreachable(f"mail server {self._where}", f"silent for {self._timeout:g} s")
             case smtplib.SMTPServerDisconnected():
                 return Unreachable(f"mail server {self._where}", "it closed the connection")
         return Unreachable(f"mail server {self._where}", type(error).__name__)

@@ -11,7 +11,7 @@ from crewcall_jobs.contacts import Line, WebUrl
 from crewcall_jobs.parts import Part
 from crewcall_worker.queues import Payload
 
-RuleId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+\Z")]
+RuleId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 

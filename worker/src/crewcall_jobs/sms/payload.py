@@ -16,4 +16,4 @@ class Sms(Payload):
 
     to: PhoneNumber = Field(repr=False)
     text: Annotated[str, StringConstraints(min_length=1, max_length=1600)] = Field(repr=False)
-    sender: Annotated[str, StringConstraints(max_length=20, pattern=r"^(\+?[A-Za-z0-9 ]+)?\Z")] = ""
+    sender: Annotated[str, StringConstraints(max_length=20, pattern=r"^(\+?[A-Za-z0-9 ]+)?$")] = ""

@@ -55,9 +55,13 @@ class Database:
 def open_database(url: str) -> Database:
     """Open it and see to its tables. Raises `BadSetting`, `StorageUnavailable`."""
     database = Database(_engine(url))
-    with database.begin() as connection:
-        _lock(connection)
-        _prepare(connection, database.where)
+    try:
+        with database.begin() as connection:
+            _lock(connection)
+            _prepare(connection, database.where)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -67,8 +67,8 @@ class Web:
         whom = origin(request.url)
         try:
             return asyncio.run(self._send(request, guard))
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise Reject(f"{whom}: not an http or https address, or it redirects to one") from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
+            raise Reject(f"{whom}: not an http or https address, or it redirects to one that is none") from error
         except aiohttp.TooManyRedirects as error:
             raise Reject(f"{whom}: more than {request.redirects} redirects") from error
         except TimeoutError as error:
@@ -100,7 +100,7 @@ class Web:
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=request.redirects > 0,
-                max_redirects=request.redirects,
+                max_redirects=request.redirects + 1,  # aiohttp gives up when it has so many
             ) as response,
         ):
             headers = {name.lower(): value for name, value in response.headers.items()}

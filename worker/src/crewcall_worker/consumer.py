@@ -135,7 +135,7 @@ class QueueConsumer(Consumer):
         if self._holding.is_returning or self._owner != self.intake.worker_id:
             self._hand_back()
             self._owner = self.intake.worker_id
-        while self.intake.is_open:
+        while self._may_take():
             if message := self._holding.following(self._owner):
                 self._misses = 0
                 return message
@@ -149,6 +149,11 @@ class QueueConsumer(Consumer):
         self.intake.tell_if_idle()
         self._wait(LOOK_UP_WHILE_CLOSED)
         return None
+
+    def _may_take(self) -> bool:
+        may_take = self.intake.takes_from(self.queue_name)
+        self.is_settled = self.is_settled and not may_take
+        return may_take
 
     def _fetch(self) -> bool:
         """False where there is no room or no message."""

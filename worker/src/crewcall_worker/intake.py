@@ -68,6 +68,8 @@ class Intake(Middleware):
         self._limits = limits or {}
         self._solitude = Solitude()
         self.is_open = False
+        self.paused: frozenset[str] = frozenset()
+        """The queues that nobody is to take from, though the intake is open."""
         self.consumers: dict[str, QueueConsumer] = {}
         self.running: dict[str, Begun] = {}
         """By redis_message_id."""
@@ -91,6 +93,16 @@ class Intake(Middleware):
         self.is_open = False
         for consumer in list(self.consumers.values()):
             consumer.close_off()
+
+    def pause(self, queues: frozenset[str]) -> None:
+        """These queues are paused, and no others: each consumer sees to it in its own thread, at once."""
+        changed, self.paused = self.paused ^ queues, queues
+        for queue in changed:
+            self.wake(queue)
+
+    def takes_from(self, queue: str) -> bool:
+        """Whether messages of this queue are let in."""
+        return self.is_open and queue not in self.paused
 
     def renew(self, worker_id: str) -> None:
         """Go on under another id. What was prefetched is forgotten, what runs stays with the old id."""
@@ -170,7 +182,9 @@ class Intake(Middleware):
         process = thread.process_message
 
         def process_if_ours(message: MessageProxy) -> None:
-            if not self._solitude.enter(alone=self._is_to_be_alone(message), may_wait=lambda: self.is_open):
+            if not self._solitude.enter(
+                alone=self._is_to_be_alone(message), may_wait=lambda: self.takes_from(message.queue_name)
+            ):
                 self.release(message)
                 return
             try:

@@ -95,6 +95,7 @@ class Presence(threading.Thread):
         begun = time.monotonic()
         heard = self._intake.scripts.beat(worker_id, self._identity.pod, self._record(worker_id))
         self._clock.set(heard.now_ms)
+        self._intake.pause(heard.paused)
         if heard.order is not self._order:
             self._order = heard.order
             self._on_event(Event.ORDER if heard.order is Order.DRAIN else Event.WITHDRAW)

@@ -19,9 +19,10 @@ from crewcall_worker.job_metrics import JobMetrics
 from crewcall_worker.outbox import Outbox
 from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.queues.accounts import Accounts
+from crewcall_worker.queues.scheduler import Scheduler
 from crewcall_worker.reaper import Reaper, Watch
 from crewcall_worker.recording import Recording
-from crewcall_worker.settings import Settings
+from crewcall_worker.settings import LogFormat, Settings
 from crewcall_worker.states import Event
 from crewcall_worker.stats import Stats
 from crewcall_worker.steward import Steward
@@ -66,6 +67,7 @@ class Runtime:
         self.health = Health(self.intake, self._presence, self.steward)
         self.stats = Stats(broker, clock)
         self._recording = Recording(broker, queues)
+        self._scheduler = Scheduler(broker, clock)
         watch = Watch(
             broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills
         )
@@ -75,15 +77,17 @@ class Runtime:
             broker.client,
             {
                 keys.hints: lambda queue: self.intake.wake(queue or None),
+                keys.pauses: lambda _: self._presence.tell(),
                 keys.orders_changed: lambda name: self._presence.tell() if name in {"", pod} else None,
                 keys.recording: self._recording.hear,
             },
         )
         self.jobs = JobMetrics()
-        attempts = Attempts(broker, on_end=self.jobs.count)
+        attempts = Attempts(broker, self.jobs.count, are_all_told=settings.log_format is LogFormat.JSON)
         self.intake.take_part()
         self.stats.take_part()
         self._recording.take_part()
+        self._scheduler.take_part()
         self.accounts.take_part()
         outbox.take_part()
         attempts.take_part()
@@ -96,12 +100,14 @@ class Runtime:
         self.stats.start()
         self._recording.start()
         self.accounts.start()
+        self._scheduler.start()
         self.intake.open()
 
     def leave(self) -> int:
         """Put back what still runs if it was cut off, and leave the pool; how many messages were put back."""
         self._reaper.stop()
         self._listener.stop()
+        self._scheduler.stop()
         self.stats.stop()
         self._recording.stop()
         self.accounts.stop()

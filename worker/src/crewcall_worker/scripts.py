@@ -42,11 +42,12 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a worker hears when it tells of itself; the time is Redis's, in ms."""
+    """What a worker hears when it tells of itself; the time is Redis's, in ms. Nobody fetches from `paused` queues."""
 
     now_ms: int
     order: Order
     is_fenced: bool
+    paused: frozenset[str] = frozenset()
 
 
 class Scripts:
@@ -131,11 +132,12 @@ class Scripts:
     def beat(self, worker: str, pod: str, record: str) -> Heard:
         """Tell of a worker and hear its orders."""
         keys = self._keys
-        now_ms, order, is_fenced = self._beat(
-            keys=[keys.workers(self._pool), keys.orders(self._pool), keys.fenced(self._pool), keys.heartbeats],
+        pool = self._pool
+        now_ms, order, is_fenced, paused = self._beat(
+            keys=[keys.workers(pool), keys.orders(pool), keys.fenced(pool), keys.heartbeats, keys.paused],
             args=[worker, pod, record, HEARTBEAT_AHEAD_MS],
         )
-        return Heard(now_ms, read_order(order), bool(is_fenced))
+        return Heard(now_ms, read_order(order), bool(is_fenced), frozenset(_text(queue) for queue in paused))
 
     def leave(self, worker: str, queues: Iterable[str]) -> bool:
         """A worker goes home; false where it still has unacknowledged messages, by which it is to be found."""

@@ -143,6 +143,56 @@ async def test_a_ready_job_whose_message_is_gone_has_no_age(reader: RedisQueues,
     assert await look(reader, a_pool(redis_server.url, "sms")) == (QueueState("sms", ready=1),)
 
 
+async def test_jobs_in_lanes_are_ready_and_the_first_of_them_may_be_the_oldest(
+    reader: RedisQueues, redis_server: RedisServer
+) -> None:
+    put(redis_server, "sms", message().encode())
+    redis_server.client.hset("dramatiq:sms.msgs", mapping=dict.fromkeys("abcd", "{}"))
+    redis_server.client.zadd("crewcall:dramatiq:waiting:sms", {"a": (NOW - 90) * 1000, "b": (NOW - 30) * 1000})
+
+    states = await look(reader, a_pool(redis_server.url, "sms"))
+
+    assert states == (QueueState("sms", ready=3, in_flight=2, oldest_ready_age=90.0),)
+
+
+async def test_jobs_in_lanes_alone_have_an_age(reader: RedisQueues, redis_server: RedisServer) -> None:
+    redis_server.client.hset("dramatiq:sms.msgs", "a", "{}")
+    redis_server.client.zadd("crewcall:dramatiq:waiting:sms", {"a": (NOW - 90) * 1000})
+
+    assert await look(reader, a_pool(redis_server.url, "sms")) == (QueueState("sms", ready=1, oldest_ready_age=90.0),)
+
+
+async def test_tells_which_queues_are_paused_and_what_waits_for_a_limit(
+    reader: RedisQueues, redis_server: RedisServer
+) -> None:
+    redis_server.client.hset("crewcall:dramatiq:paused", "sms", "{}")
+    redis_server.client.hset("dramatiq:email.msgs", mapping=dict.fromkeys("abc", "{}"))
+    redis_server.client.zadd("crewcall:dramatiq:waiting:email", dict.fromkeys("abc", NOW * 1000))
+    redis_server.client.hset("crewcall:dramatiq:surplus:email", "", 2)
+    there = a_pool(redis_server.url, "sms", "email")
+    elsewhere = a_pool(redis_server.url, "sms", name="elsewhere", namespace="staging")
+
+    sms, email = await look(reader, there)
+
+    assert sms == QueueState("sms", is_known=False, is_paused=True)
+    assert email == QueueState("email", ready=3, limited=2, oldest_ready_age=0.0)
+    assert await look(reader, elsewhere) == (QueueState("sms", is_known=False),)
+
+
+async def test_a_key_of_another_kind_among_crewcalls_own_leaves_dramatiqs_figures(
+    reader: RedisQueues, redis_server: RedisServer
+) -> None:
+    put(redis_server, "sms", message().encode())
+    redis_server.client.set("crewcall:dramatiq:waiting:sms", "a text")
+    pool = a_pool(redis_server.url, "sms")
+
+    seen = (await reader.read([pool]))[pool.key]
+
+    assert isinstance(seen, Observation)
+    assert seen.queues == (QueueState("sms", ready=1, oldest_ready_age=60.0),)
+    assert [words.partition(":")[0] for words in seen.unread] == ["lanes and pauses are not known"]
+
+
 async def test_pools_sharing_queues_cost_one_question_for_each_queue(
     reader: RedisQueues, redis_server: RedisServer
 ) -> None:
@@ -248,7 +298,8 @@ async def test_a_namespace_out_of_bounds_stops_no_other(reader: RedisQueues, red
     looked = seen[allowed.key]
     assert isinstance(looked, Observation)
     assert looked.queues == (QueueState("sms", is_known=False),)
-    assert [words.partition(":")[0] for words in looked.unread] == ["workers are not known"]
+    told = ["workers are not known", "lanes and pauses are not known"]
+    assert [words.partition(":")[0] for words in looked.unread] == told
     assert isinstance(seen[refused.key], QueueUnavailable)
 
 

@@ -50,6 +50,8 @@ FAULTS: dict[str, tuple[dict[str, str], int, int, dict[str, str]]] = {
         {
             'crewcall_queue_oldest_ready_age_seconds{namespace="shop", pool="sms", queue="a"}': "0+60x60",
             'crewcall_queue_oldest_ready_age_seconds{namespace="shop", pool="sms", queue="b"}': "1x60",
+            'crewcall_queue_oldest_ready_age_seconds{namespace="shop", pool="sms", queue="c"}': "9000x60",
+            'crewcall_queue_paused{namespace="shop", pool="sms", queue="c"}': "1x60",
             f"crewcall_pool_target_latency_seconds{POOL}": "30x60",
         },
         5,

@@ -154,6 +154,8 @@ def test_the_json_has_the_same_in_the_apis_own_manner() -> None:
         "oldestAgeSeconds": 4.1,
         "arrivalsPerSecond": None,
         "jobSeconds": None,
+        "limited": 0,
+        "paused": False,
     }
     assert found["steps"][1] == {
         "replicas": 7,

@@ -19,7 +19,9 @@ from crewcall_operator.core.leadership import unopposed
 from crewcall_operator.core.model import Decision, Fleet, QueueLatency, Reason
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered, Report
+from crewcall_worker.attempt import Attempt, Outcome
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.job_metrics import JobMetrics
 from crewcall_worker.metrics import WorkerMetrics
 from crewcall_worker.stats import Stats
 
@@ -86,5 +88,8 @@ def served_by_a_worker() -> Families:
     broker, registry = CrewcallBroker(url="redis://127.0.0.1:1/0"), CollectorRegistry()
     stats = Stats(broker, broker.outbox.clock)
     registry.register(WorkerMetrics(stats))
+    jobs = JobMetrics()
+    registry.register(jobs)
+    jobs.count(Attempt("sms.send", "one", "sms", 1), Outcome.DONE, 0.1)
     stats.begin(MessageProxy(Message("sms", "send", (), {}, {"redis_message_id": "one"})))
     return families(registry)

@@ -74,6 +74,24 @@ def test_delayed_jobs_that_are_due_soon_count_as_if_they_were_ready() -> None:
     assert wanted(counted(due_soon=1, crew=crew(0)), flow) == 1
 
 
+def test_a_paused_queue_asks_for_no_replica_whatever_waits_or_comes() -> None:
+    flow = flowing(50.0, 1.0)
+    look = counted(ready=100, due_soon=100, crew=crew(0))
+    paused = replace(look, queues=tuple(replace(queue, is_paused=True) for queue in look.queues))
+
+    assert (wanted(look, flow) or 0) > 5
+    assert wanted(paused, replace(flow, bursts=NOTHING_KNOWN.bursts)) == 0
+
+
+def test_jobs_that_come_to_a_paused_queue_are_no_burst() -> None:
+    def after_a_hundred(paused: tuple[str, ...]) -> Flow:
+        first = NOTHING_KNOWN.seeing({"sms": Counters(0, 0, 0.0)}, 0.0)
+        return first.seeing({"sms": Counters(100, 0, 0.0)}, 1.0, paused)
+
+    assert after_a_hundred(("sms",)).bursts.last == (0, 0)
+    assert after_a_hundred(()).bursts.last == (0, 100)
+
+
 def test_the_replicas_stay_where_the_estimate_cannot_tell_two_sizes_apart() -> None:
     """A load of 7.9 threads needs two replicas, or three if it is a little higher than estimated."""
     flow = flowing(7.6, 1.0)

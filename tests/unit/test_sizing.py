@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -42,6 +43,21 @@ def test_ignores_delayed_and_dead_letters() -> None:
     observed = Observation((QueueState("sms", delayed=500, dead=70),))
 
     assert recommend(policy(), observed, current=0) == Step(0, Reason.IDLE)
+
+
+def test_a_paused_queue_asks_for_nobody_but_those_who_run_its_jobs() -> None:
+    resting = QueueState("sms", ready=500, due=30, delayed=31, next_due_in=0.0, is_paused=True)
+
+    assert recommend(policy(each=10), Observation((resting,)), current=0) == Step(0, Reason.IDLE)
+    running = Observation((replace(resting, in_flight=11),))
+    assert recommend(policy(each=10), running, current=0) == Step(2, Reason.ACTIVATED)
+    assert recommend(policy(each=10), Observation((replace(resting, is_paused=False),)), 0).replicas == 53
+
+
+def test_jobs_held_back_by_their_organisations_limit_ask_for_nobody() -> None:
+    observed = Observation((QueueState("sms", ready=500, limited=495, in_flight=5),))
+
+    assert recommend(policy(each=10), observed, current=0) == Step(1, Reason.ACTIVATED)
 
 
 def test_adds_up_the_queues_by_their_weights() -> None:

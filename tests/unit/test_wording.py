@@ -7,7 +7,7 @@ from tests.support.pools import always, delayed, going_to, memory, pods, policy,
 
 from crewcall_operator.core.decide import decide
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Mode, Observation, Policy, QueueLatency, Reason
+from crewcall_operator.core.model import Mode, Observation, Policy, QueueLatency, QueueState, Reason
 from crewcall_operator.core.schedule import in_force
 from crewcall_operator.core.wording import SENTENCES
 
@@ -35,6 +35,20 @@ def test_has_a_sentence_for_every_reason() -> None:
             "the next delayed job is due in 4.2 s, and a replica takes 30.0 s to start",
         ),
         (policy(), delayed(due_in=0, jobs=9, due=3), 0, memory(), "0 ready, 3 due, 0 in flight; 1 replicas at 10 each"),
+        (
+            policy(),
+            Observation((QueueState("sms", ready=9, is_paused=True),)),
+            0,
+            memory(),
+            "nothing is outstanding; paused: sms",
+        ),
+        (
+            policy(),
+            Observation((QueueState("sms", ready=9, limited=7, in_flight=1),)),
+            0,
+            memory(),
+            "9 ready (7 held back by limits), 1 in flight; 1 replicas at 10 each",
+        ),
         (
             policy(),
             unread(seen(10)),

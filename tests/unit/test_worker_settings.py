@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from crewcall_worker.errors import BadSetting
-from crewcall_worker.settings import Settings, from_environment
+from crewcall_worker.settings import LogFormat, Settings, from_environment
 
 URL = {"REDIS_URL": "redis://redis:6379/0"}
 
@@ -13,7 +13,9 @@ def test_a_url_alone_is_enough() -> None:
         redis_url="redis://redis:6379/0",
         redis_namespace="dramatiq",
         queues=(),
-        threads=8,
+        threads=None,
+        concurrency={},
+        log_format=LogFormat.TEXT,
         shutdown_timeout=600.0,
         pool="",
         pod="",
@@ -29,6 +31,8 @@ def test_every_variable_is_taken_over() -> None:
         "CREWCALL_REDIS_NAMESPACE": "jobs",
         "CREWCALL_QUEUES": "sms, email,sms",
         "CREWCALL_THREADS": "4",
+        "CREWCALL_CONCURRENCY": "sms=5, email = 2",
+        "CREWCALL_LOG_FORMAT": "json",
         "CREWCALL_SHUTDOWN_TIMEOUT": "28.5",
         "CREWCALL_NAMESPACE": "shop",
         "CREWCALL_POOL": "notifications",
@@ -43,6 +47,8 @@ def test_every_variable_is_taken_over() -> None:
         redis_namespace="jobs",
         queues=("sms", "email"),
         threads=4,
+        concurrency={"sms": 5, "email": 2},
+        log_format=LogFormat.JSON,
         shutdown_timeout=28.5,
         pool="shop/notifications",
         pod="notifications-7d9f-x2k4p",
@@ -54,7 +60,15 @@ def test_every_variable_is_taken_over() -> None:
 
 def test_an_empty_variable_is_as_one_that_is_not_set() -> None:
     empty = dict.fromkeys(
-        ["CREWCALL_REDIS_NAMESPACE", "CREWCALL_QUEUES", "CREWCALL_THREADS", "CREWCALL_SHUTDOWN_TIMEOUT"], ""
+        [
+            "CREWCALL_REDIS_NAMESPACE",
+            "CREWCALL_QUEUES",
+            "CREWCALL_THREADS",
+            "CREWCALL_CONCURRENCY",
+            "CREWCALL_LOG_FORMAT",
+            "CREWCALL_SHUTDOWN_TIMEOUT",
+        ],
+        "",
     )
 
     assert from_environment(URL | empty) == from_environment(URL)
@@ -74,6 +88,13 @@ def test_an_empty_variable_is_as_one_that_is_not_set() -> None:
         ("CREWCALL_METRICS_PORT", "65536"),
         ("CREWCALL_THREADS", "1.5"),
         ("CREWCALL_THREADS", "²"),
+        ("CREWCALL_CONCURRENCY", "sms"),
+        ("CREWCALL_CONCURRENCY", "sms=0"),
+        ("CREWCALL_CONCURRENCY", "sms=1001"),
+        ("CREWCALL_CONCURRENCY", "=5"),
+        ("CREWCALL_CONCURRENCY", "sms=5,"),
+        ("CREWCALL_CONCURRENCY", "sms=5,sms=6"),
+        ("CREWCALL_LOG_FORMAT", "yaml"),
         ("CREWCALL_SHUTDOWN_TIMEOUT", "-1"),
         ("CREWCALL_SHUTDOWN_TIMEOUT", "nan"),
         ("CREWCALL_SHUTDOWN_TIMEOUT", "inf"),

@@ -46,8 +46,7 @@ class CrewcallBroker(RedisBroker):
     def flush(self, queue_name: str) -> None:
         """Drop all messages of a queue, and what is noted of them."""
         super().flush(queue_name)
-        keys = wire.Keys(self.namespace)
-        self.client.delete(keys.eta(queue_name), keys.kills(queue_name), keys.deliveries(queue_name))
+        self.client.register_script(wire.script("flush"))(args=[self.namespace, queue_name])
 
 
 def make_broker(settings: Settings) -> CrewcallBroker:

@@ -5,7 +5,6 @@ What a command does is imported only when it is run: help is to be had where Dra
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import sys
@@ -15,8 +14,10 @@ from typing import Any, NoReturn
 import click
 
 from crewcall_worker import drain as draining
+from crewcall_worker import logs
 from crewcall_worker.errors import BadSetting, NotInstalled, WorkerError
-from crewcall_worker.settings import from_environment
+from crewcall_worker.jobs_command import jobs
+from crewcall_worker.settings import from_environment, log_format
 
 
 class _Seconds(click.FloatRange):
@@ -53,7 +54,9 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
                                   who logs in to Sentinels: redis+sentinel://host:port,.../master/0
       CREWCALL_REDIS_NAMESPACE    Dramatiq's key prefix. [dramatiq]
       CREWCALL_QUEUES             the queues to work on: sms,email. [all that the actors work on]
-      CREWCALL_THREADS            jobs to run at once. [8]
+      CREWCALL_THREADS            jobs to run at once. [8; the sum of the limits where every queue has one]
+      CREWCALL_CONCURRENCY        jobs of one queue to run at once: sms=5,email=2 [as their job types say]
+      CREWCALL_LOG_FORMAT         text, or json: an object in each line. [text]
       CREWCALL_SHUTDOWN_TIMEOUT   seconds for running jobs after SIGTERM; keep it below the pod's
                                   terminationGracePeriodSeconds. [600]
       CREWCALL_LAPSED_AFTER       seconds of silence after which a worker is taken for dead. [30]
@@ -70,7 +73,10 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
       1  jobs were cut off: the time ran out, or a second signal came; or Redis refused the user
       2  a setting or a module is wrong
     """
-    _set_up_logging(verbose)
+    try:
+        logs.configure(log_format(os.environ), verbose=verbose)
+    except WorkerError as error:
+        _fail(error)
     sys.path.insert(0, str(Path(path).resolve()))
     try:
         from crewcall_worker import run as running
@@ -114,6 +120,9 @@ def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) ->
         _fail(error)
 
 
+main.add_command(jobs)
+
+
 def _write_pid(file: Path) -> None:
     try:
         file.write_text(f"{os.getpid()}\n")
@@ -133,11 +142,3 @@ def _pid_in(file: Path) -> int:
 def _fail(error: WorkerError) -> NoReturn:
     click.echo(f"crewcall-worker: {error}", err=True)
     sys.exit(error.exit_status)
-
-
-def _set_up_logging(verbose: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )

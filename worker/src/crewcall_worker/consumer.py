@@ -12,6 +12,7 @@ import heapq
 import logging
 import time
 from collections.abc import Callable, Iterable
+from pickle import PickleError
 from queue import PriorityQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,11 @@ log = logging.getLogger(__name__)
 class QueueConsumer(Consumer):
     """The consumer of one queue (`.DQ`: its delayed messages), for as long as the worker lives."""
 
-    def __init__(self, intake: Intake, queue_name: str, prefetch: int, timeout: int) -> None:
-        """`prefetch` is how many messages it may hold; `timeout` the longest wait between two fetches, in ms."""
+    def __init__(
+        self, intake: Intake, queue_name: str, prefetch: int, timeout: int, *, is_limited: bool = False
+    ) -> None:
+        """`prefetch` is how many messages it may hold; `timeout` the longest wait between two fetches, in ms.
+        `is_limited` where that is how many may run, so that there is nothing behind them."""
         self.intake = intake
         self.queue_name = queue_name
         self.prefetch = prefetch
@@ -47,8 +51,9 @@ class QueueConsumer(Consumer):
         self.is_settled = False  # closed, and nothing is held but what runs
         self._holding = Holding(intake.scripts, queue_name)
         self._owner = ""
-        # What is ready comes by the handful. What is delayed is held for long, and what follows may be due before it.
-        self._refill_at = prefetch - (1 if self._holding.is_delayed else max(1, prefetch // 4))
+        # What is ready comes by the handful, unless a thread waits for each. What is delayed is held for long, and what
+        # follows may be due before it.
+        self._refill_at = prefetch - (1 if is_limited or self._holding.is_delayed else max(1, prefetch // 4))
         self._look_for_due_at = 0.0
         self._wants_room = False
         self._misses = 0
@@ -130,7 +135,7 @@ class QueueConsumer(Consumer):
         if self._holding.is_returning or self._owner != self.intake.worker_id:
             self._hand_back()
             self._owner = self.intake.worker_id
-        while self.intake.is_open:
+        while self._may_take():
             if message := self._holding.following(self._owner):
                 self._misses = 0
                 return message
@@ -144,6 +149,11 @@ class QueueConsumer(Consumer):
         self.intake.tell_if_idle()
         self._wait(LOOK_UP_WHILE_CLOSED)
         return None
+
+    def _may_take(self) -> bool:
+        may_take = self.intake.takes_from(self.queue_name)
+        self.is_settled = self.is_settled and not may_take
+        return may_take
 
     def _fetch(self) -> bool:
         """False where there is no room or no message."""
@@ -195,7 +205,7 @@ class QueueConsumer(Consumer):
     def _settle(self, message: MessageProxy, *, dead: bool) -> None:
         id_ = _id(message)
         try:
-            self._holding.settle(id_, self.intake.worker_id, dead=dead)
+            self._holding.settle(id_, self.intake.worker_id, dead=dead, text=_last_known(message) if dead else b"")
         except redis.RedisError as error:
             # Whatever it is: the job is done, so it is tried until Redis takes it. Dramatiq does so for this error.
             raise ConnectionClosed(error) from None
@@ -220,6 +230,20 @@ def _withdraw(waiting: PriorityQueue[Any], is_ours: Callable[[str], bool]) -> li
     for _ in taken:
         waiting.task_done()
     return taken
+
+
+def _last_known(message: MessageProxy) -> bytes:
+    """A dead letter with what its worker has noted in it, such as the last error; as it was, where that is no text."""
+    try:
+        text: bytes = message.encode()
+    except (
+        TypeError,
+        ValueError,
+        PickleError,
+    ) as error:  # by what a middleware has put into it
+        log.warning("Message %s is kept as it was sent: %s", message.message_id, error)
+        return b""
+    return text
 
 
 def _id(message: MessageProxy) -> str:

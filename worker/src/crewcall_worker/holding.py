@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from dramatiq.broker import MessageProxy
 from dramatiq.errors import DecodeError
-from dramatiq.message import Message
 
+from crewcall_worker import job_message
 from crewcall_worker.scripts import Fetched, Refused, Scripts
 from crewcall_worker.wire import DELAYED
 
@@ -83,7 +82,7 @@ class Holding:
         while self._fetched:
             fetched = self._fetched.popleft()
             try:
-                message: Message[Any] = Message.decode(fetched.data)
+                message = job_message.decode(fetched.data)
             except DecodeError:
                 log.exception("Queue %s: message %s is none; it becomes a dead letter", self._queue_name, fetched.id)
                 self._scripts.settle(owner, self._queue_name, fetched.id, dead=True, marked=True)
@@ -93,13 +92,13 @@ class Holding:
                 return MessageProxy(message)
         return None
 
-    def settle(self, id_: str, worker_id: str, *, dead: bool) -> None:
-        """It is done with, or dead. `worker_id` settles what is not held any more."""
+    def settle(self, id_: str, worker_id: str, *, dead: bool, text: bytes = b"") -> None:
+        """It is done with, or dead, and then kept as `text`. `worker_id` settles what is not held any more."""
         held = self.held.get(id_)
         owner = held.owner if held else worker_id
         marked = dead or held is None or held.marked
         if marked or self.is_delayed:
-            self._scripts.settle(owner, self._queue_name, id_, dead=dead, marked=marked)
+            self._scripts.settle(owner, self._queue_name, id_, dead=dead, marked=marked, text=text)
         else:
             self._scripts.ack(owner, self._queue_name, id_)
         self.held.pop(id_, None)

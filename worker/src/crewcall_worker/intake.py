@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import PriorityQueue
 from typing import Any
@@ -54,18 +54,22 @@ class Intake(Middleware):
         on_idle: Callable[[], object] = lambda: None,
         sure_for: float = SURE_FOR,
         most_kills: int = MOST_KILLS,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         """`on_idle` is called, by any thread, whenever nothing is held while it is closed. `sure_for` is the seconds
         since the last contact for which nobody takes this worker for dead, with ample room. A message that is one
-        death short of `most_kills` runs alone."""
+        death short of `most_kills` runs alone. `limits` has how many messages of a queue are held at most."""
         self.broker = broker
         self.keys = Keys(broker.namespace)
         self.scripts = Scripts(broker.client, self.keys, pool)
         self.on_idle = on_idle
         self._sure_for = sure_for
         self._most_kills = most_kills
+        self._limits = limits or {}
         self._solitude = Solitude()
         self.is_open = False
+        self.paused: frozenset[str] = frozenset()
+        """The queues that nobody is to take from, though the intake is open."""
         self.consumers: dict[str, QueueConsumer] = {}
         self.running: dict[str, Begun] = {}
         """By redis_message_id."""
@@ -89,6 +93,16 @@ class Intake(Middleware):
         self.is_open = False
         for consumer in list(self.consumers.values()):
             consumer.close_off()
+
+    def pause(self, queues: frozenset[str]) -> None:
+        """These queues are paused, and no others: each consumer sees to it in its own thread, at once."""
+        changed, self.paused = self.paused ^ queues, queues
+        for queue in changed:
+            self.wake(queue)
+
+    def takes_from(self, queue: str) -> bool:
+        """Whether messages of this queue are let in."""
+        return self.is_open and queue not in self.paused
 
     def renew(self, worker_id: str) -> None:
         """Go on under another id. What was prefetched is forgotten, what runs stays with the old id."""
@@ -141,7 +155,10 @@ class Intake(Middleware):
         """The queue's consumer: always the same one, for what it holds outlives a failure of its thread."""
         consumer = self.consumers.get(queue_name)
         if consumer is None:
-            consumer = self.consumers[queue_name] = QueueConsumer(self, queue_name, prefetch, timeout)
+            limit = self._limits.get(queue_name)
+            most = prefetch if limit is None else min(limit, prefetch)
+            consumer = QueueConsumer(self, queue_name, most, timeout, is_limited=limit is not None)
+            self.consumers[queue_name] = consumer
         else:
             consumer.restart()
         return consumer
@@ -165,7 +182,9 @@ class Intake(Middleware):
         process = thread.process_message
 
         def process_if_ours(message: MessageProxy) -> None:
-            if not self._solitude.enter(alone=self._is_to_be_alone(message), may_wait=lambda: self.is_open):
+            if not self._solitude.enter(
+                alone=self._is_to_be_alone(message), may_wait=lambda: self.takes_from(message.queue_name)
+            ):
                 self.release(message)
                 return
             try:

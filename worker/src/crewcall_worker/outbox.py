@@ -1,8 +1,9 @@
 """How messages get into their queues: as Dramatiq's broker does it, with what Crewcall knows of them in the same step.
 
-That is: when the job becomes ready (`ready_at`), the index of delayed messages, the count of arrivals, the registry of
-queues, and the hint that wakes who waits for work. One script, one round trip, as Dramatiq's own; see
-`lua/enqueue.lua`. A delayed message that is due is promoted in one step as well: no crash can double it.
+That is: when the job becomes ready (`ready_at`), its lane, whether it is a duplicate, the index of delayed messages,
+the count of arrivals, the registry of queues, and the hint that wakes who waits for work. One script, one round trip,
+as Dramatiq's own, for one message or for many; see `lua/enqueue.lua`. A delayed message that is due is promoted in one
+step as well: no crash can double it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,20 +24,60 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis, dq_name, q_name
 from dramatiq.middleware import Middleware
 
-from crewcall_worker import wire
+from crewcall_worker import options, tracing, wire
 from crewcall_worker.hints import Pacer
 from crewcall_worker.redis_clock import RedisClock
 
 PROMOTION = "crewcall_promotion"
 """The option of a delayed message in a worker's memory: the worker and the id that it was fetched under."""
+REVIVAL = "crewcall_revival"
+"""The option of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step."""
 REGISTER_EVERY = 60.0
 ASK_AGAIN_AFTER = 0.5
 JITTER_MS = 1_000
 """More than that is another clock, after a failover."""
 
+MOST_AT_ONCE = 500
+"""Messages by one script: more would keep Redis from others for long."""
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """`message`, as it was sent, is in its queue."""
+
+    message: Message[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """`message` was not enqueued, for the job `of` was, with the same key and within its window."""
+
+    message: Message[Any]
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """`message` was not enqueued, for what it comes from is not there any more: somebody else was quicker."""
+
+    message: Message[Any]
+
+
+Outcome = Enqueued | Duplicate | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """A message on its way: what the script is told of it."""
+
+    message: Message[Any]
+    delay: int | None
+    queue: str
+    arguments: tuple[Any, ...]
 
 
 class Outbox:
@@ -57,41 +99,72 @@ class Outbox:
         self._broker.add_middleware(_WorkerHooks(self._thread))
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
-        """Enqueue a message, `delay` ms from now; the message as it was sent.
+        """Enqueue a message, `delay` ms from now; the message as it was sent, or would have been but for its like.
 
         Raises `redis.RedisError`, but for a retry, a promotion, and what else follows from a job that is over: these
         wait until Redis is there. Dramatiq would swallow the error, and acknowledge the job that it was lost with.
+        Raises `ValueError` where one of `options` is none that it could have.
         """
-        is_bound_to_arrive = PROMOTION in message.options or getattr(self._thread, "is_job_over", False)
+        return self.enqueue_many([(message, delay)])[0].message
+
+    def enqueue_many(self, messages: Sequence[tuple[Message[Any], int | None]]) -> list[Outcome]:
+        """Enqueue messages, each so many ms from now if that is told: what became of each, in their order.
+
+        Up to `MOST_AT_ONCE` are one round trip and one step: all are there, or none. Raises as `enqueue` does; where
+        the answer to a step was lost, nobody knows which of the two it is.
+        """
+        outcomes: list[Outcome] = []
+        with tracing.sending(messages) as (traced, tell_duplicate):
+            for at in range(0, len(traced), MOST_AT_ONCE):
+                outcomes += self._send([self._pack(*item) for item in traced[at : at + MOST_AT_ONCE]])
+            for place, outcome in enumerate(outcomes):
+                if isinstance(outcome, Duplicate):
+                    tell_duplicate(place, outcome.of)
+        return outcomes
+
+    def _pack(self, message: Message[Any], delay: int | None) -> _Parcel:
         queue = q_name(message.queue_name)
-        message = message.copy(options={"redis_message_id": ordered_id(time.time_ns(), secrets.randbits(62))})
-        worker, promoted = message.options.pop(PROMOTION, ("", ""))
+        message = message.copy(options={"redis_message_id": _redis_id(message)})
+        lane = wire.lane_of(message.options.get(options.PRIORITY), message.options.get(options.ORGANIZATION))
+        worker, origin = message.options.pop(PROMOTION, ("", message.options.pop(REVIVAL, "")))
+        like, like_for_ms = _likeness(message)
         eta: int | str = ""
         if delay is not None:
             eta = current_millis() + delay
             message = message.copy(queue_name=dq_name(queue), options={"eta": eta, wire.READY_AT: eta})
-        elif not promoted:
-            message.options[wire.READY_AT] = self._insist(self._ready_now, forever=is_bound_to_arrive)
+        elif not worker:
+            message.options[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
 
         self._broker.emit_before("enqueue", message, delay)
-        arguments = [
-            self._broker.namespace,
+        arguments = (
             queue,
             message.options["redis_message_id"],
             message.encode(),
             eta,
             worker,
-            promoted,
+            origin,
             int(self._registered.get(queue, 0.0) <= self._steady()),
             int(self._pacer.may_hint(message.queue_name)),
-        ]
-        now_ms, outcome = self._insist(lambda: self._script(args=arguments), forever=is_bound_to_arrive)
-        self._note(queue, message.queue_name, now_ms, has_hinted=outcome == 1)
-        if outcome == -1:
-            log.debug("Delayed message %s was promoted by another worker", message.message_id)
-            return message
-        self._broker.emit_after("enqueue", message, delay)
-        return message
+            lane.name if lane else "",
+            message.options[wire.READY_AT],
+            like,
+            message.message_id,
+            like_for_ms,
+        )
+        return _Parcel(message, delay, queue, arguments)
+
+    def _send(self, parcels: Sequence[_Parcel]) -> list[Outcome]:
+        arguments = [self._broker.namespace]
+        for parcel in parcels:
+            arguments.extend(parcel.arguments)
+        forever = any(self._is_bound(parcel.arguments[4]) for parcel in parcels)
+        now_ms, *answers = self._insist(lambda: self._script(args=arguments), forever=forever)
+        self.clock.set(now_ms)
+        return [self._note(parcel, answer) for parcel, answer in zip(parcels, answers, strict=True)]
+
+    def _is_bound(self, promoter: str) -> bool:
+        """Whether it is bound to arrive, however long that takes."""
+        return bool(promoter) or getattr(self._thread, "is_job_over", False)
 
     def _ready_now(self) -> int:
         """Redis's time. It never goes back by a little, as each answer took its own time: jobs keep their order."""
@@ -99,12 +172,19 @@ class Outbox:
         self._last_ready_ms = max(now_ms, self._last_ready_ms if self._last_ready_ms < now_ms + JITTER_MS else 0)
         return self._last_ready_ms
 
-    def _note(self, queue: str, queue_name: str, now_ms: int, *, has_hinted: bool) -> None:
-        self.clock.set(now_ms)
-        if self._registered.get(queue, 0.0) <= self._steady():
-            self._registered[queue] = self._steady() + REGISTER_EVERY
-        if has_hinted:
-            self._pacer.has_hinted(queue_name)
+    def _note(self, parcel: _Parcel, answer: int | str | bytes) -> Outcome:
+        message = parcel.message
+        if self._registered.get(parcel.queue, 0.0) <= self._steady():
+            self._registered[parcel.queue] = self._steady() + REGISTER_EVERY
+        if not isinstance(answer, int):
+            return Duplicate(message, of=answer.decode() if isinstance(answer, bytes) else answer)
+        if answer == 1:
+            self._pacer.has_hinted(message.queue_name)
+        if answer == -1:
+            log.debug("Message %s was promoted by another worker, or revived by somebody else", message.message_id)
+            return Gone(message)
+        self._broker.emit_after("enqueue", message, parcel.delay)
+        return Enqueued(message)
 
     def _insist(self, call: Callable[[], T], *, forever: bool) -> T:
         while True:
@@ -125,6 +205,31 @@ def ordered_id(now_ns: int, noise: int) -> str:
     milliseconds, rest = divmod(now_ns, 1_000_000)
     fraction = rest * 4096 // 1_000_000
     return str(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise))
+
+
+def _redis_id(message: Message[Any]) -> str:
+    """A new one; but a typed job's is the job's id, and that of a retry says which one it is: by that it is found."""
+    if options.ORGANIZATION not in message.options:
+        return ordered_id(time.time_ns(), secrets.randbits(62))
+    retries = message.options.get("retries")
+    return f"{message.message_id}.{retries}" if retries else message.message_id
+
+
+def _likeness(message: Message[Any]) -> tuple[str, int]:
+    """The message's key among its like, and how long (ms) that stands; ("", 0) of one that has none.
+
+    They are taken off: a retry is no duplicate of the first try.
+    """
+    key = message.options.pop(options.DEDUPE_KEY, None)
+    window_ms = message.options.pop(options.DEDUPE_FOR_MS, None)
+    if key is None:
+        return "", 0
+    if not isinstance(key, str) or not key or not isinstance(window_ms, int) or window_ms <= 0:
+        raise ValueError(
+            f"{options.DEDUPE_KEY} is {key!r} for {options.DEDUPE_FOR_MS} = {window_ms!r}; expected a text that is not "
+            "empty, and a whole number of ms above 0"
+        )
+    return key, window_ms
 
 
 class _WorkerHooks(Middleware):

@@ -44,12 +44,15 @@ class Presence(threading.Thread):
         clock: RedisClock,
         state: Callable[[], WorkerState],
         on_event: Callable[[Event], object],
+        stalled: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`state` is asked for each record; `on_event` gets ORDER, WITHDRAW and FENCED, in this thread."""
+        """`state` is asked for each record, and how many are `stalled`; `on_event` gets ORDER, WITHDRAW and FENCED, in
+        this thread."""
         super().__init__(name="crewcall-presence", daemon=True)
         self._intake = intake
         self._identity = identity
         self._state = state
+        self._stalled = stalled
         self._on_event = on_event
         self._clock = clock
         self._order = Order.RUN
@@ -92,6 +95,7 @@ class Presence(threading.Thread):
         begun = time.monotonic()
         heard = self._intake.scripts.beat(worker_id, self._identity.pod, self._record(worker_id))
         self._clock.set(heard.now_ms)
+        self._intake.pause(heard.paused)
         if heard.order is not self._order:
             self._order = heard.order
             self._on_event(Event.ORDER if heard.order is Order.DRAIN else Event.WITHDRAW)
@@ -126,6 +130,7 @@ class Presence(threading.Thread):
             oldest_ms=self._at(min(begun)) if begun else None,
             queues=self._identity.queues,
             process=self._identity.process,
+            stalled=self._stalled() or None,
         )
         return write_worker(record)
 

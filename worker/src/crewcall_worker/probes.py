@@ -45,10 +45,11 @@ class Probes:
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="crewcall-probes", daemon=True).start()
 
-    def show(self, health: Health, metrics: Collector) -> None:
+    def show(self, health: Health, *metrics: Collector) -> None:
         """From now on, tell this worker's health and figures."""
         self._checks.update({"/healthz": health.is_hung, "/readyz": health.is_starting})
-        self._registry.register(metrics)
+        for collector in metrics:
+            self._registry.register(collector)
 
     def close(self) -> None:
         """Serve no more."""

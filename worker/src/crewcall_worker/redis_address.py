@@ -13,6 +13,18 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
+ENV_REDIS_HOST: Final = "REDIS_HOST"
+"""Where there is no REDIS_URL: the server's name or address. The other three go with it, and with nothing else."""
+
+ENV_REDIS_PORT: Final = "REDIS_PORT"
+"""Absent: 6379."""
+
+ENV_REDIS_DB: Final = "REDIS_DB"
+"""The database's number. Absent: 0."""
+
+ENV_REDIS_HOST_PASSWORD: Final = "REDIS_PASSWORD"
+"""Absent: none."""
+
 ENV_REDIS_USERNAME: Final = "CREWCALL_REDIS_USERNAME"
 """Who logs in, where REDIS_URL does not tell."""
 
@@ -28,6 +40,7 @@ ENV_SENTINEL_USERNAME: Final = "CREWCALL_SENTINEL_USERNAME"
 ENV_SENTINEL_PASSWORD: Final = "CREWCALL_SENTINEL_PASSWORD"
 """The Sentinels' password, where they have one."""
 
+REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 PORTS: Final = 65536
 

@@ -15,7 +15,8 @@ from redis.sentinel import Sentinel
 from crewcall_worker import wire
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.redis_address import ENV_REDIS_CA, Sentinels, sentinels
-from crewcall_worker.settings import URL_ALLOWED, Settings
+from crewcall_worker.redis_settings import URL_ALLOWED
+from crewcall_worker.settings import Settings
 
 #: Seconds for a Sentinel to answer before the next one is asked.
 SENTINEL_TIMEOUT = 1.0

@@ -21,16 +21,20 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
+from crewcall_worker import tracing
 from crewcall_worker.broker import make_broker, wait_for_redis
+from crewcall_worker.concurrency import Capacity, capacity
 from crewcall_worker.errors import JobsUnavailable
 from crewcall_worker.metrics import WorkerMetrics
 from crewcall_worker.own_broker import place, warn_if_elsewhere
 from crewcall_worker.probes import Probes
+from crewcall_worker.queues.actors import declare
+from crewcall_worker.queues.job import CATALOGUE
 from crewcall_worker.runtime import Runtime
 from crewcall_worker.settings import Settings
 from crewcall_worker.states import Event, State
 from crewcall_worker.steward import Steward
-from crewcall_worker.wire import ENV_QUEUES
+from crewcall_worker.wire import ENV_CONCURRENCY, ENV_QUEUES
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SIGNALS_IN_ORDER = 2
@@ -54,29 +58,33 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     dramatiq.set_broker(made)
     _import(modules)
     broker = _broker(modules)
+    declare(broker)
+    export_traces = tracing.set_up(os.environ)
     queues = _queues(settings, broker, modules)
     wait_for_redis(settings, time.sleep)
     warn_if_elsewhere(broker, made, ", ".join(modules))
 
-    runtime = Runtime(broker, settings, settings.pod or _own_name(), queues)
+    crew = _capacity(settings, broker, queues)
+    runtime = Runtime(broker, settings, settings.pod or _own_name(), queues, crew)
     broker.add_middleware(_Farewell(runtime.steward))
     _on_stop(_Signals(runtime.steward))
-    worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=settings.threads)
+    worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=crew.threads)
     broker.emit_after("process_boot")
     runtime.start()
     worker.start()
     if probes:  # not before all goes round: a project's own hooks may take any time to start
-        probes.show(runtime.health, WorkerMetrics(runtime.stats))
+        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs)
     log.info(
         "Working on %s of Redis %s, %d jobs at once",
-        ", ".join(queues),
+        crew.of(queues),
         place(broker),
-        settings.threads,
+        crew.threads,
     )
     runtime.steward.attend(until=LEAVING)
     worker.stop(timeout=round(THREADS_STOP_WITHIN * 1000))
     cut_off = len(runtime.intake.running)
     put_back = runtime.leave()
+    export_traces()
     if cut_off:
         log.error(
             "%d jobs were cut off, %d of them put back: another worker runs them again. "
@@ -175,6 +183,14 @@ def _queues(settings: Settings, broker: dramatiq.Broker, modules: Sequence[str])
     if idle:
         log.warning("No actor in %s works on %s: its jobs stay where they are", ", ".join(modules), ", ".join(idle))
     return queues
+
+
+def _capacity(settings: Settings, broker: dramatiq.Broker, queues: Sequence[str]) -> Capacity:
+    unknown = [queue for queue in settings.concurrency if queue not in broker.get_declared_queues()]
+    if unknown:
+        log.warning("%s names %s, which no actor here works on", ENV_CONCURRENCY, ", ".join(unknown))
+    defaults = ((kind.queue, kind.concurrency) for kind in CATALOGUE.values())
+    return capacity(queues, defaults, settings.concurrency, settings.threads)
 
 
 def _on_stop(handler: Callable[[int, FrameType | None], object]) -> None:

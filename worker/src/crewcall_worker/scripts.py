@@ -26,6 +26,8 @@ class Refused(Enum):
     """The worker has no record: it has yet to register, or was declared dead."""
     STRAYS = -2
     """More is noted as the worker's than it holds."""
+    PAUSED = -3
+    """Nobody is to take from this queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,12 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a worker hears when it tells of itself; the time is Redis's, in ms."""
+    """What a worker hears when it tells of itself; the time is Redis's, in ms. Nobody fetches from `paused` queues."""
 
     now_ms: int
     order: Order
     is_fenced: bool
+    paused: frozenset[str] = frozenset()
 
 
 class Scripts:
@@ -61,8 +64,11 @@ class Scripts:
 
     def fetch(self, worker: str, queue: str, wanted: int, held: int) -> list[Fetched] | Refused:
         """Up to `wanted` messages, by a worker that holds `held` of this queue."""
-        reply = self._fetch(keys=self._keys_of_a_fetch(worker, queue), args=[worker, min(wanted, MOST_FETCHED), held])
-        return _read_fetched(reply)
+        keys, names = self._keys, self._keys_of_a_fetch(worker, queue)
+        if not queue.endswith(DELAYED):
+            names += [keys.paused, keys.lanes(queue), keys.waiting(queue)]
+        args: list[str | int] = [worker, min(wanted, MOST_FETCHED), held, queue, keys.lane(queue, "")]
+        return _read_fetched(self._fetch(keys=names, args=args))
 
     def fetch_due(self, worker: str, queue: str, wanted: int, held: int, within_ms: int) -> list[Fetched] | Refused:
         """Up to `wanted` delayed messages that are due within so many ms, past all others in the list."""
@@ -88,8 +94,9 @@ class Scripts:
         """A message of which nothing is counted is done with."""
         self._ack(keys=(self._keys.acks(worker, queue), self._keys.messages(queue)), args=(id_,))
 
-    def settle(self, worker: str, queue: str, id_: str, *, dead: bool, marked: bool) -> bool:
-        """A message is done with, or dead; whether it was still this worker's."""
+    def settle(self, worker: str, queue: str, id_: str, *, dead: bool, marked: bool, text: bytes = b"") -> bool:
+        """A message is done with, or dead, and then kept as `text` if that is known; whether it was still this
+        worker's."""
         keys = self._keys
         is_delayed = queue.endswith(DELAYED)
         return bool(
@@ -103,7 +110,7 @@ class Scripts:
                     keys.dead(queue),
                     keys.messages(plain_queue(queue) + DEAD),
                 ],
-                args=[id_, "nack" if dead else "ack", int(marked), int(is_delayed)],
+                args=[id_, "nack" if dead else "ack", int(marked), int(is_delayed), text],
             )
         )
 
@@ -125,11 +132,12 @@ class Scripts:
     def beat(self, worker: str, pod: str, record: str) -> Heard:
         """Tell of a worker and hear its orders."""
         keys = self._keys
-        now_ms, order, is_fenced = self._beat(
-            keys=[keys.workers(self._pool), keys.orders(self._pool), keys.fenced(self._pool), keys.heartbeats],
+        pool = self._pool
+        now_ms, order, is_fenced, paused = self._beat(
+            keys=[keys.workers(pool), keys.orders(pool), keys.fenced(pool), keys.heartbeats, keys.paused],
             args=[worker, pod, record, HEARTBEAT_AHEAD_MS],
         )
-        return Heard(now_ms, read_order(order), bool(is_fenced))
+        return Heard(now_ms, read_order(order), bool(is_fenced), frozenset(_text(queue) for queue in paused))
 
     def leave(self, worker: str, queues: Iterable[str]) -> bool:
         """A worker goes home; false where it still has unacknowledged messages, by which it is to be found."""

@@ -23,9 +23,14 @@ QUEUE_GAUGES: dict[str, tuple[str, Callable[[QueueState], float | None]]] = {
     "crewcall_queue_delayed_jobs": ("Jobs that become ready later.", lambda queue: queue.delayed),
     "crewcall_queue_dead_jobs": ("Dead letters.", lambda queue: queue.dead),
     "crewcall_queue_oldest_ready_age_seconds": (
-        "Age of the job at the queue's head.",
+        "Age of the oldest job that waits in the queue.",
         lambda queue: queue.oldest_ready_age,
     ),
+    "crewcall_queue_limited_jobs": (
+        "Of the ready jobs, those that wait until their organisation has fewer in flight.",
+        lambda queue: queue.limited,
+    ),
+    "crewcall_queue_paused": ("1 where nobody fetches from the queue.", lambda queue: int(queue.is_paused)),
 }
 
 POOL_GAUGES: dict[str, tuple[str, Callable[[Report], float | None]]] = {

@@ -1,9 +1,11 @@
--- One look at the queues ARGV = "<namespace>:<queue>", ... of Dramatiq. Reads only; never Dramatiq's own script,
--- for which every caller is a worker.
+-- One look at the queues ARGV = namespace, queue, namespace, queue ... of Dramatiq. Reads only; never Dramatiq's own
+-- script, for which every caller is a worker.
 --
 -- Answers with one line for each queue, in order (a text: cheaper on both sides than an array of arrays):
---   "ready held delayed dead time": jobs, `held` being ready and unacked ones; `time` (Unix ms) is when the first
---   ready job became ready, -1 where there is none or it cannot be told
+--   "ready held delayed dead time limited paused": jobs, `held` being ready and unacked ones; `time` (Unix ms) is when
+--   the first ready job became ready, -1 where there is none or it cannot be told; of the ready ones `limited` wait for
+--   their organisation's limit; `paused` is 1 where nobody fetches from the queue
+--   The same, and "|why": what Crewcall keeps of it could not be read, so these are the figures of Dramatiq's keys alone
 --   "-why": this queue could not be read
 -- No payload leaves the server.
 --
@@ -57,22 +59,52 @@ local function oldest(queue)
     return text and ready_time(text) or -1
 end
 
-local function look(queue)
+local any_paused = {} -- by namespace: whether any queue is, which is seldom so
+
+local function is_paused(crewcall, name)
+    if any_paused[crewcall] == nil then
+        any_paused[crewcall] = redis.call("HLEN", crewcall .. "paused") > 0
+    end
+    return any_paused[crewcall] and redis.call("HEXISTS", crewcall .. "paused", name) == 1
+end
+
+-- {how many wait in lanes, since when the first of them, how many of them for a limit, 1 if the queue is paused}
+local function beside(namespace, name)
+    local crewcall = "crewcall:" .. namespace .. ":"
+    local paused = is_paused(crewcall, name) and 1 or 0
+    local count = redis.call("ZCARD", crewcall .. "waiting:" .. name)
+    if count == 0 then
+        return {0, -1, 0, paused}
+    end
+    local first = redis.call("ZRANGE", crewcall .. "waiting:" .. name, 0, 0, "WITHSCORES")
+    local limited = tonumber(redis.call("HGET", crewcall .. "surplus:" .. name, "") or 0)
+    return {count, tonumber(first[2]), limited, paused}
+end
+
+local function why(err)
+    local words = type(err) == "table" and err.err or tostring(err) -- a text before Redis 7
+    return (string.gsub(words, "%s+", " "))
+end
+
+local function look(namespace, name)
+    local queue = namespace .. ":" .. name
     local ready = redis.call("LLEN", queue)
     local held = redis.call("HLEN", queue .. ".msgs")
     local delayed = redis.call("HLEN", queue .. ".DQ.msgs")
     local dead = redis.call("ZCARD", queue .. ".XQ")
     local time = ready > 0 and oldest(queue) or -1
-    return string.format("%d %d %d %d %.0f", ready, held, delayed, dead, time)
+    local looked, found = pcall(beside, namespace, name)
+    local waiting, since, limited, paused = unpack(looked and found or {0, -1, 0, 0})
+    if time < 0 and ready == 0 or since >= 0 and since < time then
+        time = since
+    end
+    local line = string.format("%d %d %d %d %.0f %d %d", ready + waiting, held, delayed, dead, time, limited, paused)
+    return looked and line or line .. "|" .. why(found)
 end
 
 local lines = {}
-for i, queue in ipairs(ARGV) do
-    local looked, line = pcall(look, queue)
-    if not looked then
-        local why = type(line) == "table" and line.err or tostring(line) -- a text before Redis 7
-        line = "-" .. string.gsub(why, "%s+", " ")
-    end
-    lines[i] = line
+for i = 1, #ARGV, 2 do
+    local looked, line = pcall(look, ARGV[i], ARGV[i + 1])
+    lines[#lines + 1] = looked and line or "-" .. why(line)
 end
 return table.concat(lines, "\n")

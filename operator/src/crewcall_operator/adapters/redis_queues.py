@@ -2,14 +2,15 @@
 
 For a queue Q under a namespace (Dramatiq 2, `dramatiq/brokers/redis/dispatch.lua`): list `Q`, the ready ids; hash
 `Q.msgs`, every ready and unacked message; hash `Q.DQ.msgs`, the delayed; sorted set `Q.XQ`, the dead. So
-`Q.msgs` less `Q` are in flight: prefetched or running, or left behind by a worker that was killed. Workers, orders,
-what they count and when delayed jobs are due are read by `redis_crews`, `redis_counters` and `redis_delayed`, in the
-same round trip; only where a queue has delayed jobs for the first time, in one more.
+`Q.msgs` less the ready ones are in flight: prefetched or running, or left behind by a worker that was killed. Ready are
+also those in Crewcall's lanes, `waiting:Q`; whether the queue is paused, and what waits for a limit, is told beside it.
+Workers, orders, what they count and when delayed jobs are due are read by `redis_crews`, `redis_counters` and
+`redis_delayed`, in the same round trip; only where a queue has delayed jobs for the first time, in one more.
 
 One round trip for any number of pools on one Redis, in scripts of 100 queues each: longer ones would hold up the
 server's other clients. Only reads: an ACL user needs no more than
 `+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard ~<namespace>:*`, `+select` for a database other than 0, and
-`+eval` in place of `+eval_ro` on Redis 6; and for the workers
+`+eval` in place of `+eval_ro` on Redis 6; and for lanes, pauses, delayed jobs and workers
 `+hgetall +hexists +hscan +zrange +zcount +zscore +time ~crewcall:<namespace>:*`. Without these it does not know what
 workers there are, and no replica goes.
 """
@@ -77,11 +78,12 @@ class RedisQueues:
     async def _look(
         self, link: RedisLink, place: str, pools: Sequence[Pool], horizons: Mapping[PoolKey, float]
     ) -> Mapping[PoolKey, Observation | QueueUnavailable]:
-        keys = list(dict.fromkeys(chain.from_iterable(_keys(pool) for pool in pools)))
+        places = {key: where for pool in pools for key, where in _places(pool).items()}
+        keys = list(places)
         batches = [keys[at : at + QUEUES_IN_A_SCRIPT] for at in range(0, len(keys), QUEUES_IN_A_SCRIPT)]
         delayed = self._delayed.setdefault(place, DelayedJobs())
         questions, about_crews = delayed.calls(pools, delayed.queues), crew_calls(pools)
-        about_queues = [Call(_SCRIPT, batch) for batch in batches]
+        about_queues = [Call(_SCRIPT, list(chain.from_iterable(places[key] for key in batch))) for batch in batches]
         asked = counted_queues(pools)
         about_counters = counter_calls(pools, asked, horizons)
         time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_counters, *about_crews])
@@ -114,7 +116,7 @@ class RedisQueues:
     ) -> Observation | QueueUnavailable:
         states: list[QueueState] = []
         unread = list(crew.unread)
-        for queue, key in zip(pool.policy.queues, _keys(pool), strict=True):
+        for queue, key in zip(pool.policy.queues, _places(pool), strict=True):
             look, delayed = looks[key], due.get(key, NOTHING_DELAYED)
             if isinstance(look, QueueUnavailable):
                 return look
@@ -123,6 +125,9 @@ class RedisQueues:
             if isinstance(delayed, str):
                 unread.append(delayed)
                 delayed = NOTHING_DELAYED
+            look, _, refused = look.partition("|")
+            if refused:
+                unread.append(f"lanes and pauses are not known: {link.refused(key, refused)}")
             state = self._state(pool.key, key, queue.name, look, now, delayed)
             match counted.get((pool.key, queue.name)):
                 case Counted(counters, due_soon):
@@ -134,7 +139,7 @@ class RedisQueues:
         return Observation(tuple(states), crew.workers, crew.orders, words, crew.is_known)
 
     def _state(self, pool: PoolKey, key: str, name: str, line: str, now: float, delayed_jobs: Delayed) -> QueueState:
-        ready, held, delayed, dead, ready_at_ms = map(int, line.split())
+        ready, held, delayed, dead, ready_at_ms, limited, is_paused = map(int, line.split())
         if ready or held or delayed or dead:
             self._seen[pool].add(key)
         return QueueState(
@@ -147,6 +152,8 @@ class RedisQueues:
             is_known=key in self._seen[pool],
             due=min(delayed, delayed_jobs.due),
             next_due_in=delayed_jobs.next_due_in if delayed else None,
+            limited=min(ready, limited),
+            is_paused=bool(is_paused),
         )
 
 
@@ -154,5 +161,7 @@ def _has_delayed(look: str | QueueUnavailable) -> bool:
     return isinstance(look, str) and not look.startswith("-") and look.split(" ")[2] != "0"
 
 
-def _keys(pool: Pool) -> list[str]:
-    return [f"{pool.redis.namespace}:{queue.name}" for queue in pool.policy.queues]
+def _places(pool: Pool) -> dict[str, tuple[str, str]]:
+    """Dramatiq's key of each of the pool's queues, with the namespace and the name that it is made of."""
+    namespace = pool.redis.namespace
+    return {f"{namespace}:{queue.name}": (namespace, queue.name) for queue in pool.policy.queues}

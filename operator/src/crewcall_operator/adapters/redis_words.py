@@ -8,8 +8,8 @@ from redis.asyncio.sentinel import MasterNotFoundError
 _WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
 _TO_READ = (
     "Grant it: +eval_ro (+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys "
-    "~<namespace>:*; for workers and delayed jobs also +hgetall +hexists +hscan +zrange +zcount +zscore +time and the "
-    "keys ~crewcall:<namespace>:*"
+    "~<namespace>:*; for workers, lanes and delayed jobs also +hgetall +hexists +hscan +zrange +zcount +zscore +time "
+    "and the keys ~crewcall:<namespace>:*"
 )
 _TO_WRITE = (
     "Grant it: +eval +select +time +@read +@write +publish, the keys ~<namespace>:* "

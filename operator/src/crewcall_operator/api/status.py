@@ -155,6 +155,10 @@ def _queue(state: QueueState, was_seen: bool) -> Json:
     }
     if state.due:
         found["due"] = state.due
+    if state.limited:
+        found["limited"] = state.limited
+    if state.is_paused:
+        found["paused"] = True
     if state.oldest_ready_age is not None:
         found["oldestAgeSeconds"] = round(state.oldest_ready_age, 1)
     return found
@@ -202,7 +206,7 @@ def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[s
 def _lasting(whole: Mapping[str, Any]) -> Json:
     """The status without numbers that change all the time, and the words that hold such."""
     kept = {name: value for name, value in whole.items() if name not in _PASSING}
-    kept["queues"] = [(queue["name"], queue.get("seen")) for queue in whole.get("queues", ())]
+    kept["queues"] = [(queue["name"], queue.get("seen"), queue.get("paused")) for queue in whole.get("queues", ())]
     kept["conditions"] = [
         {**condition, "message": ""} if condition["status"] == TRUE else condition
         for condition in whole.get("conditions", ())

@@ -19,7 +19,7 @@ Fails when: bursts are shorter than the fast one's memory, or jobs rarer than th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from crewcall_operator.core.bursts import NO_BURSTS, Bursts
@@ -148,8 +148,11 @@ class Flow:
         """Whether the counters of all of them could be read, and are in here."""
         return all(queue.counters is not None and queue.name in self.queues for queue in queues)
 
-    def seeing(self, counted: Mapping[str, Counters], now: float) -> Flow:
-        """After a look at `now` that found these counters by queue. Without any, nothing is learned."""
+    def seeing(self, counted: Mapping[str, Counters], now: float, paused: Collection[str] = ()) -> Flow:
+        """After a look at `now` that found these counters by queue. Without any, nothing is learned.
+
+        What comes to `paused` queues is no burst, for nobody is to work on it now.
+        """
         if not counted or now == self.at:
             return self
         seconds = 0.0 if self.at is None else now - self.at
@@ -158,7 +161,7 @@ class Flow:
         for name, counters in counted.items():
             known = self.queues.get(name)
             queues[name] = QueueFlow.beginning(counters) if known is None else known.seeing(counters, seconds)
-            jobs += 0 if known is None else max(0, counters.arrived - known.last.arrived)
+            jobs += 0 if known is None or name in paused else max(0, counters.arrived - known.last.arrived)
         return Flow(now, queues, self.bursts.adding(jobs, now), 0.0 if jobs else self.idle + seconds)
 
 

@@ -130,5 +130,6 @@ class Memory:
         ledger = self.ledger.seeing(observed.queues, observed.crew, now)
         if ledger is self.ledger:
             return self
-        flow, saturation = self.flow.seeing(ledger.totals, now), self.saturation.seeing(observed, ledger.totals, now)
+        flow = self.flow.seeing(ledger.totals, now, observed.paused)
+        saturation = self.saturation.seeing(observed, ledger.totals, now)
         return replace(self, flow=flow, ledger=ledger, saturation=saturation)

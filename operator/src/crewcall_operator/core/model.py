@@ -175,7 +175,8 @@ class QueueState:
 
     Of the delayed jobs `due` should be ready by now, and wait for a worker that moves them. The first of all delayed is
     due in `next_due_in` seconds, 0 where it is overdue, None where there is none. `due_soon`
-    will be before a new replica could have started.
+    will be before a new replica could have started. Of the ready jobs `limited` wait until their organisation has fewer
+    in flight. Nobody fetches from a queue that `is_paused`.
     """
 
     name: str
@@ -189,11 +190,18 @@ class QueueState:
     next_due_in: float | None = None
     due_soon: int = 0
     counters: Counters | None = None
+    limited: int = 0
+    is_paused: bool = False
 
     @property
     def outstanding(self) -> int:
-        """Jobs ready, due, or fetched and not acknowledged: the work that is not done yet."""
-        return self.ready + self.due + self.in_flight
+        """Jobs fetched and not acknowledged, and those ready or due that a worker may fetch: work for somebody, now."""
+        return self.in_flight + (0 if self.is_paused else max(0, self.ready - self.limited) + self.due)
+
+    @property
+    def coming(self) -> int:
+        """Jobs that are due soon and may be fetched then."""
+        return 0 if self.is_paused else self.due_soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +247,9 @@ class Observation:
 
     @property
     def next_due_in(self) -> float | None:
-        return min((queue.next_due_in for queue in self.queues if queue.next_due_in is not None), default=None)
+        """Of queues that are fetched from."""
+        times = (queue.next_due_in for queue in self.queues if not queue.is_paused)
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def in_flight(self) -> int:
@@ -248,6 +258,11 @@ class Observation:
     @property
     def outstanding(self) -> int:
         return sum(queue.outstanding for queue in self.queues)
+
+    @property
+    def paused(self) -> tuple[str, ...]:
+        """The names of the queues that nobody fetches from."""
+        return tuple(queue.name for queue in self.queues if queue.is_paused)
 
     @property
     def oldest_ready_age(self) -> float | None:

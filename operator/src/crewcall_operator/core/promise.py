@@ -82,7 +82,7 @@ def replicas_for(policy: Policy, promise: float, observed: Observation, flow: Fl
     need = demand(policy, promise, observed, crew, flow)
     steady = min(max(crew.ready + crew.pending, _filled(need.steady, crew)), _filled(need.steady_at_most, crew))
     wanted = max(steady, _filled(need.backlog, crew), _filled(need.burst, crew))
-    if observed.outstanding or any(queue.due_soon for queue in observed.queues):
+    if observed.outstanding or any(queue.coming for queue in observed.queues):
         return max(1, wanted)
     # One replica for what may come is `cooldown`'s part; more of them are not kept longer than that one.
     return 0 if wanted <= 1 or flow.idle >= policy.cooldown else wanted

@@ -40,7 +40,7 @@ SENTENCES = {
 def sentence(step: Step, wanted: int, observed: Observation | None, at: Situation) -> str:
     """Say why a decision ended with `step`; `wanted` is what the target alone asked for."""
     policy = at.policy
-    return SENTENCES[step.reason].format(
+    told = SENTENCES[step.reason].format(
         wanted=wanted,
         replicas=step.replicas,
         backlog=_backlog(observed),
@@ -60,6 +60,7 @@ def sentence(step: Step, wanted: int, observed: Observation | None, at: Situatio
         least=at.schedule.min_replicas if at.schedule is not None else 0,
         silence=at.now - at.memory.observed_at,
     )
+    return told if observed is None or not observed.paused else f"{told}; paused: {', '.join(observed.paused)}"
 
 
 def _promise(policy: Policy, target: QueueLatency, observed: Observation | None, at: Situation) -> str:
@@ -73,4 +74,6 @@ def _backlog(observed: Observation | None) -> str:
     age = observed.oldest_ready_age
     oldest = "" if age is None else f", oldest {age:.1f} s"
     due = f", {observed.due} due" if observed.due else ""
-    return f"{observed.ready} ready{oldest}{due}, {observed.in_flight} in flight"
+    count = sum(queue.limited for queue in observed.queues)
+    limited = f" ({count} held back by limits)" if count else ""
+    return f"{observed.ready} ready{limited}{oldest}{due}, {observed.in_flight} in flight"

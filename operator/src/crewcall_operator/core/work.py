@@ -122,11 +122,12 @@ def work_of(policy: Policy, observed: Observation, crew: Crew, flow: Flow) -> Wo
     queues = []
     for queue in observed.queues:
         known, running = flow.queues[queue.name], queue.in_flight * share
-        there = queue.outstanding + queue.due_soon
+        there = queue.outstanding + queue.coming
         queues.append(
             QueueWork(
-                rate=known.arrivals,
-                deviation=known.deviation,
+                # What comes to a paused queue is work once it goes on; then it is ready.
+                rate=0.0 if queue.is_paused else known.arrivals,
+                deviation=0.0 if queue.is_paused else known.deviation,
                 service=known.service,
                 weight=weights[queue.name],
                 running=running,

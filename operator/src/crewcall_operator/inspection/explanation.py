@@ -36,6 +36,8 @@ class QueueSeen:
     oldest_age_seconds: float | None
     arrivals_per_second: float | None
     job_seconds: float | None
+    limited: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ def _queue(found: Json, weights: Mapping[str, float]) -> QueueSeen:
         oldest_age_seconds=found.get("oldestAgeSeconds"),
         arrivals_per_second=found.get("arrivalsPerSecond"),
         job_seconds=found.get("jobSeconds"),
+        limited=found.get("limited", 0),
+        paused=bool(found.get("paused")),
     )
 
 

@@ -81,6 +81,8 @@ def _queues(queues: Sequence[QueueSeen], width: int) -> Iterator[Text]:
         line = Text(f"  {shown:<{names}}{cells}", style="" if queue.seen else "yellow")
         yield line
         notes = [] if queue.weight == 1.0 else [f"weight {queue.weight:g}"]
+        notes += ["paused: nobody fetches from it"] if queue.paused else []
+        notes += [f"{queue.limited} ready jobs held back by their organisations' limits"] if queue.limited else []
         notes += [] if queue.seen else ["never seen in Redis: is its name right?"]
         if notes:
             yield Text(f"    {queue.name}: {', '.join(notes)}" if len(queues) > 1 else f"    {', '.join(notes)}")

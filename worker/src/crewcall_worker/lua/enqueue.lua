@@ -1,46 +1,118 @@
--- Put one message into its queue: what Dramatiq's own enqueue does, and what Crewcall knows of it, in one step.
--- ARGV: namespace, queue (plain), message id, message, ETA (ms, "" without a delay), the worker and the delayed id
--- that this message is the promotion of ("" and "" if of none), "1" to enter the queue in the registry,
--- "1" to publish a hint if the queue was empty.
--- Answers {now (ms), 1 if a hint was published, 0 if not, -1 if there was nothing to promote}.
+-- Put messages into their queues: what Dramatiq's own enqueue does, and what Crewcall knows of each, in one step.
+-- ARGV: namespace, then for each message these 13: queue (plain), its id in Redis, message, ETA (ms, "" without a
+-- delay), the worker and the delayed id that this message is the promotion of ("" and "" if of none; without a worker it
+-- is the id of the dead letter that is tried anew), "1" to enter the queue in the registry, "1" to publish a hint if the
+-- queue was empty, its lane ("" for Dramatiq's list), when it is ready (ms), the key by which it is told from its like
+-- ("" for none), the job's id, how long that key stands (ms).
+-- Answers {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote or revive,
+-- or the id of the job that it would be a duplicate of}.
 
-local namespace, queue, id, message, eta, worker, promoted = unpack(ARGV, 1, 7)
-local may_register, may_hint = ARGV[8] == "1", ARGV[9] == "1"
+local namespace = ARGV[1]
 local crewcall = "crewcall:" .. namespace .. ":"
-local delayed = namespace .. ":" .. queue .. ".DQ"
+local FIELDS = 13
+local TURNS = 1000000000000 -- as in wire/lanes.py
+local DAY, KEPT = 86400000, 2764800000 -- ms: counts of organisations are kept for 32 days
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-if promoted ~= "" then
+local function take_promoted(queue, worker, promoted)
+    local delayed = namespace .. ":" .. queue .. ".DQ"
     -- Not ours any more: it was promoted before, or given to another worker when this one was taken for dead.
     if redis.call("SREM", namespace .. ":__acks__." .. worker .. "." .. queue .. ".DQ", promoted) == 0 then
-        return {now, -1}
+        return false
     end
     redis.call("ZREM", crewcall .. "eta:" .. queue, promoted)
-    if redis.call("HDEL", delayed .. ".msgs", promoted) == 0 then
-        return {now, -1}
+    return redis.call("HDEL", delayed .. ".msgs", promoted) == 1
+end
+
+local function take_dead(queue, id)
+    local dead = namespace .. ":" .. queue .. ".XQ"
+    return redis.call("ZREM", dead, id) == 1 and redis.call("HDEL", dead .. ".msgs", id) == 1
+end
+
+-- A lane that comes anew has its turn after all others of its priority: nobody gains by emptying it time and again.
+local function join(queue, lane, id, ready_at)
+    redis.call("ZADD", crewcall .. "waiting:" .. queue, ready_at, id)
+    if redis.call("RPUSH", crewcall .. "lane:" .. queue .. ":" .. lane, id) == 1 then
+        local lanes, first = crewcall .. "lanes:" .. queue, string.match(lane, "^%d+") * TURNS
+        local last = redis.call("ZREVRANGEBYSCORE", lanes, first + TURNS - 1, first, "WITHSCORES", "LIMIT", 0, 1)
+        redis.call("ZADD", lanes, last[2] and last[2] + 1 or first, lane)
     end
 end
 
-if may_register then
-    redis.call("SADD", crewcall .. "queues", queue)
+-- A new job, not a retry. See `queues/organizations.py`.
+local function count(organization, queue)
+    local key = string.format("%sorganization:%s:%d", crewcall, organization, math.floor(now / DAY))
+    if redis.call("HINCRBY", key, queue .. ".enqueued", 1) == 1 then
+        redis.call("PEXPIRE", key, KEPT)
+    end
 end
 
-local name = eta == "" and queue or queue .. ".DQ"
-local full_name = namespace .. ":" .. name
--- A client that lost the first answer asks again: the second time it is there already.
-if redis.call("HSETNX", full_name .. ".msgs", id, message) == 0 then
-    return {now, 0}
+local function enqueue(at)
+    local queue, id, message, eta, worker, promoted = unpack(ARGV, at, at + 5)
+    local may_register, may_hint, lane = ARGV[at + 6] == "1", ARGV[at + 7] == "1", ARGV[at + 8]
+    local like, job = ARGV[at + 10], ARGV[at + 11]
+    if promoted ~= "" then
+        local is_taken
+        if worker == "" then
+            is_taken = take_dead(queue, promoted)
+        else
+            is_taken = take_promoted(queue, worker, promoted)
+        end
+        if not is_taken then
+            return -1
+        end
+    end
+    if may_register then
+        redis.call("SADD", crewcall .. "queues", queue)
+    end
+    if like ~= "" then
+        local key = crewcall .. "dedupe:" .. queue .. ":" .. like
+        local first = redis.call("GET", key)
+        if first and first ~= job then
+            return first
+        elseif not first then
+            redis.call("SET", key, job, "PX", ARGV[at + 12])
+        end
+    end
+
+    local name = eta == "" and queue or queue .. ".DQ"
+    local full_name = namespace .. ":" .. name
+    -- The try before is not acknowledged yet, and would take this one with it when it is.
+    if promoted ~= "" and redis.call("HEXISTS", full_name .. ".msgs", id) == 1 then
+        id = string.format("%s~%.0f", id, now)
+    end
+    -- A client that lost the first answer asks again: the second time it is there already.
+    if redis.call("HSETNX", full_name .. ".msgs", id, message) == 0 then
+        return 0
+    end
+    local organization = string.match(lane, "^%d+:(.+)$")
+    if organization and promoted == "" and id == job then
+        count(organization, queue)
+    end
+    local is_first
+    if eta ~= "" then
+        is_first = redis.call("RPUSH", full_name, id) == 1
+        redis.call("ZADD", crewcall .. "eta:" .. queue, eta, id)
+    else
+        if lane == "" then
+            is_first = redis.call("RPUSH", full_name, id) == 1
+        else
+            join(queue, lane, id, ARGV[at + 9])
+            is_first = may_hint and redis.call("ZCARD", crewcall .. "waiting:" .. queue) == 1
+        end
+        redis.call("HINCRBY", crewcall .. "stats:" .. queue, "enqueued", 1)
+    end
+    if is_first and may_hint then
+        redis.call("PUBLISH", crewcall .. "hints", name)
+        return 1
+    end
+    return 0
 end
-local length = redis.call("RPUSH", full_name, id)
-if eta == "" then
-    redis.call("HINCRBY", crewcall .. "stats:" .. queue, "enqueued", 1)
-else
-    redis.call("ZADD", crewcall .. "eta:" .. queue, eta, id)
+
+local answer = {now}
+for at = 2, #ARGV, FIELDS do
+    answer[#answer + 1] = enqueue(at)
 end
-if length == 1 and may_hint then
-    redis.call("PUBLISH", crewcall .. "hints", name)
-    return {now, 1}
-end
-return {now, 0}
+return answer

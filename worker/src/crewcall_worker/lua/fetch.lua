@@ -1,26 +1,67 @@
 -- Fetch up to `wanted` messages, as Dramatiq's "fetch" does: take their ids off the head of the list and note them as
--- this worker's. Returns {ids, messages, kills, deliveries}; the last two are empty unless one of the ids has any.
+-- this worker's. What the list does not fill is taken from the queue's lanes.
+-- Returns {ids, messages, kills, deliveries}; the last two are empty unless one of the ids has any.
 -- Returns -1 to a worker without a record: it has not registered yet, or was declared dead.
 -- Returns -2 where more is noted as this worker's than it holds: the reply to an earlier fetch never reached it.
+-- Returns -3 where the queue is paused.
 --
--- KEYS: list, messages, acks, workers, kills, deliveries    ARGV: worker, wanted, held
+-- Lanes have their turns in the order of their scores: all of the lowest priority number first, and within one priority
+-- each lane in its turn, one message a turn. Whoever had it goes behind all others of that priority.
+--
+-- KEYS: list, messages, acks, workers, kills, deliveries, and unless the queue is one of delayed messages:
+-- paused, lanes, waiting
+-- ARGV: worker, wanted, held, queue, what the keys of its lanes begin with
 local list, messages, acks = KEYS[1], KEYS[2], KEYS[3]
+local paused, lanes, waiting = KEYS[7], KEYS[8], KEYS[9]
+local wanted = tonumber(ARGV[2])
+local TURNS = 1000000000000 -- as in wire/lanes.py
+
 if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 0 then
   return -1
 end
 if redis.call('SCARD', acks) > tonumber(ARGV[3]) then
   return -2
 end
+if paused and redis.call('HEXISTS', paused, ARGV[4]) == 1 then
+  return -3
+end
 
 local ids
-if ARGV[2] == '1' then
+if wanted == 1 then
   ids = { redis.call('LPOP', list) or nil }
 else
-  ids = redis.call('LRANGE', list, 0, ARGV[2] - 1)
+  ids = redis.call('LRANGE', list, 0, wanted - 1)
   if #ids > 0 then
     redis.call('LTRIM', list, #ids, -1)
   end
 end
+
+local function pass_turn(lane, turn)
+  local first = math.floor(turn / TURNS) * TURNS
+  local last = redis.call('ZREVRANGEBYSCORE', lanes, first + TURNS - 1, first, 'WITHSCORES', 'LIMIT', 0, 1)
+  if last[1] ~= lane then
+    redis.call('ZADD', lanes, last[2] + 1, lane)
+  end
+end
+
+while lanes and #ids < wanted do
+  local first = redis.call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
+  local lane = first[1]
+  if not lane then
+    break
+  end
+  local id = redis.call('LPOP', ARGV[5] .. lane)
+  if id then
+    redis.call('ZREM', waiting, id)
+    ids[#ids + 1] = id
+  end
+  if redis.call('EXISTS', ARGV[5] .. lane) == 0 then
+    redis.call('ZREM', lanes, lane)
+  else
+    pass_turn(lane, first[2])
+  end
+end
+
 if #ids == 0 then
   return { {}, {}, {}, {} }
 end

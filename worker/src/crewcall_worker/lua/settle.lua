@@ -2,7 +2,8 @@
 -- happens where it is no longer this worker's: then it was given to another one. Returns whether it was.
 --
 -- KEYS: acks, messages, kills, deliveries, eta, dead, dead messages
--- ARGV: id, what ("ack" or "nack"), whether it may be in kills or deliveries ("1" or "0"), whether it is in eta
+-- ARGV: id, what ("ack" or "nack"), whether it may be in kills or deliveries ("1" or "0"), whether it is in eta, and for
+-- a dead letter the message as the worker last knew it, with its last error (or "": as it is here)
 local id = ARGV[1]
 if redis.call('SREM', KEYS[1], id) == 0 then
   return 0
@@ -12,7 +13,7 @@ if ARGV[2] == 'nack' then
   if message then
     local now = redis.call('TIME')
     redis.call('ZADD', KEYS[6], now[1] * 1000 + math.floor(now[2] / 1000), id)
-    redis.call('HSET', KEYS[7], id, message)
+    redis.call('HSET', KEYS[7], id, ARGV[5] ~= '' and ARGV[5] or message)
   end
 end
 redis.call('HDEL', KEYS[2], id)

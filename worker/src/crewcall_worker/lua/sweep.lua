@@ -1,5 +1,6 @@
 -- Who of a pool's workers has been silent for too long? And away with what nobody else clears up.
--- ARGV: namespace, pool, lapse_ms, period_ms, dead_ttl_ms, and queues to enter in the registry.
+-- ARGV: namespace, pool, lapse_ms, period_ms, dead_ttl_ms (where the workers were told nothing else), and queues to
+-- enter in the registry.
 -- Answers the ids of the lapsed workers; nothing where somebody else has looked within the period.
 --
 -- `sweep:<pool>` remembers when it was last looked (at_ms). If that is long ago, Redis was away, or everybody stood
@@ -16,6 +17,7 @@ local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at_ms = tonumber(redis.call("HGET", sweep, "at_ms")) or 0
 local since_ms = tonumber(redis.call("HGET", sweep, "since_ms")) or now
+dead_ttl_ms = tonumber(redis.call("GET", crewcall .. "retention")) or dead_ttl_ms
 
 for i = 6, #ARGV do
     redis.call("SADD", crewcall .. "queues", ARGV[i])

@@ -31,17 +31,43 @@ started:<worker>          set      ids in `kills` that this worker has begun. Ex
 stats:<queue>             hash     counters since ever, see `Counter`.
 eta:<queue>               zset     redis_message_id of a delayed message -> when it is due. By it a worker whose memory
                                    is full of later ones takes what is due soon out of the middle of Dramatiq's list.
+lanes:<queue>             zset     each lane that is not empty -> when its turn is: priority * `TURNS` + turn, so that
+                                   priorities go strictly and the lanes of one take turns. A lane is named "1:acme" by
+                                   its priority and its organisation ("" for none), see `Lane`.
+lane:<queue>:<lane>       list     ids in this lane, the next one first. The messages are in Dramatiq's `<queue>.msgs`.
+waiting:<queue>           zset     id in any lane of the queue -> when it became ready. What is ready is in here or in
+                                   Dramatiq's list, never in both: from that the head is taken before all lanes, which
+                                   is where plain producers send to, and what was fetched comes back to.
+dedupe:<queue>:<key>      string   id of the job that was enqueued with this key: its like are not, until it expires.
+paused                    hash     queue that nobody fetches from -> JSON of who paused it, and when.
+running:<queue>           zset     redis_message_id of a job that runs -> since when. Told by its worker each second, so
+                                   jobs shorter than that are seldom in it; that of a dead worker may be there still,
+                                   which `acks` tells. Expires. `runners:<queue>`, a hash, has the worker of each.
+completed:<queue>         zset     id of a typed job that is done -> when. What is older or more than is kept is dropped
+                                   with the next one; expires. `records:<queue>`, a hash, has the JSON of each, see
+                                   `queues.records`.
+retention                 string   how long dead letters are kept, in ms, as the worker that began last was told.
+                                   Absent: for 7 days.
+organization:<id>:<day>   hash     "<queue>.enqueued", ".done", ".failed" -> typed jobs of an organisation on that day
+                                   (UTC, in days since the epoch). Expires.
+organizations:<day>       zset     organisation -> its jobs that were over on that day. Expires.
+rate:<job>:<key>          hash     a rate limit in use, see `lua/rate.lua`. Expires once it would let anybody start.
+schedules                 hash     name -> JSON, see `queues.schedules`.
+ticks                     zset     name of a schedule -> its next tick, which is in its queue as a delayed message.
+planned                   hash     name of a schedule -> JSON: that message, and the tick before.
 trace:<queue>             list     runs of jobs that ended while somebody recorded, see `write_run`. Written by the
                                    workers each second, taken by the recorder; the last rows are dropped above
                                    `MOST_TRACED`. Expires.
 recorder:<queue>          string   there while somebody records the queue: for workers that were not there, or did not
                                    listen, when it was said on the channel. Expires after `RECORDED_FOR_MS`.
+health                    string   written by producers that ask whether Redis takes jobs. Expires at once.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
 plain:<pool>              hash     worker without the runtime that looks silent -> its heartbeat, by its own clock, and
                                    since when that has not moved. Removed when it holds nothing.
 hints                     channel  a queue's name, with .DQ for delayed messages: it was empty, and has work now.
 orders                    channel  a pod's name: its order has changed. Losing one costs a second, no more.
+pauses                    channel  a queue's plain name: it was paused or resumed.
 recording                 channel  a queue's plain name: somebody records it for the next `RECORDED_FOR_MS`.
 ========================  =======  ==================================================================================
 
@@ -63,7 +89,12 @@ from crewcall_worker.wire.counters import (
     wait_field,
 )
 from crewcall_worker.wire.environment import (
+    ENV_CONCURRENCY,
+    ENV_KEEP_COMPLETED,
+    ENV_KEEP_COMPLETED_MOST,
+    ENV_KEEP_DEAD,
     ENV_LAPSED_AFTER,
+    ENV_LOG_FORMAT,
     ENV_METRICS_PORT,
     ENV_MOST_KILLS,
     ENV_NAMESPACE,
@@ -83,6 +114,7 @@ from crewcall_worker.wire.keys import (
     plain_queue,
     pool_name,
 )
+from crewcall_worker.wire.lanes import TURNS, Lane, lane_of, read_lane
 from crewcall_worker.wire.scripts import (
     READ_DELAYED,
     RECOVER,
@@ -118,7 +150,12 @@ __all__ = [
     "BEAT_EVERY",
     "DEAD",
     "DELAYED",
+    "ENV_CONCURRENCY",
+    "ENV_KEEP_COMPLETED",
+    "ENV_KEEP_COMPLETED_MOST",
+    "ENV_KEEP_DEAD",
     "ENV_LAPSED_AFTER",
+    "ENV_LOG_FORMAT",
     "ENV_METRICS_PORT",
     "ENV_MOST_KILLS",
     "ENV_NAMESPACE",
@@ -140,18 +177,22 @@ __all__ = [
     "RECOVER",
     "SWEEP",
     "TRACE_KEPT_MS",
+    "TURNS",
     "WAIT_BUCKETS_MS",
     "WIRE_VERSION",
     "Counter",
     "Delayed",
     "Keys",
+    "Lane",
     "Order",
     "UnknownRecord",
     "WorkerRecord",
     "WorkerState",
+    "lane_of",
     "plain_queue",
     "pool_name",
     "read_delayed",
+    "read_lane",
     "read_order",
     "read_run",
     "read_worker",

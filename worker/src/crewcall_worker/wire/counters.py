@@ -36,6 +36,9 @@ class Counter(StrEnum):
     """Jobs that failed for good; also those that never started, being too old or of an actor that nobody knows."""
     RETRIED = "retried"
     """Jobs that failed and will run again."""
+    REPEATED = "repeated"
+    """Typed jobs that were done once more, as far as Redis remembers the first time: their worker died, or was taken
+    for dead, before they were acknowledged."""
     BUSY_MS = "busy_ms"
     """Time that threads spent on jobs, also on those that are not finished yet."""
     WAIT_MS_SUM = "wait_ms_sum"

@@ -25,6 +25,12 @@ ENV_QUEUES: Final = "CREWCALL_QUEUES"
 ENV_THREADS: Final = "CREWCALL_THREADS"
 """Jobs to run at once, a whole number. Absent where the pool does not tell: then the worker chooses."""
 
+ENV_CONCURRENCY: Final = "CREWCALL_CONCURRENCY"
+"""Jobs of one queue to run at once: sms=5,email=2. One that is not named has the limit of its job types, or none."""
+
+ENV_LOG_FORMAT: Final = "CREWCALL_LOG_FORMAT"
+"""text for people, or json for machines."""
+
 ENV_SHUTDOWN_TIMEOUT: Final = "CREWCALL_SHUTDOWN_TIMEOUT"
 """Seconds that running jobs are given after SIGTERM, a decimal number; below the pod's grace period."""
 
@@ -33,6 +39,15 @@ ENV_LAPSED_AFTER: Final = "CREWCALL_LAPSED_AFTER"
 
 ENV_MOST_KILLS: Final = "CREWCALL_MOST_KILLS"
 """How many workers a job may kill before it becomes a dead letter, a whole number."""
+
+ENV_KEEP_COMPLETED: Final = "CREWCALL_KEEP_COMPLETED"
+"""Seconds that Redis remembers a completed job, a decimal number."""
+
+ENV_KEEP_COMPLETED_MOST: Final = "CREWCALL_KEEP_COMPLETED_MOST"
+"""How many completed jobs of a queue Redis remembers at most, a whole number."""
+
+ENV_KEEP_DEAD: Final = "CREWCALL_KEEP_DEAD"
+"""Seconds that a dead letter is kept, a decimal number."""
 
 ENV_METRICS_PORT: Final = "CREWCALL_METRICS_PORT"
 """Where the worker serves /metrics, /healthz and /readyz. Absent: nowhere."""

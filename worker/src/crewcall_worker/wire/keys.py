@@ -65,6 +65,69 @@ class Keys:
     def recorder(self, queue: str) -> str:
         return f"{self.prefix}recorder:{plain_queue(queue)}"
 
+    def lanes(self, queue: str) -> str:
+        return f"{self.prefix}lanes:{plain_queue(queue)}"
+
+    def lane(self, queue: str, lane: str) -> str:
+        """`lane` is a `Lane`'s name; without it, what the keys of all lanes of the queue begin with."""
+        return f"{self.prefix}lane:{plain_queue(queue)}:{lane}"
+
+    def waiting(self, queue: str) -> str:
+        return f"{self.prefix}waiting:{plain_queue(queue)}"
+
+    def dedupe(self, queue: str, key: str) -> str:
+        return f"{self.prefix}dedupe:{plain_queue(queue)}:{key}"
+
+    def running(self, queue: str) -> str:
+        return f"{self.prefix}running:{plain_queue(queue)}"
+
+    def runners(self, queue: str) -> str:
+        return f"{self.prefix}runners:{plain_queue(queue)}"
+
+    def completed(self, queue: str) -> str:
+        return f"{self.prefix}completed:{plain_queue(queue)}"
+
+    def records(self, queue: str) -> str:
+        return f"{self.prefix}records:{plain_queue(queue)}"
+
+    def organization(self, organization: str, day: int) -> str:
+        return f"{self.prefix}organization:{organization}:{day}"
+
+    def organizations(self, day: int) -> str:
+        return f"{self.prefix}organizations:{day}"
+
+    def rate(self, job: str, key: str) -> str:
+        return f"{self.prefix}rate:{job}:{key}"
+
+    @property
+    def retention(self) -> str:
+        return f"{self.prefix}retention"
+
+    @property
+    def schedules(self) -> str:
+        return f"{self.prefix}schedules"
+
+    @property
+    def ticks(self) -> str:
+        return f"{self.prefix}ticks"
+
+    @property
+    def planned(self) -> str:
+        return f"{self.prefix}planned"
+
+    @property
+    def paused(self) -> str:
+        return f"{self.prefix}paused"
+
+    @property
+    def pauses(self) -> str:
+        """A channel."""
+        return f"{self.prefix}pauses"
+
+    @property
+    def health(self) -> str:
+        return f"{self.prefix}health"
+
     @property
     def queues(self) -> str:
         return f"{self.prefix}queues"

@@ -50,7 +50,8 @@ class WorkerRecord:
     `threads` is how many jobs it can run at once, `busy` how many it runs, `prefetched` how many more it holds
     (delayed ones not counted), `oldest_ms` when the longest-running of them began (None as well where none runs).
     `host_started_ms` is when its process began, which it keeps when it is fenced and registers anew. `process` tells
-    which one that is, to those who can see it: see `crewcall_worker.process`.
+    which one that is, to those who can see it: see `crewcall_worker.process`. `stalled` is how many of the jobs that it
+    runs have taken longer than their type expects; None as well where none has.
     """
 
     worker: str
@@ -64,6 +65,7 @@ class WorkerRecord:
     queues: tuple[str, ...] | None = None
     at_ms: int | None = None
     process: str | None = None
+    stalled: int | None = None
 
 
 class UnknownRecord(ValueError):
@@ -101,6 +103,7 @@ def read_worker(worker: str, text: str | bytes) -> WorkerRecord:
         queues=tuple(name for name in queues if isinstance(name, str)) if isinstance(queues, list) else None,
         at_ms=_of(int, fields.get("at_ms")),
         process=_of(str, fields.get("process")),
+        stalled=_of(int, fields.get("stalled")),
     )
 
 

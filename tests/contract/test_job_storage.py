@@ -1,0 +1,196 @@
+"""The jobs' tables, in SQLite and, where there is one, in PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.support.job_types import NOW
+from tests.support.postgres import postgres
+
+from crewcall_jobs.storage.database import Database, StorageUnavailable, open_database
+from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
+from crewcall_jobs.storage.housekeeping import Housekeeping
+from crewcall_jobs.storage.snapshots import Change, Snapshot, Snapshots
+from crewcall_worker.errors import BadSetting
+
+DELIVERY = Delivery("job-1", 0, "acme", "sms", Status.FAILED, 1, "", "503", NOW)
+SNAPSHOT = Snapshot("acme", "r1", 1, "d", ("10 €", "x"), '"e"', "Sun", NOW, NOW)
+
+
+@pytest.fixture(scope="module")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/jobs.db"
+    server: str = request.getfixturevalue("postgres_url")
+    database = open_database(server)
+    with database.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    database.close()
+    return server
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    opened = open_database(url)
+    yield opened
+    opened.close()
+
+
+def test_a_delivery_is_read_as_it_was_noted_and_noted_anew_in_its_place(database: Database) -> None:
+    book = Deliveries(database)
+    later = replace(DELIVERY, status=Status.DELIVERED, tries=2, reference="m-1", error="")
+    other = replace(DELIVERY, channel=1, kind="webhook")
+
+    for delivery in (DELIVERY, other, later, replace(DELIVERY, job_id="job-2")):
+        book.note(delivery)
+
+    assert book.of("job-1") == {0: later, 1: other}
+
+
+def test_times_are_kept_in_utc_whatever_zone_they_came_in(database: Database) -> None:
+    book = Deliveries(database)
+    there = datetime(2026, 3, 1, 14, 0, tzinfo=timezone(timedelta(hours=2)))
+
+    book.note(replace(DELIVERY, at=there))
+
+    found = book.of("job-1")[0].at
+    assert (found, found.utcoffset()) == (NOW, timedelta(0))
+
+
+def test_a_snapshot_and_its_change_are_written_together(database: Database) -> None:
+    store = Snapshots(database)
+    second = replace(SNAPSHOT, version=2, found=("12 €",), checked_at=NOW + timedelta(hours=1))
+    change = Change("acme", "r1", 2, SNAPSHOT.found, second.found, NOW)
+    store.store(SNAPSHOT, None, None)
+
+    store.store(second, SNAPSHOT, change)
+
+    assert (store.find("acme", "r1"), store.find("other", "r1")) == (second, None)
+    assert store.without_alert("acme", "r1") == [change]
+    store.raised(change, "alert-1")
+    assert store.without_alert("acme", "r1") == []
+
+
+def test_old_records_go_and_young_ones_stay(database: Database) -> None:
+    book, store = Deliveries(database), Snapshots(database)
+    book.note(DELIVERY)
+    book.note(replace(DELIVERY, job_id="young", at=NOW + timedelta(days=2)))
+    store.store(SNAPSHOT, None, Change("acme", "r1", 1, (), ("x",), NOW))
+    keeper = Housekeeping((book.forget, store.forget), keep_days=30)
+
+    keeper.see_to_it(NOW + timedelta(days=31))
+    keeper.see_to_it(NOW + timedelta(days=31, minutes=59))
+
+    assert (book.of("job-1"), set(book.of("young")), store.find("acme", "r1")) == ({}, {0}, None)
+    assert store.without_alert("acme", "r1") == []
+
+
+def test_housekeeping_comes_once_an_hour_and_fails_no_job() -> None:
+    asked: list[datetime] = []
+
+    def forget(before: datetime) -> int:
+        asked.append(before)
+        raise StorageUnavailable("away")
+
+    keeper = Housekeeping((forget,), keep_days=1)
+    for minutes in (0, 30, 59, 60, 61):
+        keeper.see_to_it(NOW + timedelta(minutes=minutes))
+
+    assert asked == [NOW - timedelta(days=1), NOW - timedelta(days=1) + timedelta(hours=1)]
+
+
+def test_any_number_of_workers_may_start_at_once(url: str) -> None:
+    opened: list[Database] = []
+
+    def open_it() -> None:
+        opened.append(open_database(url))
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    for database in opened:
+        database.close()
+    assert len(opened) == 6
+
+
+def test_threads_write_at_once_and_lose_nothing(database: Database) -> None:
+    book = Deliveries(database)
+
+    def write(worker: int) -> None:
+        for number in range(20):
+            book.note(replace(DELIVERY, job_id=f"job-{number}", channel=worker))
+            book.note(replace(DELIVERY, job_id=f"job-{number}", channel=99))
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert {number: set(book.of(f"job-{number}")) for number in range(20)} == {n: {0, 1, 2, 3, 99} for n in range(20)}
+
+
+def test_what_was_written_is_there_after_a_restart(url: str) -> None:
+    first = open_database(url)
+    Deliveries(first).note(DELIVERY)
+    first.close()
+
+    second = open_database(url)
+    assert Deliveries(second).of("job-1") == {0: DELIVERY}
+    second.close()
+
+
+def test_tables_of_a_newer_version_are_left_alone(url: str) -> None:
+    database = open_database(url)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE crewcall_schema SET version = 99"))
+    database.close()
+
+    with pytest.raises(
+        BadSetting, match="its tables are of version 99, made by a newer Crewcall; this one knows up to 1"
+    ):
+        open_database(url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql+nothing://h/d", "://"])
+def test_what_is_no_database_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(BadSetting, match=r"^CREWCALL_DATABASE_URL is '\(an address\)'; write sqlite:///"):
+        open_database(url)
+
+
+def test_a_database_that_is_away_is_told_without_its_password() -> None:
+    with pytest.raises(StorageUnavailable) as caught:
+        open_database("postgres://crewcall:secret@127.0.0.1:1/jobs")
+
+    assert str(caught.value) == "database postgresql+psycopg://crewcall:***@127.0.0.1:1/jobs: OperationalError"
+
+
+def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crewcall_jobs.storage.database.LOCK_TIMEOUT", 0.1)
+    database = open_database(f"sqlite:///{tmp_path}/jobs.db")
+    other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StorageUnavailable, match=r"OperationalError$"):
+        Deliveries(database).note(DELIVERY)
+
+    other.close()
+    database.close()

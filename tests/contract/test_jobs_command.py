@@ -1,0 +1,266 @@
+"""`crewcall-worker jobs` against a real Redis: what it prints, and the status it ends with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+import pytest
+from click.testing import CliRunner, Result
+from tests.support.redis import RedisServer
+
+from crewcall_worker.cli import main
+from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, job
+
+NUMBER = "+49 30 1234567"
+
+
+class Send(Payload):
+    to: str
+
+
+def a_job() -> JobType[Send]:
+    @job("sms.send", queue="sms")
+    def send(payload: Send, context: JobContext) -> None:
+        """Never run here."""
+
+    del CATALOGUE["sms.send"]
+    return send
+
+
+@pytest.fixture
+def jobs(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+
+    def run(*arguments: str, typed: str | None = None) -> Result:
+        return CliRunner().invoke(main, ["jobs", *arguments], input=typed)
+
+    return run
+
+
+def enqueue(server: RedisServer, count: int = 1) -> list[str]:
+    queues = QueueService.from_environment({"REDIS_URL": server.url})
+    receipts = [queues.enqueue(a_job(), Send(organization_id="acme", to=NUMBER)) for _ in range(count)]
+    queues.shutdown()
+    return [receipt.id for receipt in receipts]
+
+
+def bury(server: RedisServer, id_: str, at_ms: int, error: str = "TimeoutError: no answer") -> None:
+    options: dict[str, Any] = {"organization_id": "acme", "retries": 3, "death": "retries_exhausted", "error": error}
+    message: dramatiq.Message[None] = dramatiq.Message(
+        "sms",
+        "sms.send",
+        (),
+        {"payload": {"organization_id": "acme", "to": NUMBER}},
+        {**options, "redis_message_id": f"{id_}.3", "traceback": "Traceback ...\nTimeoutError: no answer\n"},
+        message_id=id_,
+        message_timestamp=1_000,
+    )
+    server.client.sadd("crewcall:dramatiq:queues", "sms")
+    server.client.zadd("dramatiq:sms.XQ", {f"{id_}.3": at_ms})
+    server.client.hset("dramatiq:sms.XQ.msgs", f"{id_}.3", message.encode().decode())
+
+
+def test_every_queue_is_listed_with_what_is_in_it(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    enqueue(redis_server, 2)
+    bury(redis_server, "a", 1)
+    jobs("pause", "sms")
+
+    table, values = jobs("queues"), jobs("queues", "--json")
+
+    assert table.output == (
+        "queue         ready  in flight  running  delayed  completed  dead\n"
+        "sms (paused)  2      0          0        0        0          1\n"
+    )
+    (counts,) = json.loads(values.output)
+    assert (counts["queue"], counts["ready"], counts["dead"], counts["is_paused"]) == ("sms", 2, 1, True)
+
+
+def test_a_redis_without_queues_says_so(jobs: Callable[..., Result]) -> None:
+    assert jobs("queues").output == "No queue has been seen in this Redis yet.\n"
+
+
+def test_jobs_are_listed_without_what_they_carry(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    (id_,) = enqueue(redis_server)
+
+    text, values = jobs("list", "sms").output, jobs("list", "sms", "--json").output
+
+    assert id_ in text
+    assert "acme" in text
+    assert [listed["id"] for listed in json.loads(values)["jobs"]] == [id_]
+    assert NUMBER not in text + values
+
+
+def test_a_job_is_shown_with_what_it_carries(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    (id_,) = enqueue(redis_server)
+
+    text, values = jobs("show", id_).output, jobs("show", id_, "--json").output
+
+    assert "state         ready, since 20" in text
+    assert NUMBER in text
+    assert json.loads(values)["payload"] == {"organization_id": "acme", "to": NUMBER}
+
+
+def test_a_job_that_nobody_knows_is_told(jobs: Callable[..., Result]) -> None:
+    result = jobs("show", "nobody")
+
+    assert result.exit_code == 1
+    assert result.output == "Error: There is no job nobody: it was never enqueued, or is kept no longer.\n"
+
+
+def test_dead_letters_are_listed_the_last_one_first_page_by_page(
+    jobs: Callable[..., Result], redis_server: RedisServer
+) -> None:
+    bury(redis_server, "a", 1_000)
+    bury(redis_server, "b", 2_000)
+
+    first = jobs("dead", "list", "sms", "--limit", "1")
+    values = json.loads(jobs("dead", "list", "sms", "--limit", "1", "--json").output)
+    second = json.loads(jobs("dead", "list", "sms", "--cursor", values["cursor"], "--json").output)
+
+    assert first.output.splitlines() == [
+        "id  job       organization  try  at                    error",
+        "b   sms.send  acme          4    1970-01-01 00:00:02Z  retries_exhausted TimeoutError: no answer",
+        f"There may be more: --cursor {json.dumps(values['cursor'])}",
+    ]
+    assert [listed["id"] for listed in second["jobs"]] == ["a"]
+    assert second["cursor"] is None
+    assert values["jobs"] == [
+        {
+            "id": "b",
+            "job": "sms.send",
+            "organization_id": "acme",
+            "state": "dead",
+            "attempt": 4,
+            "at_ms": 2_000,
+            "death": "retries_exhausted",
+            "error": "TimeoutError: no answer",
+        }
+    ]
+
+
+def test_a_dead_letter_is_shown_with_its_error(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    bury(redis_server, "a", 1_000)
+
+    assert jobs("dead", "show", "sms", "a").output == (
+        "id            a\n"
+        "job           sms.send\n"
+        "queue         sms\n"
+        "organization  acme\n"
+        "state         dead, since 1970-01-01 00:00:01Z\n"
+        "enqueued      1970-01-01 00:00:01Z\n"
+        "try           4\n"
+        "reason        retries_exhausted\n"
+        "error         TimeoutError: no answer\n"
+        "\n"
+        "{\n"
+        '  "organization_id": "acme",\n'
+        f'  "to": "{NUMBER}"\n'
+        "}\n"
+        "\n"
+        "Traceback ...\n"
+        "TimeoutError: no answer\n"
+    )
+
+
+def test_dead_letters_are_tried_anew_by_their_ids(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    bury(redis_server, "a", 1)
+    bury(redis_server, "b", 2)
+
+    result = jobs("dead", "retry", "sms", "a", "c")
+
+    assert result.exit_code == 1
+    assert result.output == "1 retried.\n1 were not there, or not any more: c\n"
+    assert redis_server.client.hkeys("dramatiq:sms.msgs") == ["a"]
+    assert redis_server.client.zrange("dramatiq:sms.XQ", 0, -1) == ["b.3"]
+
+
+def test_dead_letters_that_are_alike_are_tried_anew(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    bury(redis_server, "a", 1)
+    bury(redis_server, "b", 2, error="ValueError: no such number")
+
+    result = jobs("dead", "retry", "sms", "--error", "timeout", "--json")
+
+    assert (result.exit_code, json.loads(result.output)) == (0, {"retried": ["a"], "missing": [], "unreadable": []})
+    assert redis_server.client.zrange("dramatiq:sms.XQ", 0, -1) == ["b.3"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "left", "output"),
+    [
+        ("n\n", ["a.3"], "Delete all dead letters of sms for good? [y/N]: n\nAborted!\n"),
+        ("y\n", [], "Delete all dead letters of sms for good? [y/N]: y\n1 deleted.\n"),
+    ],
+)
+def test_all_dead_letters_are_deleted_when_that_is_confirmed(
+    jobs: Callable[..., Result], redis_server: RedisServer, answer: str, left: list[str], output: str
+) -> None:
+    bury(redis_server, "a", 1)
+
+    assert jobs("dead", "delete", "sms", "--all", typed=answer).output == output
+    assert redis_server.client.zrange("dramatiq:sms.XQ", 0, -1) == left
+
+
+def test_scripts_delete_without_being_asked(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    bury(redis_server, "a", 1)
+
+    assert jobs("dead", "delete", "sms", "--organization", "acme", "--yes").output == "1 deleted.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "Which ones? Name their ids, or say --job, --organization, --error, or --all."),
+        (("a", "--all"), "Name jobs by their ids, or all that are like something; not both."),
+        (("--all", "--job", "x"), "--all is all of them; leave it out, or --job, --organization and --error."),
+    ],
+)
+@pytest.mark.parametrize("command", ["retry", "delete"])
+def test_which_ones_has_to_be_clear(
+    jobs: Callable[..., Result], command: str, arguments: tuple[str, ...], problem: str
+) -> None:
+    result = jobs("dead", command, "sms", *arguments)
+
+    assert result.exit_code == 2
+    assert problem in result.output
+
+
+def test_a_queue_is_paused_and_goes_on(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    enqueue(redis_server)
+
+    paused = jobs("pause", "sms", "--reason", "the provider is down")
+    resumed, again = jobs("resume", "sms"), jobs("resume", "sms", "--json")
+
+    assert paused.output.startswith("sms is paused by ")
+    assert paused.output.endswith("Z: the provider is down\n")
+    assert resumed.output == "sms goes on.\n"
+    assert json.loads(again.output) == {"queue": "sms", "was_paused": False}
+
+
+def test_a_queue_that_nobody_has_ever_used_is_told_of(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    enqueue(redis_server)
+
+    result = jobs("dead", "list", "smss")
+
+    assert result.stderr == "Queue 'smss' has never been seen in this Redis (queues there: sms).\n"
+    assert result.stdout == "None.\n"
+
+
+def test_without_a_redis_it_says_what_to_set(jobs: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL")
+
+    result = jobs("queues")
+
+    assert result.exit_code == 2
+    assert result.output.startswith("crewcall-worker: REDIS_URL is not set; set it to where the queues live")
+
+
+def test_a_redis_that_is_away_is_told(jobs: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+
+    result = jobs("dead", "list", "sms")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("crewcall-worker: Redis 127.0.0.1:1/0 cannot be reached or does not answer: ")

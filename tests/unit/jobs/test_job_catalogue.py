@@ -1,0 +1,121 @@
+"""The four job types, as the catalogue declares them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from crewcall_jobs import catalogue
+from crewcall_jobs.alerts.job import key_of
+from crewcall_jobs.alerts.payload import Alert
+from crewcall_jobs.rules.payload import CssExtract, Rule
+from crewcall_jobs.sms.payload import Sms
+from crewcall_worker.queues import CATALOGUE, Backoff, FixedDelays, RetryPolicy
+
+
+def delays(retries: RetryPolicy) -> list[float]:
+    """All of them, without chance."""
+    found: list[float] = []
+    while (delay := retries.delay(len(found) + 1, 0.0)) is not None:
+        found.append(delay)
+    return found
+
+
+def test_each_type_has_the_queue_and_the_retries_that_are_promised() -> None:
+    declared = {
+        job.name: (job.queue, job.concurrency, delays(job.retries))
+        for job in (catalogue.send_sms, catalogue.send_digest, catalogue.run_rule, catalogue.dispatch_alert)
+    }
+
+    assert declared == {
+        "sms.send": ("sms", 5, [5.0, 10.0, 20.0]),
+        "email.digest": ("email", 2, [15.0, 30.0, 60.0]),
+        "rules.run": ("rules", 5, [30.0, 120.0]),
+        "alerts.dispatch": ("alerts", 10, [10.0, 30.0, 60.0, 120.0, 300.0]),
+    }
+    assert {type(catalogue.send_sms.retries), type(catalogue.run_rule.retries)} == {Backoff, FixedDelays}
+    assert set(declared) <= set(CATALOGUE)
+
+
+def test_an_alert_is_told_once_in_five_minutes_to_each_organisation() -> None:
+    dedupe = catalogue.dispatch_alert.dedupe
+
+    assert dedupe is not None
+    assert dedupe.window == 300.0
+    assert key_of(an_alert("acme")) != key_of(an_alert("other"))
+
+
+def test_rules_are_limited_by_host_whoever_asks() -> None:
+    rate = catalogue.run_rule.rate
+
+    assert rate is not None
+    assert rate.key is not None
+    assert (rate.limit, rate.period, rate.key(a_rule("https://Shop.test:8443/p?q=1"))) == (1, 1.0, "shop.test")
+
+
+@pytest.mark.parametrize(
+    "number", ["", "15551234567", "+0555123456", "+1555123456a", "+1 555 1234567", "+15551234567\n"]
+)
+def test_a_number_is_as_e164_has_it(number: str) -> None:
+    with pytest.raises(ValidationError):
+        Sms(organization_id="acme", to=number, text="hello")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "shop.test",
+        "ftp://shop.test/",
+        "file:///etc/passwd",
+        "http://",
+        "https://a@b.test/",
+        "http://a b/",
+        "http://a.test/\nx",
+    ],
+)
+def test_an_address_is_http(url: str) -> None:
+    with pytest.raises(ValidationError):
+        a_rule(url)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Sms(organization_id="acme", to="+15551234567", text="a secret"),
+    ],
+)
+def test_a_payloads_repr_names_nobody(payload: Sms) -> None:
+    assert repr(payload) == "Sms(organization_id='acme', sender='')"
+
+
+@pytest.mark.parametrize("module", ["sms", "email", "rules", "alerts"])
+def test_who_only_enqueues_needs_no_database_and_no_http(module: str) -> None:
+    heavy = "aiohttp sqlalchemy jinja2 bs4 jsonpath psycopg playwright"
+    code = f"import sys, crewcall_jobs.{module}.job; print([m for m in {heavy.split()} if m in sys.modules])"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_demo_brings_no_typed_jobs() -> None:
+    code = "import crewcall_jobs.demo, sys; print('crewcall_worker.queues.job' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def an_alert(organization: str) -> Alert:
+    return Alert.model_validate(
+        {
+            "organization_id": organization,
+            "alert_key": "disk",
+            "title": "Disk is full",
+            "channels": [{"kind": "email", "to": "ada@example.com"}],
+        }
+    )
+
+
+def a_rule(url: str) -> Rule:
+    return Rule(organization_id="acme", rule_id="r1", name="Price", url=url, extract=CssExtract(selector="p"))

@@ -1,0 +1,1 @@
+"""Alerts: told to each of their channels, by mail, webhook and text message."""

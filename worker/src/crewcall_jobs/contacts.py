@@ -1,0 +1,32 @@
+"""How people and places are written in payloads: telephone numbers, e-mail addresses, addresses of pages.
+
+Each is checked for its form only; whether anybody is there is for the job to find out. Fields of these types want
+`repr=False` where a person is behind them. In the patterns `$` is the end and nothing else: they are Rust's, not
+Python's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+"""As E.164 has it: "+", country code and number, no spaces."""
+
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        max_length=254,  # RFC 5321, section 4.5.3.1.3, less the angle brackets
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+        r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$",
+    ),
+]
+"""The form that HTML's input takes too (https://html.spec.whatwg.org/#valid-e-mail-address), with a dot in the domain;
+an international domain is written in its ASCII form (xn--)."""
+
+WebUrl = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@\\]+([/?#]\S*)?$")]
+"""An http or https address without user and password."""
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$")]
+"""One line of text, as a subject is: no control character can start a header of its own."""

@@ -1,0 +1,1 @@
+"""Mail: digests, rendered as text and HTML, sent by SMTP."""

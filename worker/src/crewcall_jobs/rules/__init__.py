@@ -1,0 +1,1 @@
+"""Rules: a page, what to look for in it, and whom to tell when that changes."""

@@ -1,0 +1,1 @@
+"""Fetching from, and sending to, addresses that customers name."""

@@ -1,0 +1,27 @@
+"""A typed job's message in a worker's memory: one that shows what it is, never what it carries.
+
+Dramatiq puts messages into its log lines by `str`, arguments and all. What a job carries is often of persons.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dramatiq.message import Message
+
+from crewcall_worker.options import ORGANIZATION
+
+
+class JobMessage(Message[Any]):
+    """A message with an organisation."""
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}({self.message_id})"
+
+    __repr__ = __str__
+
+
+def decode(data: bytes) -> Message[Any]:
+    """What Redis holds, as a message. Raises `dramatiq.DecodeError`."""
+    message: Message[Any] = Message.decode(data)
+    return JobMessage(**message.asdict()) if ORGANIZATION in message.options else message

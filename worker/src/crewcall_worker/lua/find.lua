@@ -1,0 +1,63 @@
+-- Find one job by its id. Reads only.
+-- ARGV: namespace, the job's id, the ids that its tries may have in Redis, as one number: how many retries are looked
+-- for; then the queues to look in (none: all of the registry).
+-- Answers {state, queue, id, text, when (ms, "" if that is in the text), worker}; nothing where there is none.
+
+local namespace, job, tries = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local crewcall = "crewcall:" .. namespace .. ":"
+local LARGEST = 65536 -- bytes
+
+local queues = {}
+for i = 4, #ARGV do
+    queues[#queues + 1] = ARGV[i]
+end
+if #queues == 0 then
+    queues = redis.call("SMEMBERS", crewcall .. "queues")
+end
+
+-- A retry is another message: its id is the job's, and which retry it is.
+local ids = {job}
+for try = 1, tries do
+    ids[#ids + 1] = job .. "." .. try
+end
+
+local function found(state, queue, hash, id, at, worker)
+    local text = redis.call("HSTRLEN", hash, id) <= LARGEST and redis.call("HGET", hash, id) or ""
+    return {state, queue, id, text, at or "", worker or ""}
+end
+
+local function outstanding(queue, hash, id)
+    local worker = redis.call("HGET", crewcall .. "runners:" .. queue, id)
+    if worker and redis.call("SISMEMBER", namespace .. ":__acks__." .. worker .. "." .. queue, id) == 1 then
+        return found("running", queue, hash, id, redis.call("ZSCORE", crewcall .. "running:" .. queue, id), worker)
+    end
+    local ready_at = redis.call("ZSCORE", crewcall .. "waiting:" .. queue, id)
+    if ready_at then
+        return found("ready", queue, hash, id, ready_at)
+    end
+    -- In the list that is the head, or with a worker that has not begun it.
+    local is_listed = redis.call("LPOS", namespace .. ":" .. queue, id, "MAXLEN", 1000)
+    return found(is_listed and "ready" or "fetched", queue, hash, id)
+end
+
+for _, queue in ipairs(queues) do
+    local name = namespace .. ":" .. queue
+    for i = #ids, 1, -1 do
+        local id = ids[i]
+        if redis.call("HEXISTS", name .. ".msgs", id) == 1 then
+            return outstanding(queue, name .. ".msgs", id)
+        end
+        if redis.call("HEXISTS", name .. ".DQ.msgs", id) == 1 then
+            local due = redis.call("ZSCORE", crewcall .. "eta:" .. queue, id)
+            return found("delayed", queue, name .. ".DQ.msgs", id, due)
+        end
+        if redis.call("HEXISTS", name .. ".XQ.msgs", id) == 1 then
+            return found("dead", queue, name .. ".XQ.msgs", id, redis.call("ZSCORE", name .. ".XQ", id))
+        end
+    end
+    local records = crewcall .. "records:" .. queue
+    if redis.call("HEXISTS", records, job) == 1 then
+        return found("completed", queue, records, job, redis.call("ZSCORE", crewcall .. "completed:" .. queue, job))
+    end
+end
+return {}

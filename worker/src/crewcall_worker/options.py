@@ -1,0 +1,32 @@
+"""What Crewcall writes into the options of a Dramatiq message that carries a typed job. They travel with every retry.
+
+`ready_at`, which messages of all kinds have, is a part of the wire: see `wire.READY_AT`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ORGANIZATION: Final = "organization_id"
+"""Whose job it is. Such a message waits in a lane of its organisation, so that each has its turn."""
+
+PRIORITY: Final = "priority"
+"""A `Priority`'s number; the lower one is taken first. Absent: normal."""
+
+DEDUPE_KEY: Final = "dedupe_key"
+"""Another job with this key is not enqueued while the window lasts. Taken off once the message is in its queue."""
+
+DEDUPE_FOR_MS: Final = "dedupe_for_ms"
+"""How long the window is, from the first enqueue."""
+
+TRACE: Final = "trace"
+"""The context of the trace that the job belongs to, as W3C's headers have it: {"traceparent": ...}. See `tracing`."""
+
+RATE_KEY: Final = "rate_key"
+"""The key of the job type's rate limit that this job counts for."""
+
+DEATH: Final = "death"
+"""Of a dead letter: why it is one. See `queues.dead_letters`."""
+
+ERROR: Final = "error"
+"""The last failure in one line: its type and its words. Beside it is Dramatiq's `traceback`."""

@@ -1,0 +1,86 @@
+"""The service for applications on asyncio: the same one, its calls made by a few threads of its own.
+
+One way to enqueue, not two: what is sent is one script with much around it, which a second client would have to repeat.
+A thread costs a call some 0.1 ms. They are not the loop's own threads: a Redis that hangs keeps nobody else waiting.
+Who cancels a call stops waiting for it; the job may be enqueued all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from crewcall_worker.queues.job import JobType, Priority
+from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.receipts import Health, NewJob, Receipt, Seconds
+from crewcall_worker.queues.service import QueueService
+from crewcall_worker.queues.views import QueueCounts
+
+THREADS = 8
+
+P = TypeVar("P", bound=Payload)
+T = TypeVar("T")
+
+
+class AsyncQueueService:
+    """`service` with its calls as coroutines. It belongs to no event loop, and outlives a fork."""
+
+    def __init__(self, service: QueueService) -> None:
+        self.service = service
+        self._threads: tuple[int, ThreadPoolExecutor] | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """As `QueueService.from_environment`."""
+        return cls(QueueService.from_environment(environment))
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a Redis to enqueue into."""
+        return self.service.enabled
+
+    async def initialize(self) -> Health:
+        """Connect, and tell whether Redis takes jobs."""
+        return await self._call(self.service.initialize)
+
+    async def enqueue(
+        self,
+        job: JobType[P],
+        payload: P,
+        *,
+        delay: Seconds | None = None,
+        priority: Priority | None = None,
+        dedupe_key: str | None = None,
+    ) -> Receipt:
+        """Enqueue a job, to be run at once or after `delay` (seconds)."""
+        return (await self.enqueue_many([NewJob(job, payload, delay, priority, dedupe_key)]))[0]
+
+    async def enqueue_many(self, jobs: Iterable[NewJob[Any]]) -> list[Receipt]:
+        """Enqueue these, in their order; a receipt for each."""
+        return await self._call(partial(self.service.enqueue_many, jobs))
+
+    async def stats(self) -> dict[str, QueueCounts]:
+        """How many jobs there are in each state, by queue."""
+        return await self._call(self.service.stats)
+
+    async def health(self) -> Health:
+        """Whether Redis takes jobs now."""
+        return await self._call(self.service.health)
+
+    async def shutdown(self) -> None:
+        """Close the connections, and let the threads go. A later call begins anew."""
+        await self._call(self.service.shutdown)
+        if self._threads is not None:
+            self._threads[1].shutdown(wait=False)
+            self._threads = None
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        if self._threads is None or self._threads[0] != os.getpid():  # threads do not survive a fork
+            self._threads = os.getpid(), ThreadPoolExecutor(THREADS, thread_name_prefix="crewcall-enqueue")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads[1], partial(copy_context().run, function))

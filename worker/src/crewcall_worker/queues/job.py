@@ -1,0 +1,151 @@
+"""A type of job: a payload's model, the function that does it, and how its queue treats it.
+
+    class Greet(Payload):
+        name: str
+
+    @job("greet.person", queue="greetings", retries=FixedDelays(30, 120))
+    def greet(payload: Greet, context: JobContext) -> None:
+        print(f"Hello {payload.name}")
+
+A job type is no Dramatiq actor yet, so a producer may import it without a broker. A worker makes actors of all that its
+modules have brought into the catalogue: see `actors`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, TypeVar, cast, get_type_hints
+
+from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.retries import Backoff, RetryPolicy
+
+P = TypeVar("P", bound=Payload)
+
+
+class Priority(IntEnum):
+    """Within a queue all that is HIGH is taken before all that is NORMAL, and that before all that is LOW."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+class Reject(Exception):
+    """Raised by a job that will never succeed: it becomes a dead letter at once, with this text as the reason."""
+
+
+class TryAgain(Exception):
+    """Raised by a job that was told when to come again, as by a Retry-After: its next try is no earlier than `after`
+    seconds from now. It counts as a try like any other failure."""
+
+    def __init__(self, reason: str, *, after: float) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """What a job is told of itself. `id` is the same at every try, so it serves as an idempotency key; `attempt` is
+    1 at the first one."""
+
+    id: str
+    name: str
+    queue: str
+    organization_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dedupe(Generic[P]):
+    """Of jobs with one key within a window, only the first is enqueued. `window` in seconds."""
+
+    key: Callable[[P], str]
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit(Generic[P]):
+    """So many starts a `period` (seconds), in bursts of at most `burst`; for each `key` by itself, or for all."""
+
+    limit: int
+    period: float = 1.0
+    burst: int = 1
+    key: Callable[[P], str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobType(Generic[P]):
+    """What `job` makes. `stalled_after` is how many seconds a run may take before it is reported as stalled;
+    `time_limit` after how many it is ended. `concurrency` is how many jobs of its queue one worker runs at once where
+    the environment does not say; None: as many as it has threads."""
+
+    name: str
+    queue: str
+    payload: type[P]
+    run: Callable[[P, JobContext], object]
+    retries: RetryPolicy
+    priority: Priority
+    dedupe: Dedupe[P] | None
+    rate: RateLimit[P] | None
+    stalled_after: float
+    time_limit: float
+    concurrency: int | None
+
+    def __call__(self, payload: P, context: JobContext) -> object:
+        """Do it here and now, as a test does."""
+        return self.run(payload, context)
+
+
+CATALOGUE: dict[str, JobType[Payload]] = {}
+"""Every job type of the modules imported so far, by name."""
+
+
+def job(
+    name: str,
+    *,
+    queue: str,
+    retries: RetryPolicy | None = None,
+    priority: Priority = Priority.NORMAL,
+    dedupe: Dedupe[P] | None = None,
+    rate: RateLimit[P] | None = None,
+    stalled_after: float = 300.0,
+    time_limit: float = 600.0,
+    concurrency: int | None = None,
+) -> Callable[[Callable[[P, JobContext], object]], JobType[P]]:
+    """Make a job type of a function of a payload and a context.
+
+    Raises `TypeError` where the function's first parameter is no `Payload`, `ValueError` where the name is taken.
+    """
+
+    def make(run: Callable[[P, JobContext], object]) -> JobType[P]:
+        made = JobType(
+            name=name,
+            queue=queue,
+            payload=_payload_of(name, run),
+            run=run,
+            retries=retries or Backoff(),
+            priority=priority,
+            dedupe=dedupe,
+            rate=rate,
+            stalled_after=stalled_after,
+            time_limit=time_limit,
+            concurrency=concurrency,
+        )
+        known = CATALOGUE.get(name)
+        if known is not None and known.run.__module__ != run.__module__:
+            raise ValueError(f"job {name!r} is in {known.run.__module__} already; name that of {run.__module__} apart")
+        CATALOGUE[name] = made  # type: ignore[assignment]  # invariant in P, but a catalogue only hands out
+        return made
+
+    return make
+
+
+def _payload_of(name: str, run: Callable[[P, JobContext], object]) -> type[P]:
+    parameters = list(inspect.signature(run).parameters)
+    model = get_type_hints(run).get(parameters[0]) if parameters else None
+    if len(parameters) != 2 or not (isinstance(model, type) and issubclass(model, Payload)):
+        raise TypeError(f"job {name!r}: expected a function (payload: a Payload, context: JobContext)")
+    return cast("type[P]", model)

@@ -1,0 +1,23 @@
+"""What a typed job carries: a pydantic model that knows whose job it is.
+
+It is checked when it is made, so before it is enqueued, and again when the job is run: by then producer and worker may
+be of different versions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+OrganizationId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")]
+"""Letters, digits, ".", "_" and "-": it becomes a part of keys, labels and log lines."""
+
+
+class Payload(BaseModel):
+    """The parent of every job's payload. Without an `organization_id` it neither type-checks nor exists."""
+
+    # What is wrong with an input goes into logs and dead letters; the input itself, which may be a person's, does not.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    organization_id: OrganizationId

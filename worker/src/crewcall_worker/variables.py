@@ -1,0 +1,38 @@
+"""Reading what the environment says: each variable as what it is meant to be.
+
+What cannot be that raises `BadSetting`, which names the variable, what it holds and what it may hold. An empty variable
+is like none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from crewcall_worker.errors import BadSetting
+
+
+def line(environment: Mapping[str, str], variable: str) -> str:
+    """Without the end of line that a Secret made from a file often has."""
+    return environment.get(variable, "").rstrip("\r\n")
+
+
+def whole(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:
+    text = environment.get(variable) or str(default)
+    if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
+        raise BadSetting(variable, text, f"write a whole number from {least} to {most}")
+    return int(text)
+
+
+def seconds(
+    environment: Mapping[str, str], variable: str, default: float, example: str, *, at_least: float = 0.0
+) -> float:
+    text = environment.get(variable) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not at_least <= number < math.inf:
+        least = f"{at_least:g} or more, " if at_least else ""
+        raise BadSetting(variable, text, f"write seconds, {least}{example}")
+    return number

@@ -189,15 +189,16 @@ async def test_makes_nothing_for_a_pool_whose_deletion_it_missed(
         await shop.open_pool(name)
     await shop.until_condition("AbleToScale", lambda status, *_: status == "True")
     assert 'pool="notifications"' in await _metrics(operator)
+    made = len(server.journal.find(resource=DEPLOYMENTS, verb="create"))
 
     async with deaf(server, POOLS):
         await shop.cluster.delete("WorkerPool", "shop", "notifications")
+        await until(lambda: "WorkerPool shop/notifications is gone" in "\n".join(operator.log), "a word about it")
 
     async def is_forgotten() -> bool:
         return 'pool="notifications"' not in await _metrics(operator)
 
     await shop.cluster.until(is_forgotten, "the operator lets go of it", 20.0)
-    made = len(server.journal.find(resource=DEPLOYMENTS, verb="create"))
     await shop.open_pool("second")
     await shop.until_replicas(0, "second")
     assert len(server.journal.find(resource=DEPLOYMENTS, verb="create")) == made + 1

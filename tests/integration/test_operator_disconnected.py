@@ -163,7 +163,7 @@ async def test_a_watch_that_fails_while_credentials_are_refused_is_followed_by_a
     server.cut_watches()
     await until(lambda: refused.hits >= 5, "refusals")
     refused.clear()
-    await until(lambda: "the API server ends the watch" in "\n".join(operator.log), "it gives up that watch", 20.0)
+    await until(lambda: "the watch has ended" in "\n".join(operator.log), "it gives up that watch", 20.0)
     await shop.open_pool("second")
     shop.arrive(60)
 

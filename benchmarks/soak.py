@@ -96,7 +96,7 @@ async def soak(minutes: float, random: Random, log: Path) -> dict[str, Any]:
         adrift = await _adrift(server, judge)
         for token in succession.operators:
             await succession.operators[token].stop()
-        return _figures(minutes, judge, succession, faults, adrift, memory.growth)
+        return _figures(minutes, judge, succession, faults, adrift, memory)
 
 
 def _set_up(server: ApiServer, bodies: dict[tuple[str, str], dict[str, Any]], judge: Judge) -> None:
@@ -132,10 +132,11 @@ async def _adrift(server: ApiServer, judge: Judge) -> list[str]:
 
 
 def _figures(
-    minutes: float, judge: Judge, succession: Succession, faults: Faults, adrift: list[str], grown: float
+    minutes: float, judge: Judge, succession: Succession, faults: Faults, adrift: list[str], memory: Memory
 ) -> dict[str, Any]:
     lines = [line for it in succession.operators.values() for line in it.log]
     strays = succession.strays()
+    print("memory in MB, by tenths of the time:", memory.by_tenths)
     for words in [*judge.wrong, *map(repr, strays), *adrift]:
         print("WRONG", words)
     return {
@@ -145,7 +146,7 @@ def _figures(
         "wrong_changes": len(judge.wrong),
         "stray_writes": len(strays),
         "adrift": len(adrift),
-        "rss_growth_mb": grown,
+        "rss_growth_mb": memory.growth,
         "log_lines_per_min": round(len(lines) / minutes),
         "tracebacks": sum("Traceback" in line for line in lines),
     }
@@ -173,8 +174,14 @@ class Memory:
 
     @property
     def growth(self) -> float:
-        early, late = ([mb for at, mb in self.samples if a <= at < b] for a, b in ((0.1, 0.2), (0.8, 1.0)))
-        return round(statistics.median(late) - statistics.median(early), 1)
+        return round(self._usual(0.8, 1.0) - self._usual(0.1, 0.2), 1)
+
+    @property
+    def by_tenths(self) -> list[float]:
+        return [round(self._usual(tenth / 10, (tenth + 1) / 10), 1) for tenth in range(10)]
+
+    def _usual(self, begin: float, end: float) -> float:
+        return statistics.median(mb for at, mb in self.samples if begin <= at < end)
 
 
 def _resident_mb(pid: int) -> float:

@@ -30,9 +30,9 @@ EACH = 10
 LEAST, MOST = 0, 10
 
 #: From the last look that succeeded until its patch is there; from a change of the queue until all that was seen before
-#: it counts no more; how long a level must have been there to have been seen for sure; how long a pool that is gone
-#: may be taken to be there.
-UNDER_WAY, STALE, SEEN, GHOST = 1.5, 5.0, 3.0, 10.0
+#: it counts no more; how long a level must have been there to have been seen for sure; from a pool's end until all that
+#: was on its way by then is there, which is two requests where each takes its time.
+UNDER_WAY, STALE, SEEN, GHOST = 1.5, 5.0, 3.0, 4.0
 
 Name = tuple[str, str]
 """Namespace and name."""

@@ -133,6 +133,29 @@ async def test_completes_the_names_of_pools(shop: Shop) -> None:
     assert sorted(answer.out.split()) == ["plain,nightly", "plain,notifications"]
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("",), {"explain\tSay why a pool has the replicas it has.", "top\tList pools, live."}),
+        (("explain", "n"), {"nightly", "notifications"}),
+        (("explain", "--j"), {"--json\tPrint JSON, for programs."}),
+    ],
+    ids=["commands", "pools", "options"],
+)
+async def test_completes_for_kubectl(shop: Shop, words: tuple[str, ...], found: set[str]) -> None:
+    try:
+        kubectl = find_tool("kubectl")
+    except ToolMissing as missing:
+        pytest.skip(str(missing))
+    for name in ("notifications", "nightly", "reports"):
+        await shop.open_pool(name)
+
+    answer = await run(shop.kubeconfig, str(kubectl), "__complete", "crewcall", *words)
+
+    *completions, directive = answer.out.splitlines()
+    assert (set(completions), directive) == (found, ":4")
+
+
 async def test_says_which_pool_may_have_been_meant(shop: Shop) -> None:
     await shop.open_pool()
 

@@ -163,7 +163,7 @@ async def test_a_watch_that_fails_while_credentials_are_refused_is_followed_by_a
     server.cut_watches()
     await until(lambda: refused.hits >= 5, "refusals")
     refused.clear()
-    await until(lambda: "the API server ends the watch" in "\n".join(operator.log), "it gives up that watch")
+    await until(lambda: "the watch has ended" in "\n".join(operator.log), "it gives up that watch")
     await shop.open_pool("second")
     shop.arrive(60)
 
@@ -189,9 +189,11 @@ async def test_makes_nothing_for_a_pool_whose_deletion_it_missed(
         await shop.open_pool(name)
     await shop.until_condition("AbleToScale", lambda status, *_: status == "True")
     assert 'pool="notifications"' in await _metrics(operator)
+    made = len(server.journal.find(resource=DEPLOYMENTS, verb="create"))
 
     async with deaf(server, POOLS):
         await shop.cluster.delete("WorkerPool", "shop", "notifications")
+        await until(lambda: "WorkerPool shop/notifications is gone" in "\n".join(operator.log), "a word about it")
 
     async def is_forgotten() -> bool:
         return 'pool="notifications"' not in await _metrics(operator)

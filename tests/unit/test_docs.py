@@ -18,6 +18,9 @@ from crewcall_worker.cli import main as crewcall_worker
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("charts/*/*.md"))]
 DECISIONS = sorted(ROOT.glob("docs/adr/[0-9]*.md"))
+TESTS = {
+    name for file in ROOT.glob("tests/*/test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text("utf-8"))
+}
 PROGRAMS = {"crewcall": crewcall, "crewcall-worker": crewcall_worker}
 
 PARTS = [
@@ -48,6 +51,11 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_command_and_option_that_is_named_exists(page: Path) -> None:
     assert [wrong for line in code(page.read_text(encoding="utf-8")) for wrong in unknown(line)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    assert set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))) <= TESTS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

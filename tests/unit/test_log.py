@@ -9,7 +9,7 @@ import pytest
 from tests.support.pools import pool, seen
 from tests.support.stage import SILENT
 
-from crewcall_operator.adapters.log import LogReporter
+from crewcall_operator.adapters.log import LogReporter, Retries, is_no_leftover
 from crewcall_operator.ports import Report
 
 FINE = Report(pool("sms"), 0.0, seen(3))
@@ -31,3 +31,30 @@ def test_tells_once_what_keeps_it_from_its_work_and_when_that_is_over(caplog: py
         hindered,
         ("INFO", "shop/sms: back to normal"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        ("Exception in callback stream.<locals>.request_cancel_callback(<Task pending>)", False),
+        ("Task exception was never retrieved\nfuture: <Task finished name='watcher for pods.v1@None'>", False),
+        (
+            "an error occurred during closing of asynchronous generator <async_generator object infinite_watch at 0x7>",
+            False,
+        ),
+        ("Task exception was never retrieved\nfuture: <Task finished name='Task-7'>", True),
+        ("an error occurred during closing of asynchronous generator <async_generator object list at 0>", True),
+    ],
+)
+def test_leaves_out_what_kopf_leaves_behind_and_nothing_else(words: str, is_told: bool) -> None:
+    assert is_no_leftover(logging.makeLogRecord({"msg": words})) is is_told
+
+
+def test_tells_once_a_minute_that_a_watch_is_tried_anew() -> None:
+    retries = Retries()
+    failed = "Request attempt #1 failed; will retry: GET ..."
+    said = [(0.0, failed), (2.0, failed), (59.0, failed), (59.5, "something else"), (61.0, failed), (62.0, failed)]
+
+    told = [at for at, words in said if retries.filter(logging.makeLogRecord({"msg": words, "created": at}))]
+
+    assert told == [0.0, 59.5, 61.0]

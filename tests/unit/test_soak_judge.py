@@ -81,7 +81,7 @@ def test_expects_nobody_to_go_by_a_level_that_could_not_be_seen() -> None:
     assert verdict(judge, scaling(1)) == []
 
 
-@pytest.mark.parametrize(("gone_for", "wrong"), [(5.0, []), (60.0, ["made for a pool that was gone for 60.0 s"])])
+@pytest.mark.parametrize(("gone_for", "wrong"), [(3.0, []), (60.0, ["made for a pool that was gone for 60.0 s"])])
 def test_condemns_what_is_made_for_a_pool_that_is_long_gone(gone_for: float, wrong: list[str]) -> None:
     judge = judging((60.0, 0))
     judge.subjects[TARGET].gone_since = NOW - gone_for

@@ -12,13 +12,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from types import CoroutineType
 from typing import Any
 
 import kopf
-from kopf._cogs.clients import scanning
-from kopf._cogs.clients.errors import APIClientError  # kopf has no public names for these
-from kopf._cogs.clients.watching import WatchingError
 
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
@@ -37,12 +33,6 @@ RELIST, RELIST_LEAST = 180.0, 5.0
 #: Seconds before credentials that were refused are tried again.
 LOGIN_AGAIN = 1.0
 
-#: Seconds that a watcher may take to end once it was cancelled.
-INSISTS_EVERY = 1.0
-
-#: What ends the watch: the API server knows no WorkerPools any more, forbids to watch, or says that it cannot go on.
-WatchRefused = (APIClientError, WatchingError)
-
 
 @dataclass(slots=True)
 class Watch:
@@ -55,30 +45,15 @@ class Watch:
     _listed_anew: asyncio.Event = field(default_factory=asyncio.Event)
     _logins: Iterator[int] = field(default_factory=itertools.count)
 
-    async def spawn(
-        self, namespaces: Sequence[str], selector: str, stop: asyncio.Event
-    ) -> Collection[asyncio.Task[None]]:
-        """Start kopf's tasks, to be awaited with `kopf.run_tasks`; they end when `stop` is set.
-
-        That raises `WatchRefused`.
-        """
+    async def spawn(self, namespaces: Sequence[str], selector: str) -> Collection[asyncio.Task[None]]:
+        """Start kopf's tasks, to be looked after by `watchers.run`."""
         return await kopf.spawn_tasks(
             registry=self._registry(),
             settings=_settings(selector),
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
-            stop_flag=stop,
         )
-
-    async def insist_on_ends(self) -> None:
-        """Cancel those of kopf's watchers again that live on: they take a cancellation for the end of a stream, or lose
-        it (`stream` in kopf/_cogs/clients/api.py, `streaming_block` in watching.py), and kopf would wait for ever."""
-        while True:
-            await asyncio.sleep(INSISTS_EVERY)
-            for task in asyncio.all_tasks():
-                if task.cancelling() and task.get_name().startswith("watcher for "):
-                    task.cancel()
 
     async def forget_missed_deletions(self, cluster: Cluster) -> None:
         """Let go of what is gone, every few minutes and soon after a watch was broken for so long that kopf had to list
@@ -160,18 +135,6 @@ class Watch:
     def _hear(self, event: kopf.RawEvent) -> None:
         if event["type"] is None:  # of a list, not of a change (kopf docs, "Event-watching handlers")
             self._listed_anew.set()
-
-
-def forget_scans() -> None:
-    """Cancel what kopf asks the API server at its start, where it still does.
-
-    At its end it would go on, over connections that it has closed, and wait 5 s for that (`scan_resources` in
-    kopf/_cogs/clients/scanning.py).
-    """
-    for task in asyncio.all_tasks():
-        work = task.get_coro()
-        if isinstance(work, CoroutineType) and work.cr_code.co_filename == scanning.__file__:
-            task.cancel()
 
 
 def _settings(selector: str) -> kopf.OperatorSettings:

@@ -10,18 +10,18 @@ import asyncio
 import signal
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
-import kopf
-
+from crewcall_operator import watchers
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.lease import LeaseElection, NoElection
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.errors import ApiError
-from crewcall_operator.handlers import Watch, WatchRefused, forget_scans
+from crewcall_operator.handlers import Watch
 from crewcall_operator.settings import OperatorSettings
+from crewcall_operator.watchers import WatchRefused
 
 #: Seconds that the last statuses and Events may take when the operator is told to stop.
 LAST_WORDS = 1.0
@@ -50,18 +50,17 @@ async def operate(
     election: Election,
     watch: Watch,
     hints: RedisHints,
-    serving: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
-    """Watch and scale until `stop`; `serving` is closed then. Raises what a loop has failed with."""
+    """Watch and scale until `stop`. Raises what a loop has failed with."""
     while await _unless(stop, cluster.first_look(watch.deployments.saw, watch.pods.saw)):
         if watch.intake.engine.pools:  # of before the watch ended: what went meanwhile nobody has told
             await watch.compare(cluster)
         try:
-            await _watch_and_scale(settings, cluster, election, watch, hints, serving, stop)
+            await _watch_and_scale(settings, cluster, election, watch, hints, stop)
             break
         except WatchRefused as refused:
-            log.error("the API server ends the watch: %s. Nothing is scaled until it answers again", refused)
+            log.error("the watch has ended: %s. Nothing is scaled until it has begun anew", refused)
             await _unless(stop, asyncio.sleep(PAUSE))
 
 
@@ -71,7 +70,6 @@ async def _watch_and_scale(
     election: Election,
     watch: Watch,
     hints: RedisHints,
-    serving: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
@@ -87,12 +85,8 @@ async def _watch_and_scale(
         asyncio.create_task(watch.forget_missed_deletions(cluster)),
         asyncio.create_task(stop.wait()),
     ]
-    watched = asyncio.Event()
-    insisting = asyncio.create_task(watch.insist_on_ends())
-    ours = asyncio.all_tasks()
-    tasks = await watch.spawn(settings.namespaces, settings.selector, watched)
+    watching = asyncio.create_task(watchers.run(await watch.spawn(settings.namespaces, settings.selector)))
     stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
-    watching = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))
     log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")
     try:
         done, _ = await asyncio.wait([*loops, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -104,13 +98,7 @@ async def _watch_and_scale(
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
         await election.release()
-        if stop.is_set():
-            # kopf would wait 5 s for the connection that Prometheus keeps open, as for a task of its own
-            await serving.aclose()
-        watched.set()
-        forget_scans()
-        await asyncio.gather(watching, return_exceptions=True)  # its failure, if any, has been raised above
-        await _cancelled([insisting])
+        await _cancelled([watching])  # its failure, if any, has been raised above
 
 
 async def _unless(stop: asyncio.Event, waiting: Coroutine[None, None, Found]) -> Found | None:

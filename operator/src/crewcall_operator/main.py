@@ -99,8 +99,7 @@ async def run(settings: OperatorSettings) -> None:
             leadership=election,
             stirring=stirring,
         )
-        serving = await stack.enter_async_context(AsyncExitStack())
-        address = await serving.enter_async_context(
+        address = await stack.enter_async_context(
             probes.serve(
                 settings.host,
                 settings.port,
@@ -114,7 +113,7 @@ async def run(settings: OperatorSettings) -> None:
         watch = Watch(intake, deployments, pods, scaler)
         election.on_lead += [engine.take_over, status.take_over]
         hints = RedisHints(lambda: engine.pools, engine.hint, sources)
-        await operate(settings, cluster, election, watch, hints, serving, stop)
+        await operate(settings, cluster, election, watch, hints, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
 
 

@@ -20,6 +20,7 @@ from crewcall_operator.adapters.marks import Marks
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
+from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.model import Fleet, Mode
@@ -168,12 +169,21 @@ class DeploymentScaler:
         return await self._attempt(pool, "FailedCreate", self._made(pool, target))
 
     async def _made(self, pool: Pool, target: PoolKey) -> dict[str, Any]:
+        await self._refuse_who_is_gone(pool)
         try:
             return await self._api.create(_collection(target.namespace), deployment(pool))
         except ApiError as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise
             return await self._api.get(_path(target))
+
+    async def _refuse_who_is_gone(self, pool: Pool) -> None:
+        """Where nobody has told that the pool was deleted, its Deployment went with it, and one made anew would too."""
+        # A list of one: asking for it by name would take one more right.
+        path = f"/apis/{API_VERSION}/namespaces/{pool.key.namespace}/{PLURAL}"
+        found = self._api.list(path, fieldSelector=f"metadata.name={pool.key.name}")
+        if pool.uid not in {body["metadata"]["uid"] async for body in found}:
+            raise ApiError(HTTPStatus.NOT_FOUND, f"WorkerPool {pool.key} is gone; nothing is made for it")
 
     async def _describe(self, pool: Pool, live: Mapping[str, Any], fleet: Fleet) -> None:
         """Give the Deployment the pool's template, where it has another one; a refusal leaves it to be scaled."""

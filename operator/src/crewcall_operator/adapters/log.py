@@ -33,7 +33,7 @@ def configure(form: str, level: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(level.upper())
     logging.getLogger("kopf._cogs.clients.watching").addFilter(Retries())
-    logging.getLogger("asyncio").addFilter(_is_no_leftover)
+    logging.getLogger("asyncio").addFilter(is_no_leftover)
     for name in ("orchestration", "running"):  # with a traceback; what ends a watch comes to us, and is told by us
         logging.getLogger(f"kopf._core.reactor.{name}").setLevel(logging.CRITICAL)
 
@@ -54,11 +54,13 @@ class Retries(logging.Filter):
         return True
 
 
-def _is_no_leftover(record: logging.LogRecord) -> bool:
+def is_no_leftover(record: logging.LogRecord) -> bool:
     """False for what kopf leaves behind where watches end: a callback of one that had no answer yet (`stream` in its
-    clients/api.py), and the failures of the others than the one that was told of."""
+    clients/api.py), the failures of the others than the one that was told of, and generators that it did not close."""
     told = record.getMessage()
-    return "request_cancel_callback" not in told and not ("never retrieved" in told and "'watcher for " in told)
+    is_watchers = "never retrieved" in told and "'watcher for " in told
+    is_unclosed = "closing of asynchronous generator" in told and " infinite_watch " in told
+    return not ("request_cancel_callback" in told or is_watchers or is_unclosed)
 
 
 class LogReporter:

@@ -1,7 +1,7 @@
 """The commands `crewcall explain` and `crewcall top`, and the same for kubectl. Imports what runs when it runs.
 
-`kubectl-crewcall` on the PATH is all that kubectl wants of a plugin:
-https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
+`kubectl-crewcall` on the PATH is all that kubectl wants of a plugin, and `kubectl_complete-crewcall` for Tab:
+https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/ and kubectl's pkg/cmd/plugin/plugin_completion.go.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import ShellComplete
 
 if TYPE_CHECKING:
     from crewcall_operator.inspection.cluster import Cluster
@@ -22,6 +23,9 @@ Answer = TypeVar("Answer")
 
 #: Seconds that pressing Tab may take.
 TAB_PATIENCE = 3.0
+
+#: To kubectl, after the completions: no names of files either (ShellCompDirectiveNoFileComp of spf13/cobra).
+NO_FILES = ":4"
 
 #: Lines of a table that is not on a terminal: no end.
 ENDLESS = 1_000_000
@@ -164,3 +168,11 @@ plugin.add_command(top)
 def kubectl_plugin() -> None:
     """`kubectl crewcall`."""
     plugin(prog_name="kubectl crewcall", auto_envvar_prefix="CREWCALL")
+
+
+def kubectl_complete() -> None:
+    """What may follow on `kubectl crewcall`: the words so far are the arguments, and the last one is being written."""
+    *words, begun = sys.argv[1:] or [""]
+    for found in ShellComplete(plugin, {}, "kubectl crewcall", "").get_completions(words, begun):
+        click.echo(f"{found.value}\t{found.help}" if found.help else found.value)
+    click.echo(NO_FILES)

@@ -1,0 +1,66 @@
+"""kopf's tasks, looked after: what they fail with is told, a watcher that is gone is noticed, and all of them end.
+
+In place of `kopf.run_tasks`, which waits for ever for a watcher that does not end, sees none that has ended, and
+cancels every task of this process that was begun after its own. What is done with what they tell is in `handlers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from kopf._cogs.clients.errors import APIClientError  # kopf has no public names for these
+from kopf._cogs.clients.watching import WatchingError
+
+from crewcall_operator.errors import CrewcallError
+
+Task = asyncio.Task[None]
+
+#: Seconds between two looks at the watchers, and that one may take to end once it was cancelled.
+LOOKED_AFTER_EVERY = 1.0
+
+#: Times that one is cancelled before it is left behind.
+INSISTS = 10
+
+
+class WatchEnded(CrewcallError):
+    """A watcher has ended without a word, and kopf does not mind (https://github.com/nolar/kopf/issues/1276)."""
+
+
+#: What ends the watch: the API server knows no WorkerPools any more, forbids to watch, or says that it cannot go on.
+WatchRefused = (APIClientError, WatchingError, WatchEnded)
+
+
+async def run(tasks: Collection[Task]) -> None:
+    """Wait until one of kopf's root tasks ends, or this is cancelled, and end all of them. Raises `WatchRefused`."""
+    most = 0
+    try:
+        while True:
+            done, _ = await asyncio.wait(tasks, timeout=LOOKED_AFTER_EVERY, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if done or (living := len(_watchers())) < most:
+                raise WatchEnded("one of its watchers is gone without a word")
+            most = living
+    finally:
+        await _end(tasks)
+
+
+def _watchers() -> Collection[Task]:
+    """Those that live; kopf hands them out to nobody."""
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")]
+
+
+async def _end(tasks: Collection[Task]) -> None:
+    """Cancel them, and again whoever lives on: a watcher takes a cancellation for the end of a stream, or loses it
+    (`stream` in kopf/_cogs/clients/api.py, `streaming_block` in watching.py)."""
+    for _ in range(INSISTS):
+        living = {*_watchers(), *(task for task in tasks if not task.done())}
+        if not living:
+            break
+        for task in living:
+            task.cancel()
+        await asyncio.wait(living, timeout=LOOKED_AFTER_EVERY)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # one of them was raised; asyncio would log each of the others, with a traceback

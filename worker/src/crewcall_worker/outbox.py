@@ -113,13 +113,12 @@ class Outbox:
         Up to `MOST_AT_ONCE` are one round trip and one step: all are there, or none. Raises as `enqueue` does; where
         the answer to a step was lost, nobody knows which of the two it is.
         """
+        return tracing.sending(messages, self._send_all)
+
+    def _send_all(self, messages: Sequence[tuple[Message[Any], int | None]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        with tracing.sending(messages) as (traced, tell_duplicate):
-            for at in range(0, len(traced), MOST_AT_ONCE):
-                outcomes += self._send([self._pack(*item) for item in traced[at : at + MOST_AT_ONCE]])
-            for place, outcome in enumerate(outcomes):
-                if isinstance(outcome, Duplicate):
-                    tell_duplicate(place, outcome.of)
+        for at in range(0, len(messages), MOST_AT_ONCE):
+            outcomes += self._send([self._pack(*item) for item in messages[at : at + MOST_AT_ONCE]])
         return outcomes
 
     def _pack(self, message: Message[Any], delay: int | None) -> _Parcel:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart compose-check kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BAS
 
 chart: $(READY) ## Lint and render the Helm chart
 	@$(BIN)/pytest tests/chart
+
+compose-check: ## Run both Compose files end to end (needs Docker)
+	@scripts/compose-check
 
 kind-up: ## Make a kind cluster with both images loaded (needs Docker)
 	@scripts/kind-up

@@ -38,6 +38,10 @@ local function join(queue, lane, id, ready_at)
         local last = redis.call("ZREVRANGEBYSCORE", lanes, first + TURNS - 1, first, "WITHSCORES", "LIMIT", 0, 1)
         redis.call("ZADD", lanes, last[2] and last[2] + 1 or first, lane)
     end
+    local organization = string.match(lane, ":(.*)$")
+    if LIMITS.of(crewcall, queue, organization) then
+        LIMITS.refresh(crewcall, queue, organization)
+    end
 end
 
 -- A new job, not a retry. See `queues/organizations.py`.

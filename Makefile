@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-fairness bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart compose-check kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-delayed: $(READY) ## Delayed jobs while their pool sleeps at zero: how lat
 bench-overhead: $(READY) ## Jobs per second with the runtime, against plain Dramatiq
 	@$(BIN)/python -m benchmarks.overhead
 
+bench-fairness: $(READY) ## Behind another organisation's 5,000 jobs: how long 50 jobs wait, in turns and in one line
+	@$(BIN)/python -m benchmarks.fairness
+
 bench-quality: $(READY) ## How well queueLatency keeps its promise, against other autoscalers (CREWCALL_TRACES)
 	@$(BIN)/python -m benchmarks.quality
 
@@ -78,6 +81,9 @@ images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BAS
 
 chart: $(READY) ## Lint and render the Helm chart
 	@$(BIN)/pytest tests/chart
+
+compose-check: ## Run both Compose files end to end (needs Docker)
+	@scripts/compose-check
 
 kind-up: ## Make a kind cluster with both images loaded (needs Docker)
 	@scripts/kind-up

@@ -39,13 +39,19 @@ class Crew:
 
 
 def start(
-    program: str, url: str, pod: str, threads: int, folder: Path, environment: Mapping[str, str] | None = None
+    program: str,
+    url: str,
+    pod: str,
+    threads: int,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    module: str = "benchmarks.jobs",
 ) -> Crew:
-    """Start a worker; it logs to `folder`."""
+    """Start a worker; it logs to `folder`. Crewcall's runs the jobs of `module`."""
     executable = str(Path(sys.executable).parent / program)
     arguments = {
         PLAIN: ["benchmarks.plain_jobs", "--processes", "1", "--threads", str(threads)],
-        CREWCALL: ["run", "benchmarks.jobs"],
+        CREWCALL: ["run", module],
     }[program]
     variables = {
         "PATH": os.environ["PATH"],

@@ -18,7 +18,6 @@ from crewcall_jobs.alerts.dispatching import dispatch
 from crewcall_jobs.alerts.payload import Alert, EmailChannel, Severity, SmsChannel, WebhookChannel
 from crewcall_jobs.alerts.signing import secret_of
 from crewcall_jobs.composition import Services, compose
-from crewcall_jobs.errors import JobFailed, Undelivered
 from crewcall_jobs.storage.database import StorageUnavailable
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
 from crewcall_worker.queues import Reject, TryAgain
@@ -132,7 +131,7 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_are_left_in_peace(st
     stage.hook.will(reply(503), reset(), reply(200))
 
     for attempt in (1, 2):
-        with pytest.raises(Undelivered, match=r"^1 of 3 channels to be tried again: webhook 1: "):
+        with pytest.raises(TryAgain, match=r"^1 of 3 channels to be tried again: webhook 1: "):
             stage.dispatch(attempt)
     stage.dispatch(3)
     stage.dispatch(4)
@@ -150,7 +149,7 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_are_left_in_peace(st
 def test_whatever_a_receiver_says_but_yes_and_gone_is_tried_again(stage: Stage, act: Act) -> None:
     stage.hook.will(act)
 
-    with pytest.raises(Undelivered):
+    with pytest.raises(TryAgain):
         stage.dispatch()
 
     assert len(stage.hook.seen) == 1
@@ -160,7 +159,7 @@ def test_a_channel_that_refuses_holds_none_up_and_is_not_tried_again(stage: Stag
     stage.hook.will(reply(410))
     stage.mail.refusals["rcpt"] = ["450 4.2.0 later"]
 
-    with pytest.raises(Undelivered, match=r"^1 of 3 channels to be tried again: email 0: "):
+    with pytest.raises(TryAgain, match=r"^1 of 3 channels to be tried again: email 0: "):
         stage.dispatch(1)
     with pytest.raises(Reject) as caught:
         stage.dispatch(2)
@@ -193,8 +192,10 @@ def test_does_not_wait_for_the_one_that_said_when_another_may_come_sooner(stage:
     stage.hook.will(reply(429, retry_after="42"))
     stage.provider.will(reply(500))
 
-    with pytest.raises(Undelivered):
+    with pytest.raises(TryAgain) as caught:
         stage.dispatch()
+
+    assert caught.value.after == 0.0
 
 
 def test_webhooks_to_private_addresses_are_refused(stage: Stage) -> None:
@@ -241,7 +242,7 @@ def test_what_failed_names_nobody(stage: Stage) -> None:
     stage.provider.will(reply_json(400, {"errors": [{"code": "10002", "title": "Invalid number +15551234567"}]}))
     stage.mail.refusals["rcpt"] = ["550 5.1.1 <ada@example.com> unknown"]
 
-    with pytest.raises(JobFailed) as caught:
+    with pytest.raises(TryAgain) as caught:
         stage.dispatch()
 
     noted = "".join(one.error for one in stage.services.deliveries.of("job-1").values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -189,7 +190,8 @@ def test_a_worker_taken_for_dead_promotes_nothing_that_others_have_by_now(
 
 def test_a_repeated_call_whose_answer_was_lost_does_not_double_the_job(redis_server: RedisServer) -> None:
     script = redis_server.client.register_script(wire.script("enqueue"))
-    arguments: list[str | int] = ["dramatiq", "sms", "id", "message", "", "", "", 1, 1, "", 1, "", "job", 0]
+    head = ["sms", "id", "", "", "", True, True, "", 1, "", "job", 0]
+    arguments = ["dramatiq", json.dumps([head]), "message"]
 
     script(args=arguments)
     script(args=arguments)

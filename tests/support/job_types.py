@@ -13,7 +13,7 @@ from crewcall_worker.queues import JobContext
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LOOPBACK = (ip_network("127.0.0.0/8"),)
-MASTER = "a master secret of 24 characters or more"
+MASTER = "a-master-secret-of-24-characters-or-more"
 
 
 def clock() -> datetime:

@@ -102,6 +102,7 @@ def test_finds_a_link_a_target_and_an_option_that_do_not_exist() -> None:
     assert make_targets("make PYTHON=python3.12 nonsense && make test") == {"nonsense", "test"}
     assert list(unknown("$ .venv/bin/crewcall local -f pool.yaml --fast | tee log")) == ["crewcall local --fast"]
     assert list(unknown("crewcall nonsense")) == ["crewcall nonsense"]
+    assert list(unknown("crewcall-worker jobs dead retry sms --soon")) == ["crewcall-worker jobs dead retry --soon"]
 
 
 def links(text: str) -> list[str]:
@@ -157,12 +158,11 @@ def unknown(line: str) -> Iterator[str]:
 
 def _unknown(name: str, words: list[str]) -> Iterator[str]:
     command: click.Command = PROGRAMS[name]
-    if words and not words[0].startswith("-"):
-        group = PROGRAMS[name].commands
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name = f"{name} {words[0]}"
-        if words[0] not in group:
+        if words[0] not in command.commands:
             yield name
             return
-        command = group[words[0]]
+        command, words = command.commands[words[0]], words[1:]
     options = {"-h", "--help", "--version"} | {option for parameter in command.params for option in parameter.opts}
     yield from (f"{name} {word}" for word in words if word.startswith("-") and word.split("=")[0] not in options)

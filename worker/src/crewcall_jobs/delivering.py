@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from crewcall_jobs.errors import JobFailed
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
 from crewcall_worker.queues import JobContext, Reject, TryAgain
 
@@ -49,9 +48,11 @@ def deliver(
         reference = send()
     except Reject as error:
         note(Status.REFUSED, "", str(error))
+        log.warning("%s %d of job %s was refused: %s", kind, channel, context.id, error)
         raise
-    except (JobFailed, TryAgain) as error:
+    except TryAgain as error:
         note(Status.FAILED, "", str(error))
+        log.warning("%s %d of job %s was not delivered: %s", kind, channel, context.id, error)
         raise
     note(Status.DELIVERED, reference, "")
     log.info("%s %d of job %s was delivered, as %s", kind, channel, context.id, reference)

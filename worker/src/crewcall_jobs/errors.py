@@ -6,9 +6,14 @@ A `Reject` (of `crewcall_worker.queues`) is never tried again; these are.
 
 from __future__ import annotations
 
+from crewcall_worker.queues import TryAgain
 
-class JobFailed(Exception):
-    """The parent of what may be better at the next try."""
+
+class JobFailed(TryAgain):
+    """The parent of what may be better at the next try, whenever the job type's policy has that."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, after=0.0)
 
 
 class Unreachable(JobFailed):

@@ -36,6 +36,7 @@ ENV_FETCH_MOST_BYTES: Final = "CREWCALL_FETCH_MOST_BYTES"
 ENV_FETCH_ALLOW: Final = "CREWCALL_FETCH_ALLOW"
 ENV_FETCH_CA: Final = "CREWCALL_FETCH_CA"
 ENV_BROWSER: Final = "CREWCALL_BROWSER"
+ENV_BROWSER_SANDBOX: Final = "CREWCALL_BROWSER_SANDBOX"
 ENV_TEMPLATES: Final = "CREWCALL_TEMPLATES"
 ENV_KEEP_DAYS: Final = "CREWCALL_KEEP_DAYS"
 
@@ -84,14 +85,15 @@ class SmtpSettings:
 @dataclass(frozen=True, slots=True)
 class WebSettings:
     """What is fetched from, and sent to, addresses that customers name. `allowed` are networks that may be reached
-    though they are not public. `timeout` in seconds, for the whole of a request. `browser` is Chromium's program, if
-    any."""
+    though they are not public. `timeout` in seconds, for the whole of a request. `browser` is Chromium's program;
+    empty: the one that Playwright has installed. `sandbox`: whether Chromium locks up its pages, as it should."""
 
     timeout: float = 20.0
     most_bytes: int = 2_000_000
     allowed: tuple[Network, ...] = ()
     ca: str = ""
     browser: str = ""
+    sandbox: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ def from_environment(environment: Mapping[str, str]) -> JobSettings:
             allowed=_networks(environment),
             ca=_file(environment, ENV_FETCH_CA),
             browser=_file(environment, ENV_BROWSER),
+            sandbox=_switch(environment, ENV_BROWSER_SANDBOX),
         ),
         database_url=line(environment, ENV_DATABASE_URL) or SQLITE,
         webhook_secrets=_secrets(environment),
@@ -171,6 +174,13 @@ def _security(environment: Mapping[str, str]) -> Security:
         return Security(text)
     except ValueError:
         raise BadSetting(ENV_SMTP_SECURITY, text, "write starttls, tls or none") from None
+
+
+def _switch(environment: Mapping[str, str], variable: str) -> bool:
+    text = environment.get(variable) or "on"
+    if text not in ("on", "off"):
+        raise BadSetting(variable, text, "write on or off")
+    return text == "on"
 
 
 def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:

@@ -44,10 +44,14 @@ class Attempts(Middleware):
         self,
         broker: RedisBroker,
         on_end: Callable[[Attempt, Outcome, float], object],
+        *,
+        are_all_told: bool,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_end` is told of each typed job's attempts that are over, by the threads that ran them."""
+        """`on_end` is told of each typed job's attempts that are over, by the threads that ran them. `are_all_told`
+        where the log wants to know of plain actors' as well; they are left alone otherwise, unless they are traced."""
         self._broker = broker
+        self._are_all_told = are_all_told
         self._on_end = on_end
         self._steady = steady
         self._thread = threading.local()
@@ -58,9 +62,11 @@ class Attempts(Middleware):
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         del broker
+        organization = message.options.get(ORGANIZATION)
+        if organization is None and not self._are_all_told and not tracing.is_on():
+            return
         number = attempts_of(message)
         span = tracing.begin(message, number)
-        organization = message.options.get(ORGANIZATION)
         attempt = Attempt(
             job=message.actor_name,
             job_id=message.message_id,
@@ -77,22 +83,27 @@ class Attempts(Middleware):
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
         del result
+        run = self._run_of(message)
+        if run is None:
+            return
         if message.failed:
-            self._end(message, Outcome.FAILED, exception)
+            self._end(run, message, Outcome.FAILED, exception)
         elif exception is None:
-            self._end(message, Outcome.DONE, None)
+            self._end(run, message, Outcome.DONE, None)
         else:
             is_retried = any(isinstance(middleware, Retries) for middleware in broker.middleware)
-            self._end(message, Outcome.RETRIED if is_retried else Outcome.FAILED, exception)
+            self._end(run, message, Outcome.RETRIED if is_retried else Outcome.FAILED, exception)
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         del broker
-        self._end(message, Outcome.FAILED if message.failed else Outcome.SKIPPED, None)
+        if run := self._run_of(message):
+            self._end(run, message, Outcome.FAILED if message.failed else Outcome.SKIPPED, None)
 
-    def _end(self, message: MessageProxy, outcome: Outcome, error: BaseException | None) -> None:
+    def _run_of(self, message: MessageProxy) -> _Run | None:
         run: _Run | None = getattr(self._thread, "run", None)
-        if run is None or run.attempt.job_id != message.message_id:
-            return
+        return run if run is not None and run.attempt.job_id == message.message_id else None
+
+    def _end(self, run: _Run, message: MessageProxy, outcome: Outcome, error: BaseException | None) -> None:
         self._thread.run = None
         try:
             if isinstance(self._broker.actors.get(run.attempt.job), JobActor):

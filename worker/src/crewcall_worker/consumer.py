@@ -23,6 +23,7 @@ from dramatiq.common import compute_backoff, current_millis
 from dramatiq.errors import ConnectionClosed
 
 from crewcall_worker.holding import Held, Holding
+from crewcall_worker.options import ORGANIZATION
 
 if TYPE_CHECKING:
     from crewcall_worker.intake import Intake
@@ -203,9 +204,9 @@ class QueueConsumer(Consumer):
     # Worker threads
 
     def _settle(self, message: MessageProxy, *, dead: bool) -> None:
-        id_ = _id(message)
+        id_, text, organization = _id(message), _last_known(message) if dead else b"", message.options.get(ORGANIZATION)
         try:
-            self._holding.settle(id_, self.intake.worker_id, dead=dead, text=_last_known(message) if dead else b"")
+            self._holding.settle(id_, self.intake.worker_id, dead=dead, text=text, organization=str(organization or ""))
         except redis.RedisError as error:
             # Whatever it is: the job is done, so it is tried until Redis takes it. Dramatiq does so for this error.
             raise ConnectionClosed(error) from None

@@ -92,13 +92,15 @@ class Holding:
                 return MessageProxy(message)
         return None
 
-    def settle(self, id_: str, worker_id: str, *, dead: bool, text: bytes = b"") -> None:
+    def settle(self, id_: str, worker_id: str, *, dead: bool, text: bytes = b"", organization: str = "") -> None:
         """It is done with, or dead, and then kept as `text`. `worker_id` settles what is not held any more."""
         held = self.held.get(id_)
         owner = held.owner if held else worker_id
         marked = dead or held is None or held.marked
-        if marked or self.is_delayed:
-            self._scripts.settle(owner, self._queue_name, id_, dead=dead, marked=marked, text=text)
+        if marked or self.is_delayed or organization:
+            self._scripts.settle(
+                owner, self._queue_name, id_, dead=dead, marked=marked, text=text, organization=organization
+            )
         else:
             self._scripts.ack(owner, self._queue_name, id_)
         self.held.pop(id_, None)

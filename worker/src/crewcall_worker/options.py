@@ -30,3 +30,15 @@ DEATH: Final = "death"
 
 ERROR: Final = "error"
 """The last failure in one line: its type and its words. Beside it is Dramatiq's `traceback`."""
+
+KILLED: Final = "crewcall_dead_reason"
+"""Of a dead letter that too many workers died with: that in words. Written by `lua/recover.lua`."""
+
+SCHEDULE: Final = "schedule"
+"""The name of the schedule that this job is a tick of."""
+
+START_UNTIL: Final = "start_until"
+"""The ms until when the first try of a job is to begin; later it is left out. Taken off once it has begun."""
+
+RATE_TURN: Final = "rate_turn"
+"""There where a job has waited for its rate limit: its turn in ms. Taken off once it has begun."""

@@ -8,6 +8,7 @@ step as well: no crash can double it.
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
@@ -72,12 +73,11 @@ Outcome = Enqueued | Duplicate | Gone
 
 @dataclass(frozen=True, slots=True)
 class _Parcel:
-    """A message on its way: what the script is told of it."""
+    """A message on its way: in `head` is what the script is told of it, in the order that is written there."""
 
     message: Message[Any]
     delay: int | None
-    queue: str
-    arguments: tuple[Any, ...]
+    head: tuple[Any, ...]
 
 
 class Outbox:
@@ -113,51 +113,50 @@ class Outbox:
         Up to `MOST_AT_ONCE` are one round trip and one step: all are there, or none. Raises as `enqueue` does; where
         the answer to a step was lost, nobody knows which of the two it is.
         """
+        return tracing.sending(messages, self._send_all)
+
+    def _send_all(self, messages: Sequence[tuple[Message[Any], int | None]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        with tracing.sending(messages) as (traced, tell_duplicate):
-            for at in range(0, len(traced), MOST_AT_ONCE):
-                outcomes += self._send([self._pack(*item) for item in traced[at : at + MOST_AT_ONCE]])
-            for place, outcome in enumerate(outcomes):
-                if isinstance(outcome, Duplicate):
-                    tell_duplicate(place, outcome.of)
+        for at in range(0, len(messages), MOST_AT_ONCE):
+            outcomes += self._send([self._pack(*item) for item in messages[at : at + MOST_AT_ONCE]])
         return outcomes
 
     def _pack(self, message: Message[Any], delay: int | None) -> _Parcel:
-        queue = q_name(message.queue_name)
-        message = message.copy(options={"redis_message_id": _redis_id(message)})
+        queue, id_ = q_name(message.queue_name), _redis_id(message)
         lane = wire.lane_of(message.options.get(options.PRIORITY), message.options.get(options.ORGANIZATION))
-        worker, origin = message.options.pop(PROMOTION, ("", message.options.pop(REVIVAL, "")))
-        like, like_for_ms = _likeness(message)
+        queue_name = queue if delay is None else dq_name(queue)
+        message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
+        kept = message.options  # the copy's own
+        worker, origin = kept.pop(PROMOTION, ("", kept.pop(REVIVAL, "")))
+        like, like_for_ms = _likeness(kept)
         eta: int | str = ""
         if delay is not None:
-            eta = current_millis() + delay
-            message = message.copy(queue_name=dq_name(queue), options={"eta": eta, wire.READY_AT: eta})
+            eta = kept["eta"] = kept[wire.READY_AT] = current_millis() + delay
         elif not worker:
-            message.options[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
+            kept[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
 
         self._broker.emit_before("enqueue", message, delay)
-        arguments = (
+        head = (
             queue,
-            message.options["redis_message_id"],
-            message.encode(),
+            id_,
             eta,
             worker,
             origin,
-            int(self._registered.get(queue, 0.0) <= self._steady()),
-            int(self._pacer.may_hint(message.queue_name)),
+            self._registered.get(queue, 0.0) <= self._steady(),
+            self._pacer.may_hint(message.queue_name),
             lane.name if lane else "",
-            message.options[wire.READY_AT],
+            kept[wire.READY_AT],
             like,
             message.message_id,
             like_for_ms,
         )
-        return _Parcel(message, delay, queue, arguments)
+        return _Parcel(message, delay, head)
 
     def _send(self, parcels: Sequence[_Parcel]) -> list[Outcome]:
-        arguments = [self._broker.namespace]
-        for parcel in parcels:
-            arguments.extend(parcel.arguments)
-        forever = any(self._is_bound(parcel.arguments[4]) for parcel in parcels)
+        # Heads in one argument: a dozen for each message would take longer than all else that is done for it.
+        heads = json.dumps([parcel.head for parcel in parcels], separators=(",", ":"))
+        arguments = [self._broker.namespace, heads, *(parcel.message.encode() for parcel in parcels)]
+        forever = any(self._is_bound(parcel.head[3]) for parcel in parcels)
         now_ms, *answers = self._insist(lambda: self._script(args=arguments), forever=forever)
         self.clock.set(now_ms)
         return [self._note(parcel, answer) for parcel, answer in zip(parcels, answers, strict=True)]
@@ -174,8 +173,8 @@ class Outbox:
 
     def _note(self, parcel: _Parcel, answer: int | str | bytes) -> Outcome:
         message = parcel.message
-        if self._registered.get(parcel.queue, 0.0) <= self._steady():
-            self._registered[parcel.queue] = self._steady() + REGISTER_EVERY
+        if parcel.head[5]:
+            self._registered[parcel.head[0]] = self._steady() + REGISTER_EVERY
         if not isinstance(answer, int):
             return Duplicate(message, of=answer.decode() if isinstance(answer, bytes) else answer)
         if answer == 1:
@@ -215,13 +214,13 @@ def _redis_id(message: Message[Any]) -> str:
     return f"{message.message_id}.{retries}" if retries else message.message_id
 
 
-def _likeness(message: Message[Any]) -> tuple[str, int]:
+def _likeness(kept: dict[str, Any]) -> tuple[str, int]:
     """The message's key among its like, and how long (ms) that stands; ("", 0) of one that has none.
 
-    They are taken off: a retry is no duplicate of the first try.
+    They are taken off its options: a retry is no duplicate of the first try.
     """
-    key = message.options.pop(options.DEDUPE_KEY, None)
-    window_ms = message.options.pop(options.DEDUPE_FOR_MS, None)
+    key = kept.pop(options.DEDUPE_KEY, None)
+    window_ms = kept.pop(options.DEDUPE_FOR_MS, None)
     if key is None:
         return "", 0
     if not isinstance(key, str) or not key or not isinstance(window_ms, int) or window_ms <= 0:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from importlib import resources
 from typing import Any
 
 import redis
 
-from crewcall_worker.wire import DEAD, DELAYED, HEARTBEAT_AHEAD_MS, Keys, Order, plain_queue, read_order
+from crewcall_worker.wire import DEAD, DELAYED, HEARTBEAT_AHEAD_MS, Keys, Order, plain_queue, read_order, script
 
 MOST_FETCHED = 1000
 """Messages by one fetch: more would keep Redis from others for long (and Lua's stack has an end)."""
@@ -56,9 +55,8 @@ class Scripts:
     def __init__(self, client: redis.Redis, keys: Keys, pool: str) -> None:
         self._keys = keys
         self._pool = pool
-        folder = resources.files(__package__) / "lua"
         names = ("fetch", "fetch_due", "ack", "settle", "give_back", "give_back_strays", "beat", "leave")
-        scripts = (client.register_script((folder / f"{name}.lua").read_text()) for name in names)
+        scripts = (client.register_script(script(name)) for name in names)
         self._fetch, self._fetch_due, self._ack, self._settle, *rest = scripts
         self._give_back, self._give_back_strays, self._beat, self._leave = rest
 
@@ -66,8 +64,8 @@ class Scripts:
         """Up to `wanted` messages, by a worker that holds `held` of this queue."""
         keys, names = self._keys, self._keys_of_a_fetch(worker, queue)
         if not queue.endswith(DELAYED):
-            names += [keys.paused, keys.lanes(queue), keys.waiting(queue)]
-        args: list[str | int] = [worker, min(wanted, MOST_FETCHED), held, queue, keys.lane(queue, "")]
+            names += [keys.paused, keys.lanes(queue), keys.waiting(queue), keys.limits(queue)]
+        args: list[str | int] = [worker, min(wanted, MOST_FETCHED), held, queue, keys.prefix]
         return _read_fetched(self._fetch(keys=names, args=args))
 
     def fetch_due(self, worker: str, queue: str, wanted: int, held: int, within_ms: int) -> list[Fetched] | Refused:
@@ -94,9 +92,19 @@ class Scripts:
         """A message of which nothing is counted is done with."""
         self._ack(keys=(self._keys.acks(worker, queue), self._keys.messages(queue)), args=(id_,))
 
-    def settle(self, worker: str, queue: str, id_: str, *, dead: bool, marked: bool, text: bytes = b"") -> bool:
+    def settle(
+        self,
+        worker: str,
+        queue: str,
+        id_: str,
+        *,
+        dead: bool,
+        marked: bool,
+        text: bytes = b"",
+        organization: str = "",
+    ) -> bool:
         """A message is done with, or dead, and then kept as `text` if that is known; whether it was still this
-        worker's."""
+        worker's. `organization` is whose job it is."""
         keys = self._keys
         is_delayed = queue.endswith(DELAYED)
         return bool(
@@ -110,7 +118,16 @@ class Scripts:
                     keys.dead(queue),
                     keys.messages(plain_queue(queue) + DEAD),
                 ],
-                args=[id_, "nack" if dead else "ack", int(marked), int(is_delayed), text],
+                args=[
+                    id_,
+                    "nack" if dead else "ack",
+                    int(marked),
+                    int(is_delayed),
+                    text,
+                    keys.prefix,
+                    queue,
+                    "" if is_delayed else organization,
+                ],
             )
         )
 

@@ -6,9 +6,8 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/; what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
@@ -17,8 +16,10 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from crewcall_worker.options import ORGANIZATION, TRACE
-from crewcall_worker.outbox import PROMOTION
+from crewcall_worker.outbox import PROMOTION, Duplicate
 from crewcall_worker.tracing import Messages
+
+T = TypeVar("T")
 
 _TRACER = trace.get_tracer("crewcall")  # of whichever provider is set, also later on
 
@@ -28,11 +29,10 @@ def is_set_up() -> bool:
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
-@contextmanager
-def sending(messages: Messages) -> Iterator[tuple[Messages, Callable[[int, str], object]]]:
+def sending(messages: Messages, send: Callable[[Messages], list[T]]) -> list[T]:
     """See `tracing.sending`. What has a context already is on its way back, as a retry or when its delay is over."""
     spans: dict[int, trace.Span] = {}
-    sent = list(messages)
+    traced = list(messages)
     for place, (message, delay) in enumerate(messages):
         if TRACE in message.options or PROMOTION in message.options:
             continue
@@ -41,18 +41,18 @@ def sending(messages: Messages) -> Iterator[tuple[Messages, Callable[[int, str],
         if delay is not None:
             span.set_attribute("crewcall.delay_ms", delay)
         spans[place] = span
-        sent[place] = (message.copy(options={TRACE: _carrier(span)}), delay)
-
-    def tell_duplicate(place: int, of: str) -> None:
-        if place in spans:
-            spans[place].set_attribute("crewcall.duplicate_of", of)
-
+        traced[place] = (message.copy(options={TRACE: _carrier(span)}), delay)
     try:
-        yield sent, tell_duplicate
+        outcomes = send(traced)
     except Exception as error:
         for span in spans.values():
             _fail(span, error)
         raise
+    else:
+        for place, span in spans.items():
+            if isinstance(outcome := outcomes[place], Duplicate):
+                span.set_attribute("crewcall.duplicate_of", outcome.of)
+        return outcomes
     finally:
         for span in spans.values():
             span.end()

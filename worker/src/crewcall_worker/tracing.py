@@ -5,8 +5,7 @@ letters and dead workers. Enqueuing is one span; each attempt is another, a chil
 sent without a context gets one at its first attempt. Spans name a job and never what it carries, nor an error's words.
 
 It is for processes that have set OpenTelemetry up: a worker by the standard variables (`set_up`), an application by
-itself. For all others it comes to one question, and where it is not installed to less. What spans are made of is in
-`spans`.
+itself. For all others it comes to one question a second. What spans are made of is in `spans`.
 """
 
 from __future__ import annotations
@@ -15,14 +14,16 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
 
 from crewcall_worker.options import TRACE
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from crewcall_worker.spans import AttemptSpan
@@ -38,29 +39,38 @@ PROTOCOL = "http/protobuf"
 EXPORT_WITHIN = 2.0
 """Seconds for the last spans of a worker that leaves: the rest of its grace period is for its jobs."""
 
+LOOK_EVERY = 1.0
+
 log = logging.getLogger(__name__)
 
 
+class _Look:
+    """What the last look said: asking OpenTelemetry each time would be felt where jobs are short."""
+
+    is_on = False
+    again_at = 0.0
+
+
 def is_on() -> bool:
-    """Whether this process has set up OpenTelemetry: who has not imported it has not."""
-    if "opentelemetry.trace" not in sys.modules:
-        return False
-    from crewcall_worker import spans
+    """Whether this process has set up OpenTelemetry: who has not imported it has not. A set-up is noticed within
+    `LOOK_EVERY`."""
+    if _Look.is_on or (now := time.monotonic()) < _Look.again_at:
+        return _Look.is_on
+    _Look.again_at = now + LOOK_EVERY
+    if "opentelemetry.trace" in sys.modules:
+        from crewcall_worker import spans
 
-    return spans.is_set_up()
+        _Look.is_on = spans.is_set_up()
+    return _Look.is_on
 
 
-@contextmanager
-def sending(messages: Messages) -> Iterator[tuple[Messages, Callable[[int, str], object]]]:
-    """While messages are being sent: the messages as they are to be sent, and a function by which to tell that the one
-    at a place is a duplicate of a job."""
+def sending(messages: Messages, send: Callable[[Messages], list[T]]) -> list[T]:
+    """Send messages by `send`, within a span for each of them: what `send` answers."""
     if not is_on():
-        yield messages, _ignore
-        return
+        return send(messages)
     from crewcall_worker import spans
 
-    with spans.sending(messages) as told:
-        yield told
+    return spans.sending(messages, send)
 
 
 def begin(message: MessageProxy, attempt: int) -> AttemptSpan | None:
@@ -103,6 +113,7 @@ def set_up(environment: Mapping[str, str]) -> Callable[[], object]:
     from crewcall_worker import exporting
 
     shutdown = exporting.start()
+    _Look.is_on = True
     log.info("Traces go to %s", environment[endpoint])
     return lambda: _within(EXPORT_WITHIN, shutdown)
 
@@ -120,10 +131,6 @@ def _within(seconds: float, call: Callable[[], object]) -> None:
     thread.join(seconds)
     if thread.is_alive():
         log.warning("The last traces were not taken within %g s, and are lost", seconds)
-
-
-def _ignore(place: int, of: str) -> None:
-    del place, of
 
 
 def _nothing() -> None:

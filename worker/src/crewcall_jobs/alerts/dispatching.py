@@ -15,7 +15,6 @@ from crewcall_jobs.alerts.payload import Alert, EmailChannel, SmsChannel, Webhoo
 from crewcall_jobs.alerts.webhook import Webhooks
 from crewcall_jobs.delivering import deliver
 from crewcall_jobs.email.smtp import Mailer
-from crewcall_jobs.errors import JobFailed, Undelivered
 from crewcall_jobs.sms.provider import SmsProvider
 from crewcall_jobs.storage.database import StorageUnavailable
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
@@ -36,8 +35,8 @@ class Channels:
 def dispatch(
     alert: Alert, context: JobContext, channels: Channels, book: Deliveries, clock: Callable[[], datetime]
 ) -> None:
-    """Deliver to each channel that has not got it. Raises `TryAgain` or `Undelivered` where one is to be tried again,
-    `Reject` where none is, but one has refused; and `StorageUnavailable`."""
+    """Deliver to each channel that has not got it. Raises `TryAgain` where one is to be tried again, `Reject`
+    where none is, but one has refused; and `StorageUnavailable`."""
     known = book.of(context.id)
     refused: list[str] = []
     failed: list[str] = []
@@ -57,12 +56,10 @@ def dispatch(
         except TryAgain as error:
             failed.append(f"{channel.kind} {number}: {error}")
             after.append(error.after)
-        except JobFailed as error:
-            failed.append(f"{channel.kind} {number}: {error}")
     if failed:
         what = f"{len(failed)} of {len(alert.channels)} channels to be tried again: {'; '.join(failed)}"
         # The one that is ready first: the others answer as they do, and are tried with it.
-        raise TryAgain(what, after=min(after)) if len(after) == len(failed) else Undelivered(what)
+        raise TryAgain(what, after=min(after))
     if refused:
         raise Reject(f"{len(refused)} of {len(alert.channels)} channels refused: {'; '.join(refused)}")
 

@@ -26,7 +26,7 @@ class Webhooks:
         self._masters, self._web, self._clock = masters, web, clock
 
     def post(self, url: str, organization_id: str, body: bytes, key: str) -> str:
-        """The webhook's id, which is `key`: the same at every try. Raises `Reject`, `TryAgain`, `JobFailed`."""
+        """The webhook's id, which is `key`: the same at every try. Raises `Reject`, `TryAgain`."""
         if not self._masters:
             raise Reject(f"webhooks cannot be signed: set {ENV_WEBHOOK_SECRET}, then retry this job")
         now = self._clock()

@@ -56,24 +56,31 @@ class Checker:
 
 
 def check(rule: Rule, context: JobContext, of: Checker) -> None:
-    """One run. Raises `Reject`, `TryAgain`, `JobFailed`."""
+    """One run. Raises `Reject`, `TryAgain`."""
+    try:
+        outcome = _look(rule, of)
+    except (Reject, TryAgain) as error:
+        log.warning("Rule %s of job %s failed: %s", rule.rule_id, context.id, error)
+        raise
+    log.info("Rule %s of job %s: %s", rule.rule_id, context.id, outcome)
+    _raise_alerts(rule, of)
+
+
+def _look(rule: Rule, of: Checker) -> str:
     before = of.snapshots.find(rule.organization_id, rule.rule_id)
     same = comparable(before, definition_of(rule))
     answer = _fetch(rule, same, of)
     if answer.status == NOT_MODIFIED and same is not None:
         of.snapshots.look_again(same, of.clock())
-        outcome = "not modified"
-    else:
-        _judge(rule, answer, of.clock())
-        found = extract(rule.extract, answer.body, _charset(answer.headers))
-        if not found and not rule.allow_empty:
-            raise NothingFound(f"rule {rule.rule_id}: nothing in {origin(rule.url)} is as the rule has it")
-        etag, last_modified = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
-        snapshot, change = compare(rule, before, found, etag, last_modified, of.clock())
-        of.snapshots.store(snapshot, before, change)
-        outcome = "changed" if change else "as before" if same else "seen for the first time"
-    log.info("Rule %s of job %s: %s", rule.rule_id, context.id, outcome)
-    _raise_alerts(rule, of)
+        return "not modified"
+    _judge(rule, answer, of.clock())
+    found = extract(rule.extract, answer.body, _charset(answer.headers))
+    if not found and not rule.allow_empty:
+        raise NothingFound(f"rule {rule.rule_id}: nothing in {origin(rule.url)} is as the rule has it")
+    etag, last_modified = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
+    snapshot, change = compare(rule, before, found, etag, last_modified, of.clock())
+    of.snapshots.store(snapshot, before, change)
+    return "changed" if change else "as before" if same else "seen for the first time"
 
 
 def _fetch(rule: Rule, same: Snapshot | None, of: Checker) -> Answer:

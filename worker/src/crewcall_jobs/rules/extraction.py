@@ -48,7 +48,7 @@ def _css(how: CssExtract, body: bytes, charset: str | None) -> list[str]:
     try:
         tags = BeautifulSoup(body, "html.parser", from_encoding=charset).select(how.selector, limit=MOST)
     except (SelectorSyntaxError, ValueError, NotImplementedError) as error:
-        raise Reject(f"selector {how.selector!r}: {type(error).__name__}; write a CSS selector") from error
+        raise Reject(f"the rule's selector: {type(error).__name__}; write a CSS selector") from error
     except RecursionError as error:
         raise Unreadable("the page is nested too deeply") from error
     if how.attribute:
@@ -65,7 +65,7 @@ def _json(how: JsonExtract, body: bytes) -> list[str]:
     try:
         found = _PATHS.findall(how.path, document)
     except JSONPathError as error:
-        raise Reject(f"JSON path {how.path!r}: {type(error).__name__}; write it as RFC 9535 has it") from error
+        raise Reject(f"the rule's JSON path: {type(error).__name__}; write it as RFC 9535 has it") from error
     except RecursionError as error:
         raise Unreadable("the answer is nested too deeply") from error
     return [_written(value) for value in found]

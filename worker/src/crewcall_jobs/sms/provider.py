@@ -24,7 +24,7 @@ class SmsProvider(Protocol):
     def send(self, to: str, text: str, sender: str, key: str) -> str:
         """The provider's id of the message; `key` stays the same over tries. Empty `sender`: the one that is set.
 
-        Raises `Reject`, `TryAgain`, `JobFailed`.
+        Raises `Reject`, `TryAgain`.
         """
         ...
 

@@ -1,15 +1,14 @@
 -- Put messages into their queues: what Dramatiq's own enqueue does, and what Crewcall knows of each, in one step.
--- ARGV: namespace, then for each message these 13: queue (plain), its id in Redis, message, ETA (ms, "" without a
--- delay), the worker and the delayed id that this message is the promotion of ("" and "" if of none; without a worker it
--- is the id of the dead letter that is tried anew), "1" to enter the queue in the registry, "1" to publish a hint if the
--- queue was empty, its lane ("" for Dramatiq's list), when it is ready (ms), the key by which it is told from its like
--- ("" for none), the job's id, how long that key stands (ms).
+-- ARGV: namespace, what is told of the messages, then the messages. Told of each, in one JSON array of arrays, is: queue
+-- (plain), its id in Redis, ETA (ms, "" without a delay), the worker and the delayed id that this message is the promotion
+-- of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew), whether to enter the
+-- queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list), when it is
+-- ready (ms), the key by which it is told from its like ("" for none), the job's id, how long that key stands (ms).
 -- Answers {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote or revive,
 -- or the id of the job that it would be a duplicate of}.
 
 local namespace = ARGV[1]
 local crewcall = "crewcall:" .. namespace .. ":"
-local FIELDS = 13
 local TURNS = 1000000000000 -- as in wire/lanes.py
 local DAY, KEPT = 86400000, 2764800000 -- ms: counts of organisations are kept for 32 days
 
@@ -39,6 +38,10 @@ local function join(queue, lane, id, ready_at)
         local last = redis.call("ZREVRANGEBYSCORE", lanes, first + TURNS - 1, first, "WITHSCORES", "LIMIT", 0, 1)
         redis.call("ZADD", lanes, last[2] and last[2] + 1 or first, lane)
     end
+    local organization = string.match(lane, ":(.*)$")
+    if LIMITS.of(crewcall, queue, organization) then
+        LIMITS.refresh(crewcall, queue, organization)
+    end
 end
 
 -- A new job, not a retry. See `queues/organizations.py`.
@@ -49,10 +52,8 @@ local function count(organization, queue)
     end
 end
 
-local function enqueue(at)
-    local queue, id, message, eta, worker, promoted = unpack(ARGV, at, at + 5)
-    local may_register, may_hint, lane = ARGV[at + 6] == "1", ARGV[at + 7] == "1", ARGV[at + 8]
-    local like, job = ARGV[at + 10], ARGV[at + 11]
+local function enqueue(head, message)
+    local queue, id, eta, worker, promoted, may_register, may_hint, lane, ready_at, like, job, like_for = unpack(head)
     if promoted ~= "" then
         local is_taken
         if worker == "" then
@@ -73,7 +74,7 @@ local function enqueue(at)
         if first and first ~= job then
             return first
         elseif not first then
-            redis.call("SET", key, job, "PX", ARGV[at + 12])
+            redis.call("SET", key, job, "PX", like_for)
         end
     end
 
@@ -99,7 +100,7 @@ local function enqueue(at)
         if lane == "" then
             is_first = redis.call("RPUSH", full_name, id) == 1
         else
-            join(queue, lane, id, ARGV[at + 9])
+            join(queue, lane, id, ready_at)
             is_first = may_hint and redis.call("ZCARD", crewcall .. "waiting:" .. queue) == 1
         end
         redis.call("HINCRBY", crewcall .. "stats:" .. queue, "enqueued", 1)
@@ -112,7 +113,7 @@ local function enqueue(at)
 end
 
 local answer = {now}
-for at = 2, #ARGV, FIELDS do
-    answer[#answer + 1] = enqueue(at)
+for place, head in ipairs(cjson.decode(ARGV[2])) do
+    answer[#answer + 1] = enqueue(head, ARGV[place + 2])
 end
 return answer

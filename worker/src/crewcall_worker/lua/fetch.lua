@@ -6,13 +6,15 @@
 -- Returns -3 where the queue is paused.
 --
 -- Lanes have their turns in the order of their scores: all of the lowest priority number first, and within one priority
--- each lane in its turn, one message a turn. Whoever had it goes behind all others of that priority.
+-- each lane in its turn, one message a turn. Whoever had it goes behind all others of that priority. Lanes whose
+-- organisation is at its limit are not among them, see limits.lua.
 --
 -- KEYS: list, messages, acks, workers, kills, deliveries, and unless the queue is one of delayed messages:
--- paused, lanes, waiting
--- ARGV: worker, wanted, held, queue, what the keys of its lanes begin with
+-- paused, lanes, waiting, limits
+-- ARGV: worker, wanted, held, queue, what Crewcall's keys begin with
 local list, messages, acks = KEYS[1], KEYS[2], KEYS[3]
 local paused, lanes, waiting = KEYS[7], KEYS[8], KEYS[9]
+local queue, crewcall = ARGV[4], ARGV[5]
 local wanted = tonumber(ARGV[2])
 local TURNS = 1000000000000 -- as in wire/lanes.py
 
@@ -22,7 +24,7 @@ end
 if redis.call('SCARD', acks) > tonumber(ARGV[3]) then
   return -2
 end
-if paused and redis.call('HEXISTS', paused, ARGV[4]) == 1 then
+if paused and redis.call('HEXISTS', paused, queue) == 1 then
   return -3
 end
 
@@ -44,22 +46,43 @@ local function pass_turn(lane, turn)
   end
 end
 
-while lanes and #ids < wanted do
+-- One message of the lane whose turn it is; nil where there was none, false where there is no lane.
+local function take(has_limits)
   local first = redis.call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
   local lane = first[1]
   if not lane then
-    break
+    return false
   end
-  local id = redis.call('LPOP', ARGV[5] .. lane)
-  if id then
-    redis.call('ZREM', waiting, id)
-    ids[#ids + 1] = id
-  end
-  if redis.call('EXISTS', ARGV[5] .. lane) == 0 then
+  local list_of_lane = crewcall .. 'lane:' .. queue .. ':' .. lane
+  local id = redis.call('LPOP', list_of_lane)
+  if redis.call('EXISTS', list_of_lane) == 0 then
     redis.call('ZREM', lanes, lane)
   else
     pass_turn(lane, first[2])
   end
+  if not id then
+    return nil
+  end
+  redis.call('ZREM', waiting, id)
+  if has_limits then
+    local organization = string.match(lane, ':(.*)$')
+    if LIMITS.of(crewcall, queue, organization) then
+      redis.call('SADD', crewcall .. 'taken:' .. queue .. ':' .. organization, id)
+      LIMITS.refresh(crewcall, queue, organization)
+    end
+  end
+  return id
+end
+
+if lanes and #ids < wanted then
+  local has_limits = redis.call('EXISTS', KEYS[10]) == 1
+  if has_limits then
+    LIMITS.look_for_lost(crewcall, queue, messages)
+  end
+  repeat
+    local id = take(has_limits)
+    ids[#ids + 1] = id or nil
+  until id == false or #ids == wanted
 end
 
 if #ids == 0 then

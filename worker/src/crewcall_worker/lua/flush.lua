@@ -2,9 +2,12 @@
 -- ARGV: namespace, queue (plain).
 local queue = ARGV[2]
 local crewcall = "crewcall:" .. ARGV[1] .. ":"
-for _, lane in ipairs(redis.call("ZRANGE", crewcall .. "lanes:" .. queue, 0, -1)) do
-    redis.call("DEL", crewcall .. "lane:" .. queue .. ":" .. lane)
+for _, lanes in ipairs({"lanes:", "full:"}) do
+    for _, lane in ipairs(redis.call("ZRANGE", crewcall .. lanes .. queue, 0, -1)) do
+        redis.call("DEL", crewcall .. "lane:" .. queue .. ":" .. lane)
+        redis.call("DEL", crewcall .. "taken:" .. queue .. ":" .. string.match(lane, ":(.*)$"))
+    end
 end
-for _, name in ipairs({"lanes:", "waiting:", "eta:", "kills:", "deliveries:"}) do
+for _, name in ipairs({"lanes:", "full:", "surplus:", "waiting:", "eta:", "kills:", "deliveries:"}) do
     redis.call("DEL", crewcall .. name .. queue)
 end

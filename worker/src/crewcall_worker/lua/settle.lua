@@ -3,7 +3,8 @@
 --
 -- KEYS: acks, messages, kills, deliveries, eta, dead, dead messages
 -- ARGV: id, what ("ack" or "nack"), whether it may be in kills or deliveries ("1" or "0"), whether it is in eta, and for
--- a dead letter the message as the worker last knew it, with its last error (or "": as it is here)
+-- a dead letter the message as the worker last knew it, with its last error (or "": as it is here). What Crewcall's keys
+-- begin with, the queue, and the organisation whose job it is ("" for none)
 local id = ARGV[1]
 if redis.call('SREM', KEYS[1], id) == 0 then
   return 0
@@ -23,5 +24,8 @@ if ARGV[3] == '1' then
 end
 if ARGV[4] == '1' then
   redis.call('ZREM', KEYS[5], id)
+end
+if ARGV[8] ~= '' then
+  LIMITS.release(ARGV[6], ARGV[7], ARGV[8], id)
 end
 return 1

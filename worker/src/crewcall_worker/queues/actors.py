@@ -21,7 +21,7 @@ from dramatiq.middleware import Middleware, Retries, TimeLimit
 
 from crewcall_worker.options import ORGANIZATION
 from crewcall_worker.queues.failures import JobRetries
-from crewcall_worker.queues.job import CATALOGUE, JobContext, JobType, Reject
+from crewcall_worker.queues.job import CATALOGUE, JobContext, JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of, payload_of
 from crewcall_worker.queues.payload import Payload
 
@@ -43,7 +43,7 @@ class JobActor(dramatiq.Actor[..., None]):
             actor_name=job.name,
             queue_name=job.queue,
             priority=0,
-            options={"time_limit": job.time_limit * 1000, "throws": (Reject,)},
+            options={"time_limit": job.time_limit * 1000, "throws": (Reject, TryAgain)},
         )
 
     def __call__(self, *arguments: Any, **named: Any) -> None:

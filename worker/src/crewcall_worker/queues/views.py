@@ -174,9 +174,12 @@ class Views:
         )
 
     def lanes(self, queue: str, first: int = 0, most: int = MOST_ON_A_PAGE) -> tuple[LaneView, ...]:
-        """The lanes that are not empty, in the order of their turns, from the `first`-th on."""
-        found: Any = self._client.zrange(self._keys.lanes(queue), first, first + most - 1)
-        names = [_text(name) for name in found]
+        """The lanes that are not empty, in the order of their turns, from the `first`-th on; last, those at a limit."""
+        names: list[str] = []
+        for key in (self._keys.lanes(queue), self._keys.full(queue)):
+            if len(names) < most:
+                names += [_text(name) for name in self._client.zrange(key, first, first + most - len(names) - 1)]
+                first = max(0, first - self._client.zcard(key))
         with self._client.pipeline(transaction=False) as pipeline:
             for name in names:
                 pipeline.llen(self._keys.lane(queue, name))

@@ -38,6 +38,11 @@ lane:<queue>:<lane>       list     ids in this lane, the next one first. The mes
 waiting:<queue>           zset     id in any lane of the queue -> when it became ready. What is ready is in here or in
                                    Dramatiq's list, never in both: from that the head is taken before all lanes, which
                                    is where plain producers send to, and what was fetched comes back to.
+limits:<queue>            hash     organisation -> how many of its jobs may be in flight at once; "*": for all others.
+taken:<queue>:<id>        set      ids of an organisation with a limit that are in flight, or came back to the head. One
+                                   that is in no `<queue>.msgs` any more does not count.
+full:<queue>              zset     as `lanes:<queue>`, of organisations at their limit: nobody takes from these.
+surplus:<queue>           hash     organisation -> how many of its waiting jobs are beyond its limit; "": of all.
 dedupe:<queue>:<key>      string   id of the job that was enqueued with this key: its like are not, until it expires.
 paused                    hash     queue that nobody fetches from -> JSON of who paused it, and when.
 running:<queue>           zset     redis_message_id of a job that runs -> since when. Told by its worker each second, so

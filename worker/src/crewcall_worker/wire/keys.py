@@ -75,6 +75,18 @@ class Keys:
     def waiting(self, queue: str) -> str:
         return f"{self.prefix}waiting:{plain_queue(queue)}"
 
+    def limits(self, queue: str) -> str:
+        return f"{self.prefix}limits:{plain_queue(queue)}"
+
+    def taken(self, queue: str, organization: str) -> str:
+        return f"{self.prefix}taken:{plain_queue(queue)}:{organization}"
+
+    def full(self, queue: str) -> str:
+        return f"{self.prefix}full:{plain_queue(queue)}"
+
+    def surplus(self, queue: str) -> str:
+        return f"{self.prefix}surplus:{plain_queue(queue)}"
+
     def dedupe(self, queue: str, key: str) -> str:
         return f"{self.prefix}dedupe:{plain_queue(queue)}:{key}"
 

@@ -33,6 +33,32 @@ def test_tells_once_what_keeps_it_from_its_work_and_when_that_is_over(caplog: py
     ]
 
 
+def test_tells_once_what_keeps_several_pools_from_their_work(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "crewcall")
+    log = LogReporter()
+    one, two, three = (pool(name) for name in ("one", "two", "three"))
+    rounds = [(one, BLIND), (two, BLIND), (three, BLIND), (one, FINE), (two, HINDERED), (three, FINE), (two, FINE)]
+
+    for each, report in rounds:
+        log.report(replace(report, pool=each))
+
+    assert [record.message for record in caplog.records] == [
+        f"shop/one: {SILENT}",
+        "shop/two: orders could not be written: no permission; and more",
+        "shop/one: back to normal, and 1 more that had the same",
+        "shop/two: back to normal",
+    ]
+
+
+def test_keeps_nothing_of_a_pool_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    log = LogReporter()
+    for _ in range(2):
+        log.report(BLIND)
+        log.forget(BLIND.pool.key)
+
+    assert [record.message for record in caplog.records] == [f"shop/sms: {SILENT}"] * 2
+
+
 @pytest.mark.parametrize(
     ("words", "is_told"),
     [

@@ -40,11 +40,11 @@ Name = tuple[str, str]
 
 @dataclass(slots=True)
 class Level:
-    """So many jobs, put there between `asked` and `since`."""
+    """So many jobs, put there between `asked` and `since`, which is never while that goes on."""
 
     jobs: int
     asked: float
-    since: float
+    since: float = math.inf
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.errors import ApiError
 from crewcall_operator.handlers import Watch
 from crewcall_operator.settings import OperatorSettings
-from crewcall_operator.watchers import WatchRefused
+from crewcall_operator.watchers import WatchEnded
 
 #: Seconds that the last statuses and Events may take when the operator is told to stop.
 LAST_WORDS = 1.0
@@ -59,8 +59,8 @@ async def operate(
         try:
             await _watch_and_scale(settings, cluster, election, watch, hints, stop)
             break
-        except WatchRefused as refused:
-            log.error("the watch has ended: %s. Nothing is scaled until it has begun anew", refused)
+        except WatchEnded as ended:
+            log.error("the watch has ended: %s. Nothing is scaled until it has begun anew", ended)
             await _unless(stop, asyncio.sleep(PAUSE))
 
 

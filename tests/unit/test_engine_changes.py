@@ -135,7 +135,7 @@ async def test_does_not_scale_by_what_was_seen_long_before_its_target_answered(s
     stage.workers.hanging["ensure", "sms"] = asyncio.Event()
 
     async with stage.during_a_tick(stage.workers.hanging["ensure", "sms"]):
-        stage.time.now += 3.5
+        stage.time.now += 2.5
     assert (stage.workers.scaled, [report.applied for report in stage.board.reports]) == ([], [False])
 
     stage.redis.answers["sms"] = seen(20)

@@ -24,7 +24,7 @@ from crewcall_operator.rest import Rest
 from crewcall_operator.roster import Roster
 
 #: Seconds for which what was seen is acted on: a target that takes longer to answer is scaled by the next look.
-SEEN_FOR = 3.0
+SEEN_FOR = 2.0
 
 
 @dataclass(frozen=True, slots=True)

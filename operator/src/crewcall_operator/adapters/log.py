@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from dataclasses import dataclass, field
+from traceback import walk_tb
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -56,12 +57,11 @@ class Retries(logging.Filter):
 
 
 def is_no_leftover(record: logging.LogRecord) -> bool:
-    """False for what kopf leaves behind where watches end: a callback of one that had no answer yet (`stream` in its
-    clients/api.py), the failures of the others than the one that was told of, and generators that it did not close."""
-    told = record.getMessage()
-    is_watchers = "never retrieved" in told and "'watcher for " in told
-    is_unclosed = "closing of asynchronous generator" in told and " infinite_watch " in told
-    return not ("request_cancel_callback" in told or is_watchers or is_unclosed)
+    """False for what kopf's watches leave behind where they end: failures beside the one that is told of, callbacks of
+    a request that had no answer yet, and generators that it does not close."""
+    traceback = record.exc_info[2] if record.exc_info else None
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(traceback))
+    return not any(module.startswith("kopf._cogs.clients.") for module in modules)
 
 
 @dataclass(slots=True)

@@ -97,7 +97,8 @@ async def _watch_and_scale(
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
-        await election.release()
+            # Only then: what is still on its way after that time must not come when another writes. It waits a little.
+            await election.release()
         await _cancelled([watching])  # its failure, if any, has been raised above
 
 

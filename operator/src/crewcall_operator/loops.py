@@ -76,7 +76,7 @@ async def _watch_and_scale(
     engine, status = watch.intake.engine, watch.intake.status
     with suppress(ApiError):  # the watch brings them all the same; but who may take over at once shall know them
         async for body in cluster.workerpools():
-            watch.intake.saw(body)
+            await watch.intake.saw(body)
     loops = [
         asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),

@@ -4,7 +4,8 @@ A real operator process, real Redis servers that hold nothing, and the test API 
 pools scale Deployments that exist. CPU time and memory are of the operator alone, by /proc. Writes are all that the API
 server took but renewals of the lease, which are 30 a minute however many pools there are. The start ends when every
 pool has been looked at; that every status is written takes as long as the API server does (`statuses_s`). A Redis is
-as busy as the busiest one. Prints one JSON line; exits 1 when a promise is broken.
+as busy as the busiest one. In the end a second operator stands by: it watches and looks as well, every 2 s. Prints one
+JSON line; exits 1 when a promise is broken.
 
 BENCH_POOLS, BENCH_SERVERS    fewer, to try something out
 """
@@ -40,6 +41,8 @@ POOLS = int(os.environ.get("BENCH_POOLS", "5000"))
 SERVERS = int(os.environ.get("BENCH_SERVERS", "20"))
 #: Seconds in which idle pools are watched, and the pools that are woken one after the other.
 IDLE_S, WOKEN = 60.0, 20
+#: Seconds in which an operator that stands by is watched.
+STANDBY_S = 30.0
 #: Seconds after the last status until the watch has brought all of them back.
 SETTLED_S = 20.0
 PROMISED = {
@@ -101,12 +104,19 @@ async def measure() -> dict[str, Any]:
         await asyncio.sleep(SETTLED_S)
         idle = await _idle(tally, running, servers)
         reactions = [await _woken(tally, servers, number) for number in range(0, POOLS, max(1, POOLS // WOKEN))]
+        other = await stack.enter_async_context(operating(api.write_kubeconfig(folder), until="standing by"))
+        await asyncio.sleep(SETTLED_S)
+        cpu, since = _cpu(other), time.monotonic()
+        await asyncio.sleep(STANDBY_S)
+        standby = (_cpu(other) - cpu) / (time.monotonic() - since)
         return {
             "pools": POOLS,
             "start_s": round(start, 2),
             "statuses_s": round(statuses, 2),
             **idle,
             "reaction_p99_s": round(max(reactions), 3),
+            "standby_cpu_cores": round(standby, 3),
+            "standby_rss_mb": round(_rss(other), 1),
         }
 
 

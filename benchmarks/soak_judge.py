@@ -25,14 +25,17 @@ from dataclasses import dataclass, field
 
 from tests.support.apiserver import Entry
 
+from crewcall_operator.turn import SEEN_FOR
+
 WINDOW = 8.0
 EACH = 10
 LEAST, MOST = 0, 10
 
-#: From the last look that succeeded until its patch is there; from a change of the queue until all that was seen before
+#: From the last look that succeeded until its patch is there, which is as long as it is acted on and, where a borrowed
+#: Deployment is marked first, one slow answer more; from a change of the queue until all that was seen before
 #: it counts no more; how long a level must have been there to have been seen for sure; from a pool's end until all that
 #: was on its way by then is there, which is two requests where each takes its time.
-UNDER_WAY, STALE, SEEN, GHOST = 1.5, 5.0, 3.0, 4.0
+UNDER_WAY, STALE, SEEN, GHOST = SEEN_FOR + 2.0, 5.0, 3.0, 4.0
 
 Name = tuple[str, str]
 """Namespace and name."""
@@ -40,11 +43,11 @@ Name = tuple[str, str]
 
 @dataclass(slots=True)
 class Level:
-    """So many jobs, put there between `asked` and `since`."""
+    """So many jobs, put there between `asked` and `since`, which is never while that goes on."""
 
     jobs: int
     asked: float
-    since: float
+    since: float = math.inf
 
 
 @dataclass(slots=True)

@@ -84,10 +84,10 @@ async def change(key: Name, subject: Subject, redises: Redises, lock: asyncio.Lo
     while (left := end - time.monotonic()) > 0:
         async with lock:
             jobs = random.choice((0, 0, random.randint(1, 130)))
-            level = Level(jobs, time.monotonic(), 0.0)
+            level = Level(jobs, time.monotonic())
+            subject.levels = [*subject.levels[-50:], level]  # before it is there: an operator may see it first
             await asyncio.to_thread(_fill, redises.client(subject.redis), key[1], jobs)
             level.since = time.monotonic()
-            subject.levels = [*subject.levels[-50:], level]
         await asyncio.sleep(min(left, random.uniform(4.0, 12.0)))
 
 

@@ -99,8 +99,6 @@ def local(
     """`crewcall local` on the pool, in a session of its own, as from a terminal's prompt. `stdout` is a descriptor to
     write to instead of the file."""
     output = tmp_path / "output"
-    # A run under nohup ignores it, and what it starts would, too.
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with output.open("wb") as written:
         process = subprocess.Popen(
             [*around, CREWCALL, "local", "-f", str(pool_file(tmp_path, grace_period)), "--interval", "0.05", *options],
@@ -111,7 +109,6 @@ def local(
             stderr=written,
             start_new_session=True,
         )
-    signal.signal(signal.SIGHUP, ignored)
     running = Local(process, output, tmp_path / "pids")
     with process:
         try:

@@ -98,7 +98,7 @@ async def test_an_outage_does_not_count_as_idleness(
     shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis
 ) -> None:
     """After it a full window passes before the pool goes down, though Redis has nothing to do any more."""
-    await shop.open_pool(behavior={"scaleDown": {"stabilizationWindowSeconds": 3}}, cooldown="0s")
+    await shop.open_pool(behavior={"scaleDown": {"stabilizationWindowSeconds": 6}}, cooldown="0s")
     shop.arrive(60)
     await shop.until_replicas(3)
     shop.finish()
@@ -109,6 +109,7 @@ async def test_an_outage_does_not_count_as_idleness(
     await asyncio.to_thread(own_redis.start)
     await shop.until_replicas(0)
 
+    # The window is of six seconds, and begins with the last look that saw nothing: some time before.
     assert time.monotonic() - back > 3.0
 
 

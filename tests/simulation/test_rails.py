@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 from random import Random
 
 import pytest
-from tests.support.pools import policy
+from tests.support.stories import PROMISE, Watched, scenario, told
 
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.flow import NOTHING_KNOWN
-from crewcall_operator.core.model import QueueLatency, Reason
+from crewcall_operator.core.model import Reason
 from crewcall_operator.simulation.bounds import zero_wait
-from crewcall_operator.simulation.crewcall import Crewcall
 from crewcall_operator.simulation.outcome import Outcome
 from crewcall_operator.simulation.ports import Look
 from crewcall_operator.simulation.scenarios import SCENARIOS
@@ -23,26 +21,7 @@ from crewcall_operator.simulation.setting import Setting, Span
 from crewcall_operator.simulation.trace import Trace
 from crewcall_operator.simulation.world import simulate
 
-PROMISE = 30.0
 STEADY = Setting(startup=15.0)
-
-
-class Watched(Crewcall):
-    """Crewcall, and what it decided at each look. `seeing` changes what it sees."""
-
-    def __init__(self, seeing: Callable[[Look], Look] = lambda look: look, most: int = 50) -> None:
-        super().__init__(policy(max=most, target=QueueLatency(PROMISE)), threads=4)
-        self.seeing = seeing
-        self.story: list[tuple[float, int, Reason]] = []
-
-    def wanted(self, look: Look) -> int:
-        replicas = super().wanted(self.seeing(look))
-        assert self.last is not None
-        self.story.append((look.at, replicas, self.last.reason))
-        return replicas
-
-    def between(self, start: float, end: float) -> set[int]:
-        return {replicas for at, replicas, _ in self.story if start <= at < end}
 
 
 def poisson(rate: float, service: float, seconds: float, seed: int = 3) -> Trace:
@@ -62,10 +41,7 @@ def late(outcome: Outcome) -> float:
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "rate-limited"])
 def test_keeps_the_promise_in_every_scenario_that_ships_and_cuts_no_job_off(name: str) -> None:
-    scenario = SCENARIOS[name](20)
-    crewcall = Watched()
-
-    outcome = simulate(scenario.trace, scenario.setting, crewcall)
+    outcome, _ = told(name)
 
     assert late(outcome) <= 0.05
     assert outcome.interrupted == 0
@@ -129,13 +105,10 @@ def test_one_job_that_never_ends_costs_no_more_than_its_own_replica() -> None:
 
 @pytest.mark.parametrize("name", ["hourly-report", "rare-and-long", "poison"])
 def test_a_quiet_pool_of_long_jobs_calls_hardly_more_than_they_fill(name: str) -> None:
-    scenario = SCENARIOS[name](20)
-    crewcall = Watched()
+    outcome, crewcall = told(name)
 
-    outcome = simulate(scenario.trace, scenario.setting, crewcall)
-
-    assert max(replicas for _, replicas, _ in crewcall.story) <= 2
-    assert score(outcome, PROMISE).pod_hours <= 1.2 * zero_wait(scenario.trace, scenario.setting)
+    assert crewcall.most() <= 2
+    assert score(outcome, PROMISE).pod_hours <= 1.2 * zero_wait(*scenario(name))
 
 
 def test_a_job_that_kills_its_worker_again_and_again_does_not_call_for_ever_more() -> None:
@@ -164,10 +137,9 @@ def test_a_rollout_that_replaces_all_replicas_calls_no_more_of_them() -> None:
 
 def test_a_saturated_downstream_is_never_a_reason_to_call_fewer() -> None:
     """More workers do not help, but fewer might hurt a pool that only looks like it: nobody is sent home for that."""
-    scenario = SCENARIOS["rate-limited"](20)
     crewcall = Watched(most=12)
 
-    simulate(scenario.trace, scenario.setting, crewcall)
+    simulate(*scenario("rate-limited"), crewcall)
 
     overload = [replicas for at, replicas, _ in crewcall.story if 1260 <= at < 1900]
     assert overload == sorted(overload)
@@ -175,9 +147,9 @@ def test_a_saturated_downstream_is_never_a_reason_to_call_fewer() -> None:
 
 
 def test_replicas_that_come_to_take_longer_are_called_earlier() -> None:
-    scenario = SCENARIOS["startup-shift"](20)
+    outcome, _ = told("startup-shift")
 
-    assert late(simulate(scenario.trace, scenario.setting, Watched())) <= 0.05
+    assert late(outcome) <= 0.05
 
 
 def test_chance_alone_does_not_look_like_a_burst() -> None:

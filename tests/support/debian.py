@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.tools import FETCH_TIMEOUT_S, TOOLS, ToolMissing
+from tests.support.tools import FETCH_TIMEOUT_S, TOOLS, ToolMissing, one_at_a_time
 
 
 def find_program(package: str, name: str) -> Path:
@@ -19,8 +19,9 @@ def find_program(package: str, name: str) -> Path:
     if on_path := shutil.which(name):
         return Path(on_path)
     unpacked = TOOLS / f"debian-{package}"
-    if not unpacked.is_dir():
-        _fetch(package, unpacked)
+    with one_at_a_time():
+        if not unpacked.is_dir():
+            _fetch(package, unpacked)
     return unpacked / "usr" / "bin" / name
 
 
@@ -28,16 +29,11 @@ def _fetch(package: str, target: Path) -> None:
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise ToolMissing(f"no {package} on the PATH, and no {tool} to fetch Debian's with")
-    TOOLS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
         found = _download(package, Path(folder))
         unpacked = Path(folder) / "unpacked"
         _run(package, "dpkg-deb", "--extract", str(found), str(unpacked))
-        try:
-            unpacked.rename(target)
-        except OSError:
-            if not target.is_dir():  # otherwise another test run was faster
-                raise
+        unpacked.rename(target)
 
 
 def _download(package: str, folder: Path) -> Path:

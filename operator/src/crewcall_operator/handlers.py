@@ -107,10 +107,10 @@ class Watch:
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
             self._hear(event)
-            if event["type"] == "DELETED" or "deletionTimestamp" in event["object"]["metadata"]:
+            if event["type"] == "DELETED":
                 await self.intake.lost(event["object"])
             else:
-                self.intake.saw(event["object"])
+                await self.intake.saw(event["object"])
 
         @kopf.on.event("apps", "v1", "deployments", registry=registry)
         async def deployment(event: kopf.RawEvent, **_: Any) -> None:

@@ -33,8 +33,11 @@ class Intake:
         valid = {pool.key: pool.uid for pool in self.engine.pools}
         return valid | {key: uid for key, ((uid, _), _) in self._rejected.items()}
 
-    def saw(self, body: Mapping[str, Any]) -> None:
-        """This WorkerPool is there."""
+    async def saw(self, body: Mapping[str, Any]) -> None:
+        """This WorkerPool is there; one that waits for its finalizers to be deleted is as good as gone."""
+        if "deletionTimestamp" in body["metadata"]:
+            await self.lost(body)
+            return
         key, identity = _key(body), (body["metadata"]["uid"], body["metadata"]["generation"])
         self.status.follow(key, body)
         known, invalid = self._rejected.get(key, (None, None))
@@ -44,7 +47,7 @@ class Intake:
             self._take_on(key, identity, body)
 
     async def lost(self, body: Mapping[str, Any]) -> None:
-        """This WorkerPool is gone, or about to go."""
+        """This WorkerPool is gone."""
         await self.gone(_key(body), body["metadata"]["uid"])
 
     async def gone(self, key: PoolKey, uid: str) -> None:

@@ -21,7 +21,7 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.errors import ApiError
 from crewcall_operator.handlers import Watch
 from crewcall_operator.settings import OperatorSettings
-from crewcall_operator.watchers import WatchRefused
+from crewcall_operator.watchers import WatchEnded
 
 #: Seconds that the last statuses and Events may take when the operator is told to stop.
 LAST_WORDS = 1.0
@@ -59,8 +59,8 @@ async def operate(
         try:
             await _watch_and_scale(settings, cluster, election, watch, hints, stop)
             break
-        except WatchRefused as refused:
-            log.error("the watch has ended: %s. Nothing is scaled until it has begun anew", refused)
+        except WatchEnded as ended:
+            log.error("the watch has ended: %s. Nothing is scaled until it has begun anew", ended)
             await _unless(stop, asyncio.sleep(PAUSE))
 
 
@@ -76,7 +76,7 @@ async def _watch_and_scale(
     engine, status = watch.intake.engine, watch.intake.status
     with suppress(ApiError):  # the watch brings them all the same; but who may take over at once shall know them
         async for body in cluster.workerpools():
-            watch.intake.saw(body)
+            await watch.intake.saw(body)
     loops = [
         asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),
@@ -97,7 +97,8 @@ async def _watch_and_scale(
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await status.flush()
-        await election.release()
+            # Only then: what is still on its way after that time must not come when another writes. It waits a little.
+            await election.release()
         await _cancelled([watching])  # its failure, if any, has been raised above
 
 

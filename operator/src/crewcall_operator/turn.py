@@ -23,6 +23,9 @@ from crewcall_operator.ports import Clock, Report, Scaler
 from crewcall_operator.rest import Rest
 from crewcall_operator.roster import Roster
 
+#: Seconds for which what was seen is acted on: a target that takes longer to answer is scaled by the next look.
+SEEN_FOR = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -118,7 +121,7 @@ class Turn:
         replicas = report.replicas
         if replicas is None or replicas == fleet.current or pool.policy.mode is not Mode.AUTO:
             return False
-        if not self.roster.is_current(pool):
+        if not self.roster.is_current(pool) or self.clock() - report.at > SEEN_FOR:
             return False
         await self.scaler.scale(pool, replicas, report.plan.remove if report.plan is not None else ())
         self.roster.note_change(pool, replicas - fleet.current, self.clock())

@@ -7,8 +7,10 @@ cancels every task of this process that was begun after its own. What is done wi
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Collection
 
+import aiohttp
 from kopf._cogs.clients.errors import APIClientError  # kopf has no public names for these
 from kopf._cogs.clients.watching import WatchingError
 
@@ -22,17 +24,17 @@ LOOKED_AFTER_EVERY = 1.0
 #: Times that one is cancelled before it is left behind.
 INSISTS = 10
 
+#: What ends a watch: the API server knows no WorkerPools any more, forbids to watch, says that it cannot go on, or what
+#: it says cannot be understood, as where a proxy has cut it off in the middle of a line.
+_REFUSED = (APIClientError, WatchingError, aiohttp.ClientError, json.JSONDecodeError, TimeoutError)
+
 
 class WatchEnded(CrewcallError):
-    """A watcher has ended without a word, and kopf does not mind (https://github.com/nolar/kopf/issues/1276)."""
-
-
-#: What ends the watch: the API server knows no WorkerPools any more, forbids to watch, or says that it cannot go on.
-WatchRefused = (APIClientError, WatchingError, WatchEnded)
+    """Nothing is heard of the cluster any more; another watch may begin."""
 
 
 async def run(tasks: Collection[Task]) -> None:
-    """Wait until one of kopf's root tasks ends, or this is cancelled, and end all of them. Raises `WatchRefused`."""
+    """Wait until one of kopf's root tasks ends, or this is cancelled, and end all of them. Raises `WatchEnded`."""
     most = 0
     try:
         while True:
@@ -40,8 +42,11 @@ async def run(tasks: Collection[Task]) -> None:
             for task in done:
                 task.result()
             if done or (living := len(_watchers())) < most:
+                # kopf itself takes no notice of that: https://github.com/nolar/kopf/issues/1276
                 raise WatchEnded("one of its watchers is gone without a word")
             most = living
+    except _REFUSED as error:
+        raise WatchEnded(str(error) or type(error).__name__) from error
     finally:
         await _end(tasks)
 

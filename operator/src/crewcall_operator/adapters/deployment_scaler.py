@@ -182,7 +182,8 @@ class DeploymentScaler:
         # A list of one: asking for it by name would take one more right.
         path = f"/apis/{API_VERSION}/namespaces/{pool.key.namespace}/{PLURAL}"
         found = self._api.list(path, fieldSelector=f"metadata.name={pool.key.name}")
-        if pool.uid not in {body["metadata"]["uid"] async for body in found}:
+        there = {body["metadata"]["uid"] async for body in found if "deletionTimestamp" not in body["metadata"]}
+        if pool.uid not in there:
             raise ApiError(HTTPStatus.NOT_FOUND, f"WorkerPool {pool.key} is gone; nothing is made for it")
 
     async def _describe(self, pool: Pool, live: Mapping[str, Any], fleet: Fleet) -> None:

@@ -1,4 +1,4 @@
-"""The operator's log: one line for each change, and one where a pool goes blind or cannot be scaled, and back.
+"""The operator's log: one line for each change, and one where pools go blind or cannot be scaled, and back.
 
 Text for people or JSON for machines, on stderr. A pool that goes on as before says nothing.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from dataclasses import dataclass, field
+from traceback import walk_tb
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -55,19 +57,28 @@ class Retries(logging.Filter):
 
 
 def is_no_leftover(record: logging.LogRecord) -> bool:
-    """False for what kopf leaves behind where watches end: a callback of one that had no answer yet (`stream` in its
-    clients/api.py), the failures of the others than the one that was told of, and generators that it did not close."""
-    told = record.getMessage()
-    is_watchers = "never retrieved" in told and "'watcher for " in told
-    is_unclosed = "closing of asynchronous generator" in told and " infinite_watch " in told
-    return not ("request_cancel_callback" in told or is_watchers or is_unclosed)
+    """False for what kopf's watches leave behind where they end: failures beside the one that is told of, callbacks of
+    a request that had no answer yet, and generators that it does not close."""
+    traceback = record.exc_info[2] if record.exc_info else None
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(traceback))
+    return not any(module.startswith("kopf._cogs.clients.") for module in modules)
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What `pools` have in common for now; those that are `back` to normal had it, too."""
+
+    pools: set[PoolKey] = field(default_factory=set)
+    back: set[PoolKey] = field(default_factory=set)
 
 
 class LogReporter:
-    """A Reporter that logs changes."""
+    """A Reporter that logs changes. What keeps several pools from their work, as their Redis, is told of once for all:
+    when the first has it, and when the last is rid of it."""
 
     def __init__(self) -> None:
-        self._troubles: dict[PoolKey, str] = {}
+        self._words: dict[PoolKey, str] = {}
+        self._troubles: dict[str, _Trouble] = {}
 
     def report(self, report: Report) -> None:
         if report.applied and report.fleet and report.decision:
@@ -79,16 +90,34 @@ class LogReporter:
         self._tell_trouble(report)
 
     def forget(self, key: PoolKey) -> None:
-        self._troubles.pop(key, None)
+        self._end(key, is_back=False)
 
     def _tell_trouble(self, report: Report) -> None:
         key = report.pool.key
-        trouble = str(report.failure or report.unavailable or "; ".join(report.hindered))
-        if trouble == self._troubles.get(key, ""):
+        words = str(report.failure or report.unavailable or "; ".join(report.hindered))
+        if words == self._words.get(key, ""):
             return
-        if trouble:
-            self._troubles[key] = trouble
-            log.warning("%s: %s", key, trouble)
-        else:
-            del self._troubles[key]
-            log.info("%s: back to normal", key)
+        self._end(key, is_back=not words)
+        if words:
+            self._words[key] = words
+            if words not in self._troubles:
+                log.warning("%s: %s", key, words)
+                self._troubles[words] = _Trouble()
+            self._troubles[words].pools.add(key)
+            self._troubles[words].back.discard(key)
+
+    def _end(self, key: PoolKey, *, is_back: bool) -> None:
+        words = self._words.pop(key, "")
+        trouble = self._troubles.get(words)
+        if trouble is None:
+            return
+        trouble.pools.discard(key)
+        if is_back:
+            trouble.back.add(key)
+        if trouble.pools:
+            return
+        del self._troubles[words]
+        if trouble.back:
+            first, *others = sorted(trouble.back)
+            more = f", and {len(others)} more that had the same" if others else ""
+            log.info("%s: back to normal%s", first, more)

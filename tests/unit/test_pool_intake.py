@@ -1,0 +1,59 @@
+"""What the API server tells of WorkerPools, and what becomes of them in the engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import kubernetes.client
+import pytest
+from tests.support.stage import Stage
+from tests.support.workerpools import workerpool
+
+from crewcall_operator.adapters.kubernetes_api import KubernetesApi
+from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.adapters.status import StatusWriter
+from crewcall_operator.intake import Intake
+
+GOING = "2026-01-02T00:00:00Z"
+
+
+@pytest.fixture
+async def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+async def intake(stage: Stage) -> Any:
+    api = KubernetesApi(kubernetes.client.Configuration())
+    status = StatusWriter(api, lambda: datetime(2026, 1, 2, tzinfo=UTC), stage.time)
+    yield Intake(stage.engine, status, PoolMetrics())
+    await api.aclose()
+
+
+def body(**metadata: Any) -> dict[str, Any]:
+    found = workerpool()
+    found["metadata"] |= {"uid": "uid", "generation": 1, **metadata}
+    return found
+
+
+async def test_takes_on_a_pool_that_is_there(stage: Stage, intake: Intake) -> None:
+    await intake.saw(body())
+
+    assert [pool.uid for pool in stage.engine.pools] == ["uid"]
+
+
+async def test_does_not_take_on_a_pool_that_waits_for_its_finalizers(stage: Stage, intake: Intake) -> None:
+    await intake.saw(body(deletionTimestamp=GOING, finalizers=["example.org/kept"]))
+
+    assert list(stage.engine.pools) == []
+    assert intake.known == {}
+
+
+async def test_lets_go_of_a_pool_when_it_begins_to_wait_for_its_finalizers(stage: Stage, intake: Intake) -> None:
+    await intake.saw(body())
+
+    await intake.saw(body(deletionTimestamp=GOING, generation=2))
+
+    assert list(stage.engine.pools) == []
+    assert stage.workers.released == ["uid"]

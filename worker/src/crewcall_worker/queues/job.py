@@ -75,6 +75,10 @@ class RateLimit(Generic[P]):
     burst: int = 1
     key: Callable[[P], str] | None = None
 
+    def __post_init__(self) -> None:
+        if self.limit < 1 or not self.period > 0 or self.burst < 1:
+            raise ValueError(f"{self}: expected a limit of at least 1, a period above 0 s and a burst of at least 1")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobType(Generic[P]):

@@ -17,6 +17,9 @@ end
 
 -- After anything that changes what waits of an organisation, what is in flight, or its limit.
 function LIMITS.refresh(crewcall, queue, organization)
+    if organization == "" then
+        return -- nobody's jobs have no limit
+    end
     local limit = LIMITS.of(crewcall, queue, organization)
     local surplus = crewcall .. "surplus:" .. queue
     local known = tonumber(redis.call("HGET", surplus, organization) or 0)

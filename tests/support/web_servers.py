@@ -111,7 +111,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 def _head(status: int, headers: dict[str, str]) -> bytes:
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode()
+    return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode("latin-1")
 
 
 @dataclass(slots=True)

@@ -39,8 +39,8 @@ def compare(
         version=before.version + 1 if before else 1,
         definition=definition,
         found=found,
-        etag=etag[:1000],
-        last_modified=last_modified[:100],
+        etag=etag,
+        last_modified=last_modified,
         checked_at=now,
         changed_at=now,
     )

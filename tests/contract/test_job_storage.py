@@ -16,10 +16,11 @@ from tests.support.postgres import postgres
 
 from crewcall_jobs.rules.extraction import extract
 from crewcall_jobs.rules.payload import JsonExtract
+from crewcall_jobs.rules.snapshot import Change, Snapshot
 from crewcall_jobs.storage.database import Database, StorageUnavailable, open_database
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
 from crewcall_jobs.storage.housekeeping import Housekeeping
-from crewcall_jobs.storage.snapshots import Change, Snapshot, Snapshots
+from crewcall_jobs.storage.snapshots import Snapshots
 from crewcall_worker.errors import BadSetting
 
 DELIVERY = Delivery("job-1", 0, "acme", "sms", Status.FAILED, 1, "", "503", NOW)

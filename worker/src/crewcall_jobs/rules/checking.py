@@ -18,7 +18,8 @@ from crewcall_jobs.errors import NothingFound, Undelivered
 from crewcall_jobs.rules.comparison import comparable, compare, definition_of, words
 from crewcall_jobs.rules.extraction import extract
 from crewcall_jobs.rules.payload import CssExtract, Rule
-from crewcall_jobs.storage.snapshots import Change, Snapshot, Snapshots
+from crewcall_jobs.rules.snapshot import Change, Snapshot
+from crewcall_jobs.storage.snapshots import Snapshots
 from crewcall_jobs.web.client import Answer, Request, Web, origin
 from crewcall_jobs.web.retry_after import seconds_to_wait
 from crewcall_worker.queues import JobContext, Reject, TryAgain

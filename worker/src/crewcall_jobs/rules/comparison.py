@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from crewcall_jobs.rules.payload import Rule
-from crewcall_jobs.storage.snapshots import Change, Snapshot
+from crewcall_jobs.rules.snapshot import Change, Snapshot
 
 LONGEST: Final = 300
 """Characters of each side in the words of a change."""

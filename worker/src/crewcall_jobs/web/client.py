@@ -23,7 +23,7 @@ from crewcall_jobs.settings import Network
 from crewcall_jobs.web.addresses import may_reach
 from crewcall_worker.queues import Reject
 
-USER_AGENT: Final = "Crewcall/0.1 (+https://crewcall.dev)"
+USER_AGENT: Final = "Crewcall"
 PIECE: Final = 65_536
 
 

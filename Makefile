@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-fairness bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart compose-check kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart compose-check kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-delayed: $(READY) ## Delayed jobs while their pool sleeps at zero: how lat
 
 bench-overhead: $(READY) ## Jobs per second with the runtime, against plain Dramatiq
 	@$(BIN)/python -m benchmarks.overhead
+
+bench-enqueue: $(READY) ## Jobs enqueued a second by the QueueService, one by one and in batches, against plain `send`
+	@$(BIN)/python -m benchmarks.enqueue
 
 bench-fairness: $(READY) ## Behind another organisation's 5,000 jobs: how long 50 jobs wait, in turns and in one line
 	@$(BIN)/python -m benchmarks.fairness

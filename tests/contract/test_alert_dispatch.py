@@ -89,6 +89,7 @@ def test_tells_every_channel_and_notes_each(stage: Stage) -> None:
     assert (mail["To"], mail["Subject"]) == ("ada@example.com", "[critical] Disk is full")
     assert html is not None
     assert "No &lt;space&gt; left on db-1" in html.get_content()
+    assert "2026-03-01 12:00 UTC" in html.get_content()
     assert (hook.method, hook.path, hook.json) == (
         "POST",
         "/hooks/secret",

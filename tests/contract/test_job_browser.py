@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.job_types import LOOPBACK, a_context, clock, settings_for
@@ -97,6 +99,21 @@ def test_a_page_reaches_no_private_address_by_its_scripts_either(server: WebServ
 
     assert b'<p id="p">refused</p>' in answer.body
     assert {seen.headers["host"] for seen in server.seen} == {f"127.0.0.1:{server.port}"}
+
+
+def test_names_are_looked_up_at_the_gate(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    assert Chromium(SETTINGS).fetch(f"http://shop.test:{server.port}/").status == 200
+    assert "shop.test" in asked
+    with pytest.raises(Reject, match=r"^http://shop\.test:\d+: leads to 127\.0\.0\.1, which is not public$"):
+        Chromium(replace(SETTINGS, allowed=())).fetch(f"http://shop.test:{server.port}/")
 
 
 def test_a_server_that_fails_may_do_better_next_time(server: WebServer) -> None:

@@ -19,12 +19,24 @@ from tests.support.waiting import wait_until
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.options import START_UNTIL
-from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, Priority, RateLimit, job
+from crewcall_worker.queues import (
+    CATALOGUE,
+    AsyncQueueService,
+    JobContext,
+    JobType,
+    Payload,
+    Priority,
+    QueueService,
+    QueueUnavailable,
+    RateLimit,
+    job,
+)
 from crewcall_worker.queues.cron import following
 from crewcall_worker.queues.plans import CatchUp, Definition
 from crewcall_worker.queues.scheduler import Passed, Scheduler
 from crewcall_worker.queues.schedules import Schedules, ScheduleView
 from crewcall_worker.queues.views import JobState, Views
+from crewcall_worker.settings import Settings
 
 KEYS = wire.Keys()
 MINUTE = 60_000
@@ -428,6 +440,30 @@ def promoted(message: Message[Any]) -> Message[Any]:
     made = message.copy(queue_name="email")
     del made.options["eta"]
     return made
+
+
+async def test_a_service_schedules_for_callers_of_both_kinds(redis_server: RedisServer) -> None:
+    service = QueueService(Settings(redis_url=redis_server.url))
+    asynchronous = AsyncQueueService(service)
+
+    assert service.schedule("a", "0 8 * * *", DIGEST, ACME, timezone="Europe/Berlin")
+    assert not await asynchronous.schedule("a", "0 8 * * *", DIGEST, ACME, timezone="Europe/Berlin")
+    assert await asynchronous.schedule("b", "0 9 * * *", DIGEST, ACME, catch_up=CatchUp.SKIP, grace=60)
+    assert [view.name for view in service.schedules()] == ["a", "b"]
+    assert await asynchronous.schedules() == service.schedules()
+    assert service.unschedule("a")
+    assert not await asynchronous.unschedule("a")
+    await asynchronous.shutdown()
+
+
+def test_a_service_without_redis_schedules_nothing_and_one_that_redis_fails_says_so(redis_server: RedisServer) -> None:
+    disabled = QueueService(None)
+    assert (disabled.schedule("a", "0 8 * * *", DIGEST, ACME), disabled.unschedule("a")) == (False, False)
+    assert disabled.schedules() == ()
+
+    away = QueueService(Settings(redis_url="redis://127.0.0.1:1/0"))
+    with pytest.raises(QueueUnavailable, match=r"127\.0\.0\.1:1/0"):
+        away.schedule("a", "0 8 * * *", DIGEST, ACME)
 
 
 def test_the_grace_of_a_tick_ends_where_the_next_one_is_due_at_the_latest() -> None:

@@ -14,10 +14,13 @@ from sqlalchemy import text
 from tests.support.job_types import NOW
 from tests.support.postgres import postgres
 
+from crewcall_jobs.rules.extraction import extract
+from crewcall_jobs.rules.payload import JsonExtract
+from crewcall_jobs.rules.snapshot import Change, Snapshot
 from crewcall_jobs.storage.database import Database, StorageUnavailable, open_database
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
 from crewcall_jobs.storage.housekeeping import Housekeeping
-from crewcall_jobs.storage.snapshots import Change, Snapshot, Snapshots
+from crewcall_jobs.storage.snapshots import Snapshots
 from crewcall_worker.errors import BadSetting
 
 DELIVERY = Delivery("job-1", 0, "acme", "sms", Status.FAILED, 1, "", "503", NOW)
@@ -84,6 +87,17 @@ def test_a_snapshot_and_its_change_are_written_together(database: Database) -> N
     assert store.without_alert("acme", "r1") == [change]
     store.raised(change, "alert-1")
     assert store.without_alert("acme", "r1") == []
+
+
+def test_whatever_a_page_holds_can_be_stored(database: Database) -> None:
+    body = b'{"t": ["nul \\u0000", "half \\ud800", "\\ud83d\\ude00", "\\u0007 \\"quotes\\" %s ?"]}'
+    found = extract(JsonExtract(path="$.t[*]"), body, None)
+
+    Snapshots(database).store(replace(SNAPSHOT, found=found), None, None)
+
+    stored = Snapshots(database).find("acme", "r1")
+    assert stored is not None
+    assert stored.found == ("nul ", "half ?", "😀", '\x07 "quotes" %s ?')
 
 
 def test_old_records_go_and_young_ones_stay(database: Database) -> None:
@@ -180,7 +194,13 @@ def test_a_database_that_is_away_is_told_without_its_password() -> None:
     with pytest.raises(StorageUnavailable) as caught:
         open_database("postgres://crewcall:secret@127.0.0.1:1/jobs")
 
-    assert str(caught.value) == "database postgresql+psycopg://crewcall:***@127.0.0.1:1/jobs: OperationalError"
+    assert str(caught.value).startswith("database postgresql+psycopg://crewcall:***@127.0.0.1:1/jobs: connection ")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_told() -> None:
+    with pytest.raises(StorageUnavailable, match=r"^database sqlite:////proc/jobs\.db: unable to open database file$"):
+        open_database("sqlite:////proc/jobs.db")
 
 
 def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +209,7 @@ def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(StorageUnavailable, match=r"OperationalError$"):
+    with pytest.raises(StorageUnavailable, match=r": database is locked$"):
         Deliveries(database).note(DELIVERY)
 
     other.close()

@@ -190,7 +190,7 @@ def test_a_worker_taken_for_dead_promotes_nothing_that_others_have_by_now(
 
 def test_a_repeated_call_whose_answer_was_lost_does_not_double_the_job(redis_server: RedisServer) -> None:
     script = redis_server.client.register_script(wire.script("enqueue"))
-    head = ["sms", "id", "", "", "", True, True, "", 1, "", "job", 0]
+    head = ["sms", "id", "", "", "", True, True, "", "", 1, "", "job", 0]
     arguments = ["dramatiq", json.dumps([head]), "message"]
 
     script(args=arguments)

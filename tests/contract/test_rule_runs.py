@@ -135,6 +135,15 @@ def test_asks_whether_the_page_has_changed_and_takes_no_for_an_answer(
     assert (snapshot.version, snapshot.found, snapshot.etag, alerts.raised) == (1, ("10 €",), '"v1"', [])
 
 
+def test_a_validator_that_cannot_be_said_again_is_not_kept(server: WebServer, services: Services) -> None:
+    server.will(page("10 €", etag='"é"'))
+
+    run(a_rule(server), services)
+    run(a_rule(server), services)
+
+    assert "if-none-match" not in server.seen[1].headers
+
+
 def test_another_question_to_the_same_page_is_asked_in_full(
     server: WebServer, services: Services, alerts: Alerts
 ) -> None:

@@ -18,9 +18,19 @@ from tests.support.waiting import wait_until
 
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_message import JobMessage
-from crewcall_worker.queues import CATALOGUE, FixedDelays, JobContext, JobType, Payload, Reject, TryAgain, job
+from crewcall_worker.queues import (
+    CATALOGUE,
+    FixedDelays,
+    JobContext,
+    JobType,
+    Payload,
+    QueueService,
+    Receipt,
+    Reject,
+    TryAgain,
+    job,
+)
 from crewcall_worker.queues.actors import declare
-from crewcall_worker.queues.service import QueueService, Receipt
 
 NUMBER = "+49 30 1234567"
 

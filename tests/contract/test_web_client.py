@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tests.support.job_types import LOOPBACK
 from tests.support.web_servers import (
     Act,
@@ -78,6 +81,19 @@ def test_a_server_that_fails_may_do_better_next_time(server: WebServer, web: Web
         web.send(Request(f"{server.url}/path?token=secret"))
 
     assert str(caught.value) == f"{server.url}: {why}"
+
+
+def test_reaches_who_shows_a_certificate_that_is_trusted_and_nobody_else(tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    with web_server(reply(200, "hello"), tls=context) as server:
+        body = Web(5.0, 1000, LOOPBACK, str(tmp_path / "ca.pem")).send(Request(server.url)).body
+        with pytest.raises(Unreachable, match=r": its certificate is not trusted, or it does not speak TLS$"):
+            Web(5.0, 1000, LOOPBACK).send(Request(server.url))
+
+    assert (body, len(server.seen)) == (b"hello", 1)
 
 
 def test_nobody_there_is_told(web: Web) -> None:

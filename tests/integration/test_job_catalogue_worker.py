@@ -12,7 +12,7 @@ from tests.support.job_types import MASTER
 from tests.support.mail_servers import PASSWORD, USERNAME, MailServer, mail_server
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
-from tests.support.web_servers import WebServer, reply, reply_json, web_server
+from tests.support.web_servers import WebServer, hang, reply, reply_json, web_server
 from tests.support.workers import WorkerProcess, started
 
 from crewcall_jobs.alerts.job import dispatch_alert
@@ -163,6 +163,25 @@ def test_what_fails_is_told_and_names_nobody(stage: Stage) -> None:
 
     assert stage.worker.exit_status() == 0
     assert private_words(stage) == []
+
+
+def test_a_message_whose_worker_was_killed_is_sent_again_under_the_same_key(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    taken = reply_json(200, {"data": {"id": "m-1"}})
+    with mail_server(tmp_path) as mail, web_server(hang(), taken) as provider:
+        environment = {**environment_of(redis_server, mail, provider, tmp_path), "CREWCALL_LAPSED_AFTER": "3"}
+        queues = QueueService.from_environment(environment)
+        queues.enqueue(send_sms, an_sms())
+        with started([*WORKER, "crewcall_jobs.catalogue"], environment, tmp_path / "first.log") as first:
+            wait_until(lambda: len(provider.seen) == 1, "the first request")
+            first.kill()
+        with started([*WORKER, "crewcall_jobs.catalogue"], environment, tmp_path / "second.log") as second:
+            second.wait_for("was delivered, as m-1")
+        queues.shutdown()
+
+    before, after = provider.seen
+    assert (before.headers["idempotency-key"], before.body) == (after.headers["idempotency-key"], after.body)
 
 
 def test_a_wrong_setting_ends_the_worker_at_its_start(redis_server: RedisServer, tmp_path: Path) -> None:

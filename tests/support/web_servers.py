@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +112,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 def _head(status: int, headers: dict[str, str]) -> bytes:
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode()
+    return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode("latin-1")
 
 
 @dataclass(slots=True)
@@ -122,9 +123,11 @@ class WebServer:
     script: list[Act] = field(default_factory=lambda: [reply()])
     seen: list[Seen] = field(default_factory=list)
 
+    scheme: str = "http"
+
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def will(self, *script: Act) -> None:
         """From now on it does this."""
@@ -135,11 +138,11 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def web_server(*script: Act) -> Iterator[WebServer]:
+def web_server(*script: Act, tls: ssl.SSLContext | None = None) -> Iterator[WebServer]:
     """A server on a port of its own, which ends with the context."""
     stopped, threads = threading.Event(), []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = WebServer(listener.getsockname()[1])
+        server = WebServer(listener.getsockname()[1], scheme="https" if tls else "http")
         if script:
             server.will(*script)
 
@@ -149,7 +152,7 @@ def web_server(*script: Act) -> Iterator[WebServer]:
                 if stopped.is_set():
                     connection.close()
                     return
-                threads.append(threading.Thread(target=_serve, args=(server, connection, stopped)))
+                threads.append(threading.Thread(target=_serve, args=(server, connection, stopped, tls)))
                 threads[-1].start()
 
         accepting = threading.Thread(target=accept)
@@ -164,11 +167,14 @@ def web_server(*script: Act) -> Iterator[WebServer]:
                 thread.join(timeout=10)
 
 
-def _serve(server: WebServer, connection: socket.socket, stopped: threading.Event) -> None:
-    with connection:
+def _serve(server: WebServer, connection: socket.socket, stopped: threading.Event, tls: ssl.SSLContext | None) -> None:
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(connection)
         connection.settimeout(10)
         # A client that has heard enough goes: that is its right.
         with contextlib.suppress(OSError):
+            if tls is not None:
+                connection = opened.enter_context(tls.wrap_socket(connection, server_side=True))
             seen = _read(connection)
             if seen is None:
                 return

@@ -22,7 +22,10 @@ from crewcall_operator.ports import Recovered, Report
 from crewcall_worker.attempt import Attempt, Outcome
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_metrics import JobMetrics
-from crewcall_worker.metrics import WorkerMetrics
+from crewcall_worker.metrics import StalledMetrics, WorkerMetrics
+from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, job
+from crewcall_worker.queues.running import Run
+from crewcall_worker.queues.stalled import Stalled
 from crewcall_worker.stats import Stats
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -83,6 +86,16 @@ def families(registry: CollectorRegistry) -> Families:
     }
 
 
+def a_job() -> JobType[Payload]:
+    """A job type that expects to take 300 s at most."""
+
+    def send(payload: Payload, context: JobContext) -> None: ...
+
+    made: JobType[Payload] = job("metrics.send", queue="sms", stalled_after=300.0)(send)
+    del CATALOGUE["metrics.send"]
+    return made
+
+
 def served_by_a_worker() -> Families:
     """What is scraped from a worker that has begun a job."""
     broker, registry = CrewcallBroker(url="redis://127.0.0.1:1/0"), CollectorRegistry()
@@ -91,5 +104,9 @@ def served_by_a_worker() -> Families:
     jobs = JobMetrics()
     registry.register(jobs)
     jobs.count(Attempt("sms.send", "one", "sms", 1), Outcome.DONE, 0.1)
-    stats.begin(MessageProxy(Message("sms", "send", (), {}, {"redis_message_id": "one"})))
+    message = MessageProxy(Message("sms", "send", (), {}, {"redis_message_id": "one"}))
+    stats.begin(message)
+    stalled = Stalled(lambda _: a_job())
+    stalled.look([Run(message, "one", "sms", began=0.0, began_ms=None)], now=301.0)
+    registry.register(StalledMetrics(stalled))
     return families(registry)

@@ -78,6 +78,11 @@ SMTP = {"CREWCALL_SMTP_HOST": "mail", "CREWCALL_SMTP_FROM": "a@b.test"}
             "CREWCALL_SMS_URL is 'telnyx'; ",
         ),
         ({"CREWCALL_SMTP_HOST": "mail"}, "CREWCALL_SMTP_FROM is not set; "),
+        (
+            {"CREWCALL_SMTP_HOST": "mail", "CREWCALL_SMTP_FROM": "Acme"},
+            "CREWCALL_SMTP_FROM is 'Acme'; write the address",
+        ),
+        ({"CREWCALL_SMTP_HOST": "mail", "CREWCALL_SMTP_FROM": "a@"}, "CREWCALL_SMTP_FROM is 'a@'; write the address"),
         ({**SMTP, "CREWCALL_SMTP_SECURITY": "ssl"}, "CREWCALL_SMTP_SECURITY is 'ssl'; write starttls, tls or none"),
         ({**SMTP, "CREWCALL_SMTP_PORT": "0"}, "CREWCALL_SMTP_PORT is '0'; write a whole number from 1 to 65535"),
         ({**SMTP, "CREWCALL_SMTP_USERNAME": "u"}, "CREWCALL_SMTP_PASSWORD is not set; "),

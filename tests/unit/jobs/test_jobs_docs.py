@@ -29,6 +29,11 @@ REDIS = {"REDIS_HOST": "redis"}
 """What a worker needs at least, and what else goes with it."""
 
 
+def blocks(page: str, language: str) -> list[str]:
+    text = (PAGES / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
 def documented() -> dict[str, str]:
     """Each variable of the tables with its default, as it is written."""
     return dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", TABLE.read_text(encoding="utf-8"), re.MULTILINE))
@@ -92,14 +97,13 @@ def test_the_first_example_runs_where_there_is_no_redis() -> None:
     assert done == "False\n"
 
 
-def test_the_catalogues_example_runs() -> None:
-    (example,) = blocks("catalogue.md", "python")
-    *imports, call = [line for line in example.splitlines() if line]
-
+@pytest.mark.parametrize("example", blocks("catalogue.md", "python"))
+def test_the_catalogues_examples_run(example: str) -> None:
+    *before, call = example.splitlines()
     program = [
         "from crewcall_worker.queues import QueueService",
-        *imports,
         "queues = QueueService.from_environment()",
+        *before,
         f"print({call}.outcome)",
     ]
 
@@ -117,11 +121,6 @@ def test_the_log_line_that_is_shown_has_the_fields_of_an_attempt() -> None:
 def test_every_name_that_a_page_imports_is_there(page: Path) -> None:
     for block in blocks(page.name, "python"):
         run("\n".join(line for line in block.splitlines() if line.startswith("from crewcall")))
-
-
-def blocks(page: str, language: str) -> list[str]:
-    text = (PAGES / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def run(program: str) -> str:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from crewcall_jobs.email.digest import mail_of
@@ -16,6 +18,9 @@ from crewcall_jobs.email.payload import Digest, DigestItem, DigestSection
 from crewcall_jobs.templates import Templates
 from crewcall_worker.queues import Reject
 
+TEMPLATES = Templates()
+LOCAL = r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\.[a-z0-9'+-]{1,20}){0,2}"
+ADDRESS = LOCAL + r"@[a-z0-9]{1,20}(\.[a-z0-9]([a-z0-9-]{0,5}[a-z])?){1,3}"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
@@ -103,6 +108,8 @@ def test_a_message_goes_over_the_wire_as_it_was_meant() -> None:
     [
         {"to": "ada"},
         {"to": "ada@example"},
+        {"to": "a..da@example.com"},
+        {"to": ".ada@example.com"},
         {"to": "Ada <ada@example.com>"},
         {"to": "ada@example.com\nBcc: eve@example.com"},
         {"to": "ada@example.com\n"},
@@ -120,6 +127,32 @@ def test_a_digest_that_cannot_be_sent_is_not_enqueued_and_the_error_repeats_noth
         digest(**wrong)
 
     assert "eve@example.com" not in str(caught.value)
+
+
+@given(
+    to=st.from_regex(ADDRESS, fullmatch=True),
+    subject=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1, max_size=200),
+)
+def test_no_address_and_no_subject_that_is_let_in_breaks_a_mail(to: str, subject: str) -> None:
+    checked = digest(to=to, subject=subject)
+
+    sent = email.message_from_bytes(
+        message(mail_of(checked, TEMPLATES), "news@acme.test", "job-1", NOW).as_bytes(), policy=email.policy.default
+    )
+
+    assert sent.keys() == [
+        "From",
+        "To",
+        "Subject",
+        "Date",
+        "Message-ID",
+        "Auto-Submitted",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+        "MIME-Version",
+        "Content-Type",
+    ]
+    assert [address.addr_spec for address in sent["To"].addresses] == [to]
 
 
 def test_a_digests_repr_names_nobody() -> None:

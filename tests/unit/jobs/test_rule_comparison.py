@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from crewcall_jobs.rules.comparison import compare, definition_of, words
 from crewcall_jobs.rules.payload import CssExtract, Rule
-from crewcall_jobs.storage.snapshots import Change, Snapshot
+from crewcall_jobs.rules.snapshot import Change, Snapshot
 
 THEN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOW = THEN + timedelta(hours=1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from click.testing import CliRunner
+
+from crewcall_jobs.alerts.secret import main
 from crewcall_jobs.alerts.signing import secret_of, sign
 
 # From the test vectors of https://github.com/standard-webhooks/standard-webhooks (libraries/*/test).
@@ -32,3 +36,22 @@ def test_each_organisation_has_a_secret_of_its_own_that_stays() -> None:
     assert secret_of(master, "acme") == secret_of(master, "acme")
     assert len({secret_of(master, "acme"), secret_of(master, "other"), secret_of(master + "!", "acme")}) == 3
     assert secret_of(master, "acme").startswith("whsec_")
+
+
+def test_an_operator_can_look_an_organisations_secret_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWCALL_WEBHOOK_SECRET", f"{'n' * 24} {'o' * 24}")
+
+    told = CliRunner().invoke(main, ["acme"])
+
+    assert (told.exit_code, told.output) == (0, f"{secret_of('n' * 24, 'acme')}\n")
+
+
+def test_without_the_installations_secret_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREWCALL_WEBHOOK_SECRET", raising=False)
+
+    told = CliRunner().invoke(main, ["acme"])
+
+    assert (told.exit_code, told.output) == (
+        2,
+        "CREWCALL_WEBHOOK_SECRET is not set; set it to what the workers have\n",
+    )

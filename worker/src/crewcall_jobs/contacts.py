@@ -18,12 +18,12 @@ EmailAddress = Annotated[
     str,
     StringConstraints(
         max_length=254,  # RFC 5321, section 4.5.3.1.3, less the angle brackets
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+        pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
         r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$",
     ),
 ]
-"""The form that HTML's input takes too (https://html.spec.whatwg.org/#valid-e-mail-address), with a dot in the domain;
-an international domain is written in its ASCII form (xn--)."""
+"""RFC 5322's dot-atom, without comments and quotes, at a domain with a dot; an international domain is written in its
+ASCII form (xn--)."""
 
 WebUrl = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@\\]+([/?#]\S*)?$")]
 """An http or https address without user and password."""

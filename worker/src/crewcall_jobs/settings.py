@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.utils import parseaddr
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -161,11 +164,24 @@ def _smtp(environment: Mapping[str, str]) -> SmtpSettings | None:
         host=host,
         port=whole(environment, ENV_SMTP_PORT, SMTP_PORTS[security], 1, 65535),
         security=security,
-        sender=_named(environment, ENV_SMTP_FROM, "set it to the address that mails come from, as news@example.com"),
+        sender=_mailbox(environment),
         username=username,
         password=password,
         ca=_file(environment, ENV_SMTP_CA),
     )
+
+
+def _mailbox(environment: Mapping[str, str]) -> str:
+    allowed = "write the address that mails come from, as news@example.com or Acme <news@example.com>"
+    text = _named(environment, ENV_SMTP_FROM, allowed)
+    name, address = parseaddr(text)
+    try:
+        Address(name, addr_spec=address)
+    except (HeaderParseError, ValueError, IndexError):
+        raise BadSetting(ENV_SMTP_FROM, text, allowed) from None
+    if "@" not in address:
+        raise BadSetting(ENV_SMTP_FROM, text, allowed)
+    return text
 
 
 def _security(environment: Mapping[str, str]) -> Security:

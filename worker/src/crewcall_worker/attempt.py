@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """For good: a dead letter."""
     SKIPPED = "skipped"
-    """It was not run, and a middleware has seen to what becomes of it: a rate limit lets it start later, say."""
+    """A middleware left it out: a tick of a schedule that came too late, say."""
 
 
 CURRENT: ContextVar[Attempt | None] = ContextVar("crewcall_attempt", default=None)

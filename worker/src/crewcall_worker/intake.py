@@ -75,6 +75,8 @@ class Intake(Middleware):
         """By redis_message_id."""
         self.seen_at = time.monotonic()
         """When Redis last took this worker's record, by time.monotonic()."""
+        self.is_to_wait: Callable[[MessageProxy, str], bool] = lambda _message, _owner: False
+        """Asked of a message, and the worker id that it was fetched under, before it begins: whether it was put off."""
         self._worker: Worker | None = None
 
     @property
@@ -188,10 +190,13 @@ class Intake(Middleware):
                 self.release(message)
                 return
             try:
-                if self.may_begin(message):
-                    process(message)
-                else:
+                if not self.may_begin(message):
+                    log.warning("Message %s was given to another worker, which runs it", message.options[ID])
                     self.drop(message)
+                elif self.is_to_wait(message, self._owner(message)):
+                    self.drop(message)
+                else:
+                    process(message)
             finally:
                 self._solitude.leave()
 
@@ -208,8 +213,7 @@ class Intake(Middleware):
             prefetched.task_done()
 
     def drop(self, message: MessageProxy) -> None:
-        """Forget a message that a thread has taken off the queue of prefetched ones: another worker runs it."""
-        log.warning("Message %s was given to another worker, which runs it", message.options[ID])
+        """Forget a message that a thread has taken off the queue of prefetched ones: it is not this worker's to run."""
         self.consumers[message.queue_name].drop(message)
         if (prefetched := self.prefetched()) is not None:
             prefetched.task_done()
@@ -239,6 +243,12 @@ class Intake(Middleware):
             else:
                 return True
         return True
+
+    def _owner(self, message: MessageProxy) -> str:
+        """The worker id that it was fetched under."""
+        consumer = self.consumers.get(message.queue_name)
+        held = consumer.held.get(message.options[ID]) if consumer else None
+        return held.owner if held else self.worker_id
 
     def _is_to_be_alone(self, message: MessageProxy) -> bool:
         consumer = self.consumers.get(message.queue_name)

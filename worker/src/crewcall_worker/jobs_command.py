@@ -23,6 +23,7 @@ from crewcall_worker.errors import NotInstalled, WorkerError
 if TYPE_CHECKING:
     from crewcall_worker.queues.dead_letters import DeadLetters, Done
     from crewcall_worker.queues.pauses import Pauses
+    from crewcall_worker.queues.schedules import Schedules
     from crewcall_worker.queues.views import Filter, Views
 
 STATES = ("ready", "running", "delayed", "completed", "dead")
@@ -123,6 +124,33 @@ def resume(queue: str, as_json: bool) -> None:
     with _desk() as desk:
         desk.look_at(queue)
         _print(desk.words.resumed(queue, desk.pauses.resume(queue, by=_who()), as_json))
+
+
+@jobs.command()
+@json_option
+def schedules(as_json: bool) -> None:
+    """Every schedule, with its last tick and its next."""
+    with _desk() as desk:
+        _print(desk.words.schedules(desk.schedules.all(), as_json))
+
+
+@jobs.command()
+@click.argument("name")
+@json_option
+def unschedule(name: str, as_json: bool) -> None:
+    """Remove the schedule NAME, and the job of its next tick. An application that schedules it anew brings it back."""
+    with _desk() as desk:
+        _print(desk.words.unscheduled(name, desk.schedules.remove(name), as_json))
+
+
+@jobs.command()
+@click.argument("name", metavar="ORGANIZATION")
+@click.option("--days-ago", type=click.IntRange(0, 31), default=0, show_default=True, help="Which day, in UTC.")
+@json_option
+def organization(name: str, days_ago: int, as_json: bool) -> None:
+    """What an organisation's jobs came to on one day, by queue."""
+    with _desk() as desk:
+        _print(desk.words.organization(desk.views.organization(name, days_ago), as_json))
 
 
 @jobs.group()
@@ -235,6 +263,7 @@ class _Desk:
     letters: DeadLetters
     pauses: Pauses
     views: Views
+    schedules: Schedules
     words: Any
 
     def look_at(self, queue: str) -> None:
@@ -265,13 +294,16 @@ def _desk() -> Iterator[_Desk]:
         from crewcall_worker.queues.connection import open_broker
         from crewcall_worker.queues.dead_letters import DeadLetters
         from crewcall_worker.queues.pauses import Pauses
+        from crewcall_worker.queues.schedules import Schedules
         from crewcall_worker.queues.views import Views
     except ModuleNotFoundError as error:
         _fail(NotInstalled((error.name or "").partition(".")[0]))
     try:
         with open_broker(os.environ) as broker:
             client, namespace = broker.client, broker.namespace
-            yield _Desk(DeadLetters(broker), Pauses(client, namespace), Views(client, namespace), jobs_words)
+            letters, pauses = DeadLetters(broker), Pauses(client, namespace)
+            views, schedules = Views(client, namespace), Schedules(client, namespace)
+            yield _Desk(letters, pauses, views, schedules, jobs_words)
     except WorkerError as error:
         _fail(error)
 

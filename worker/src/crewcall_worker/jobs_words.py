@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crewcall_worker.queues.dead_letters import Done
+from crewcall_worker.queues.organizations import OrganizationCounts
 from crewcall_worker.queues.pauses import Pause
+from crewcall_worker.queues.schedules import ScheduleView
 from crewcall_worker.queues.views import JobView, Page, QueueCounts
 
 LONGEST_ERROR = 60
@@ -75,6 +77,43 @@ def job(found: JobView, as_json: bool) -> str:
     lines = [f"{name:<14}{value}" for name, value in facts.items() if value]
     payload = "(too large to show here)" if found.is_cut else json.dumps(found.payload, indent=2, ensure_ascii=False)
     return "\n".join([*lines, "", payload, *(["", found.traceback.rstrip()] if found.traceback else [])])
+
+
+def schedules(found: Sequence[ScheduleView], as_json: bool) -> str:
+    """Every schedule."""
+    if as_json:
+        return _json([{name: value for name, value in asdict(it).items() if name != "payload"} for it in found])
+    if not found:
+        return "There is no schedule."
+    rows = [
+        (
+            it.name,
+            it.problem or f"{it.cron} ({it.timezone})",
+            it.job or "?",
+            it.organization_id or "-",
+            _time(it.last_ms),
+            _time(it.next_ms),
+        )
+        for it in found
+    ]
+    return _table(("schedule", "when", "job", "organization", "last", "next"), rows)
+
+
+def unscheduled(name: str, was_there: bool, as_json: bool) -> str:
+    """A schedule was to be removed."""
+    if as_json:
+        return _json({"schedule": name, "removed": was_there})
+    return f"Schedule {name!r} is removed." if was_there else f"There is no schedule {name!r}."
+
+
+def organization(found: Sequence[OrganizationCounts], as_json: bool) -> str:
+    """What an organisation's jobs came to on a day."""
+    if as_json:
+        return _json([asdict(counts) for counts in found])
+    if not found:
+        return "None."
+    rows = [(it.queue, str(it.enqueued), str(it.done), str(it.failed)) for it in found]
+    return _table(("queue", "enqueued", "done", "failed"), rows)
 
 
 def done(what: str, result: Done, as_json: bool) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from crewcall_worker.queues.stalled import Stalled
 from crewcall_worker.stats import Stats
 from crewcall_worker.wire import WAIT_BUCKETS_MS, Counter, wait_field
 
@@ -43,6 +44,26 @@ class WorkerMetrics(Collector):
             for outcome in OUTCOMES:
                 ended.add_metric([queue, outcome.value], totals.get((queue, outcome), 0))
         return running, started, ended, busy, _waits(totals, queues)
+
+
+class StalledMetrics(Collector):
+    """A Collector that answers a scrape with what a worker knows of its stalled jobs."""
+
+    def __init__(self, stalled: Stalled) -> None:
+        self._stalled = stalled
+
+    def collect(self) -> Iterable[Metric]:
+        now = GaugeMetricFamily(
+            "crewcall_worker_stalled_jobs", "Typed jobs that run for longer than their type expects.", labels=["queue"]
+        )
+        ever = CounterMetricFamily(
+            "crewcall_worker_jobs_stalled", "Typed jobs that have run for longer than expected.", labels=["queue"]
+        )
+        for queue, jobs in sorted(self._stalled.now().items()):
+            now.add_metric([queue], jobs)
+        for queue, jobs in sorted(self._stalled.totals().items()):
+            ever.add_metric([queue], jobs)
+        return now, ever
 
 
 def _waits(totals: Totals, queues: list[str]) -> HistogramMetricFamily:

@@ -145,6 +145,7 @@ class Outbox:
             self._registered.get(queue, 0.0) <= self._steady(),
             self._pacer.may_hint(message.queue_name),
             lane.name if lane else "",
+            lane.organization if lane else "",
             kept[wire.READY_AT],
             like,
             message.message_id,

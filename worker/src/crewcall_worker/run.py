@@ -25,7 +25,7 @@ from crewcall_worker import tracing
 from crewcall_worker.broker import make_broker, wait_for_redis
 from crewcall_worker.concurrency import Capacity, capacity
 from crewcall_worker.errors import JobsUnavailable
-from crewcall_worker.metrics import WorkerMetrics
+from crewcall_worker.metrics import StalledMetrics, WorkerMetrics
 from crewcall_worker.own_broker import place, warn_if_elsewhere
 from crewcall_worker.probes import Probes
 from crewcall_worker.queues.actors import declare
@@ -73,7 +73,8 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     runtime.start()
     worker.start()
     if probes:  # not before all goes round: a project's own hooks may take any time to start
-        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs)
+        stalled = StalledMetrics(runtime.accounts.stalled)
+        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs, stalled)
     log.info(
         "Working on %s of Redis %s, %d jobs at once",
         crew.of(queues),

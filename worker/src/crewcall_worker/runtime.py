@@ -19,6 +19,7 @@ from crewcall_worker.job_metrics import JobMetrics
 from crewcall_worker.outbox import Outbox
 from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.queues.accounts import Accounts
+from crewcall_worker.queues.rates import Turns
 from crewcall_worker.queues.scheduler import Scheduler
 from crewcall_worker.reaper import Reaper, Watch
 from crewcall_worker.recording import Recording
@@ -84,6 +85,7 @@ class Runtime:
         )
         self.jobs = JobMetrics()
         attempts = Attempts(broker, self.jobs.count, are_all_told=settings.log_format is LogFormat.JSON)
+        self.intake.is_to_wait = Turns(broker, self.intake.wake).is_to_wait
         self.intake.take_part()
         self.stats.take_part()
         self._recording.take_part()

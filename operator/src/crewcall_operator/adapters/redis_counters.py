@@ -23,6 +23,7 @@ QUEUES_IN_A_SCRIPT = 100
 
 _FIELDS = (
     wire.Counter.ENQUEUED,
+    wire.Counter.POSTPONED,
     wire.Counter.DONE,
     wire.Counter.FAILED,
     wire.Counter.RETRIED,
@@ -98,7 +99,7 @@ def read_counters(asked: Asked, answers: Sequence[Any]) -> Mapping[tuple[PoolKey
 
 def _counted(queue: str, figures: Sequence[Any]) -> Counted | str:
     try:
-        enqueued, done, failed, retried, busy_ms, due_soon = (int(figure or 0) for figure in figures)
+        enqueued, postponed, done, failed, retried, busy_ms, due_soon = (int(figure or 0) for figure in figures)
     except ValueError:
         return f"what workers count is not known: stats:{queue} holds something else than numbers. Delete that key"
-    return Counted(Counters(enqueued, done + failed + retried, busy_ms / 1000), due_soon)
+    return Counted(Counters(enqueued - postponed, done + failed + retried, busy_ms / 1000), due_soon)

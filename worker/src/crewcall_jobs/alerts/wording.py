@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Final
 
 from crewcall_jobs.alerts.payload import Alert
@@ -15,11 +16,12 @@ LONGEST_SMS: Final = 459
 
 def mail(alert: Alert, to: str, templates: Templates) -> Mail:
     """Raises `Reject` where a template is at fault."""
+    at = alert.occurred_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return Mail(
         to=to,
         subject=f"[{alert.severity.value}] {alert.title}",
-        text=templates.render("alert.txt", alert=alert),
-        html=templates.render("alert.html", alert=alert),
+        text=templates.render("alert.txt", alert=alert, at=at),
+        html=templates.render("alert.html", alert=alert, at=at),
     )
 
 

@@ -18,13 +18,15 @@ from crewcall_jobs.errors import NothingFound, Undelivered
 from crewcall_jobs.rules.comparison import comparable, compare, definition_of, words
 from crewcall_jobs.rules.extraction import extract
 from crewcall_jobs.rules.payload import CssExtract, Rule
-from crewcall_jobs.storage.snapshots import Change, Snapshot, Snapshots
+from crewcall_jobs.rules.snapshot import Change, Snapshot
+from crewcall_jobs.storage.snapshots import Snapshots
 from crewcall_jobs.web.client import Answer, Request, Web, origin
 from crewcall_jobs.web.retry_after import seconds_to_wait
 from crewcall_worker.queues import JobContext, Reject, TryAgain
 
 REDIRECTS: Final = 5
 NOT_MODIFIED: Final = 304
+LONGEST_VALIDATOR: Final = 1000
 PASSING: Final = frozenset({408, 425, 429})
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ def _look(rule: Rule, of: Checker) -> str:
     found = extract(rule.extract, answer.body, _charset(answer.headers))
     if not found and not rule.allow_empty:
         raise NothingFound(f"rule {rule.rule_id}: nothing in {origin(rule.url)} is as the rule has it")
-    etag, last_modified = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
+    etag, last_modified = _validator(answer, "etag"), _validator(answer, "last-modified")
     snapshot, change = compare(rule, before, found, etag, last_modified, of.clock())
     of.snapshots.store(snapshot, before, change)
     return "changed" if change else "as before" if same else "seen for the first time"
@@ -102,6 +104,12 @@ def _judge(rule: Rule, answer: Answer, now: datetime) -> None:
         after = seconds_to_wait(answer.headers.get("retry-after"), now)
         raise Undelivered(what) if after is None else TryAgain(what, after=after)
     raise Reject(what)
+
+
+def _validator(answer: Answer, name: str) -> str:
+    """What the server wants to hear next time; empty where that cannot be said in a header."""
+    said = answer.headers.get(name, "")
+    return said if said.isascii() and said.isprintable() and len(said) <= LONGEST_VALIDATOR else ""
 
 
 def _charset(headers: Mapping[str, str]) -> str | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from crewcall_jobs.rules.payload import Rule
-from crewcall_jobs.storage.snapshots import Change, Snapshot
+from crewcall_jobs.rules.snapshot import Change, Snapshot
 
 LONGEST: Final = 300
 """Characters of each side in the words of a change."""
@@ -39,8 +39,8 @@ def compare(
         version=before.version + 1 if before else 1,
         definition=definition,
         found=found,
-        etag=etag[:1000],
-        last_modified=last_modified[:100],
+        etag=etag,
+        last_modified=last_modified,
         checked_at=now,
         changed_at=now,
     )

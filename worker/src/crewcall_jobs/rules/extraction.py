@@ -41,7 +41,7 @@ _PATHS: Final = _Paths(strict=True)
 def extract(how: CssExtract | JsonExtract, body: bytes, charset: str | None) -> tuple[str, ...]:
     """What is found, in the order of the page. Raises `Unreadable`, and `Reject` for a wrong expression."""
     found = _css(how, body, charset) if isinstance(how, CssExtract) else _json(how, body)
-    return tuple(text[:LONGEST] for text in found[:MOST])
+    return tuple(_storable(text)[:LONGEST] for text in found[:MOST])
 
 
 def _css(how: CssExtract, body: bytes, charset: str | None) -> list[str]:
@@ -73,6 +73,11 @@ def _json(how: JsonExtract, body: bytes) -> list[str]:
 
 def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _storable(text: str) -> str:
+    """Without what JSON and HTML may hold, but no database and no mail: NUL, and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _plain(text: str) -> str:

@@ -57,7 +57,7 @@ def message_id(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     if 200 <= status < 300:
         data = said.get("data")
         found = data.get("id") if isinstance(data, dict) else None
-        if isinstance(found, str) and found:
+        if isinstance(found, str) and found and found.isprintable():
             return found
         # It may have been taken: the idempotency key keeps the next try from sending it twice.
         raise Undelivered(f"the SMS provider answered {status} without a message's id")

@@ -12,7 +12,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from crewcall_jobs.errors import JobFailed
@@ -46,7 +53,7 @@ class Database:
             with self._engine.begin() as connection:
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise StorageUnavailable(f"database {self.where}: {type(error).__name__}") from error
+            raise StorageUnavailable(f"database {self.where}: {_first_line(error)}") from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -102,6 +109,12 @@ def _sqlite(target: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    """What the driver says, without the statement, and without what PostgreSQL tells in further lines of the data."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return str(said).partition("\n")[0][:200]
 
 
 def _lock(connection: Connection) -> None:

@@ -6,44 +6,16 @@ that dies between the two leaves an alert to be raised, never one that is forgot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Table, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crewcall_jobs.errors import Overtaken
+from crewcall_jobs.rules.snapshot import Change, Snapshot
 from crewcall_jobs.storage.database import Database
 from crewcall_jobs.storage.tables import changes, snapshots
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a rule found when it looked last. `definition` tells whether it was the same rule; `version` counts what it
-    has found; `etag` and `last_modified` are the server's words, empty where it said none."""
-
-    organization_id: str
-    rule_id: str
-    version: int
-    definition: str
-    found: tuple[str, ...]
-    etag: str
-    last_modified: str
-    checked_at: datetime
-    changed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What was found, and what had been before. No `alert_id`: none has been raised yet."""
-
-    organization_id: str
-    rule_id: str
-    version: int
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    at: datetime
-    alert_id: str = ""
 
 
 class Snapshots:

@@ -38,7 +38,7 @@ schema = Table("crewcall_schema", metadata, Column("version", Integer, nullable=
 deliveries = Table(
     "crewcall_deliveries",
     metadata,
-    Column("job_id", String(64), primary_key=True),
+    Column("job_id", String(255), primary_key=True),
     Column("channel", Integer, primary_key=True, autoincrement=False),
     Column("organization_id", String(100), nullable=False, index=True),
     Column("kind", String(16), nullable=False),
@@ -58,7 +58,7 @@ snapshots = Table(
     Column("definition", String(64), nullable=False),
     Column("found", JSON, nullable=False),
     Column("etag", String(1000), nullable=False),
-    Column("last_modified", String(100), nullable=False),
+    Column("last_modified", String(1000), nullable=False),
     Column("checked_at", Instant, nullable=False, index=True),
     Column("changed_at", Instant, nullable=False),
 )
@@ -72,5 +72,5 @@ changes = Table(
     Column("before", JSON, nullable=False),
     Column("after", JSON, nullable=False),
     Column("at", Instant, nullable=False, index=True),
-    Column("alert_id", String(64), nullable=False),
+    Column("alert_id", String(255), nullable=False),
 )

@@ -27,7 +27,8 @@ PAGE_WEIGHT: Final = 10
 """A page with all that belongs to it may have so many times the bytes of one answer."""
 LEFT_OUT: Final = frozenset({"font", "image", "media"})
 CODE: Final = re.compile(r"net::(ERR_[A-Z_]+)")
-# All ways past the proxy: names looked up by itself, UDP, and the loopback, for which none is used otherwise.
+# All ways past the proxy: names looked up by itself (https://www.chromium.org/developers/design-documents/network-stack/
+# socks-proxy/), UDP, and the loopback, for which none is used otherwise.
 ARGUMENTS: Final = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",

@@ -8,6 +8,7 @@ What fails is told without the path and the query of the URL, which may be a sec
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import ssl
@@ -23,7 +24,7 @@ from crewcall_jobs.settings import Network
 from crewcall_jobs.web.addresses import may_reach
 from crewcall_worker.queues import Reject
 
-USER_AGENT: Final = "Crewcall/0.1 (+https://crewcall.dev)"
+USER_AGENT: Final = "Crewcall"
 PIECE: Final = 65_536
 
 
@@ -82,7 +83,7 @@ class Web:
         connector = aiohttp.TCPConnector(
             socket_factory=guard,
             resolver=aiohttp.ThreadedResolver(),  # the system's own, whatever else is installed
-            ssl=ssl.create_default_context(cafile=self.ca or None),
+            ssl=_trust(self.ca),
             limit=1,
             force_close=True,
         )
@@ -128,6 +129,12 @@ class _Guard:
             self.refused.append(address[0])
             raise PermissionError(f"{address[0]} is not public")
         return socket.socket(family, kind, protocol)
+
+
+@functools.cache
+def _trust(ca: str) -> ssl.SSLContext:
+    # Reading the authorities takes longer than most requests.
+    return ssl.create_default_context(cafile=ca or None)
 
 
 def origin(url: str) -> str:

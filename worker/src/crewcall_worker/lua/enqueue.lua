@@ -2,8 +2,9 @@
 -- ARGV: namespace, what is told of the messages, then the messages. Told of each, in one JSON array of arrays, is: queue
 -- (plain), its id in Redis, ETA (ms, "" without a delay), the worker and the delayed id that this message is the promotion
 -- of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew), whether to enter the
--- queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list), when it is
--- ready (ms), the key by which it is told from its like ("" for none), the job's id, how long that key stands (ms).
+-- queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list) and the
+-- organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for none), the
+-- job's id, how long that key stands (ms).
 -- Answers {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote or revive,
 -- or the id of the job that it would be a duplicate of}.
 
@@ -31,29 +32,32 @@ local function take_dead(queue, id)
 end
 
 -- A lane that comes anew has its turn after all others of its priority: nobody gains by emptying it time and again.
-local function join(queue, lane, id, ready_at)
+-- Answers whether nothing waited in the lane before.
+local function join(queue, lane, organization, id, ready_at)
     redis.call("ZADD", crewcall .. "waiting:" .. queue, ready_at, id)
-    if redis.call("RPUSH", crewcall .. "lane:" .. queue .. ":" .. lane, id) == 1 then
+    local was_empty = redis.call("RPUSH", crewcall .. "lane:" .. queue .. ":" .. lane, id) == 1
+    if was_empty then
         local lanes, first = crewcall .. "lanes:" .. queue, string.match(lane, "^%d+") * TURNS
         local last = redis.call("ZREVRANGEBYSCORE", lanes, first + TURNS - 1, first, "WITHSCORES", "LIMIT", 0, 1)
         redis.call("ZADD", lanes, last[2] and last[2] + 1 or first, lane)
     end
-    local organization = string.match(lane, ":(.*)$")
-    if LIMITS.of(crewcall, queue, organization) then
+    if redis.call("EXISTS", crewcall .. "limits:" .. queue) == 1 and LIMITS.of(crewcall, queue, organization) then
         LIMITS.refresh(crewcall, queue, organization)
     end
+    return was_empty
 end
 
 -- A new job, not a retry. See `queues/organizations.py`.
 local function count(organization, queue)
-    local key = string.format("%sorganization:%s:%d", crewcall, organization, math.floor(now / DAY))
+    local key = crewcall .. "organization:" .. organization .. ":" .. math.floor(now / DAY)
     if redis.call("HINCRBY", key, queue .. ".enqueued", 1) == 1 then
         redis.call("PEXPIRE", key, KEPT)
     end
 end
 
 local function enqueue(head, message)
-    local queue, id, eta, worker, promoted, may_register, may_hint, lane, ready_at, like, job, like_for = unpack(head)
+    local queue, id, eta, worker, promoted, may_register, may_hint, lane, organization, ready_at,
+        like, job, like_for = unpack(head)
     if promoted ~= "" then
         local is_taken
         if worker == "" then
@@ -88,8 +92,7 @@ local function enqueue(head, message)
     if redis.call("HSETNX", full_name .. ".msgs", id, message) == 0 then
         return 0
     end
-    local organization = string.match(lane, "^%d+:(.+)$")
-    if organization and promoted == "" and id == job then
+    if organization ~= "" and promoted == "" and id == job then
         count(organization, queue)
     end
     local is_first
@@ -100,8 +103,8 @@ local function enqueue(head, message)
         if lane == "" then
             is_first = redis.call("RPUSH", full_name, id) == 1
         else
-            join(queue, lane, id, ready_at)
-            is_first = may_hint and redis.call("ZCARD", crewcall .. "waiting:" .. queue) == 1
+            is_first = join(queue, lane, organization, id, ready_at)
+                and may_hint and redis.call("ZCARD", crewcall .. "waiting:" .. queue) == 1
         end
         redis.call("HINCRBY", crewcall .. "stats:" .. queue, "enqueued", 1)
     end

@@ -17,6 +17,9 @@ end
 
 -- After anything that changes what waits of an organisation, what is in flight, or its limit.
 function LIMITS.refresh(crewcall, queue, organization)
+    if organization == "" then
+        return -- nobody's jobs have no limit
+    end
     local limit = LIMITS.of(crewcall, queue, organization)
     local surplus = crewcall .. "surplus:" .. queue
     local known = tonumber(redis.call("HGET", surplus, organization) or 0)
@@ -59,11 +62,13 @@ end
 -- Somebody who knows of no limits may have ended a job, or purged it: look whether a few that are noted as in flight
 -- are there still. Of another organisation each time, so nothing stays wrong for ever.
 function LIMITS.look_for_lost(crewcall, queue, messages)
-    local lane = redis.call("ZRANDMEMBER", crewcall .. "full:" .. queue)
-    if not lane then
+    local full = crewcall .. "full:" .. queue
+    local count = redis.call("ZCARD", full)
+    if count == 0 then
         return
     end
-    local organization = string.match(lane, ":(.*)$")
+    local any = redis.call("TIME")[2] % count -- ZRANDMEMBER is younger than Redis 6.0
+    local organization = string.match(redis.call("ZRANGE", full, any, any)[1], ":(.*)$")
     local taken = crewcall .. "taken:" .. queue .. ":" .. organization
     for _, id in ipairs(redis.call("SRANDMEMBER", taken, LIMITS.CHECKED)) do
         if redis.call("HEXISTS", messages, id) == 0 then

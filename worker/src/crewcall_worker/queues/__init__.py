@@ -17,6 +17,7 @@ from crewcall_worker.queues.job import (
 )
 from crewcall_worker.queues.messages import InvalidPayload
 from crewcall_worker.queues.payload import OrganizationId, Payload
+from crewcall_worker.queues.plans import CatchUp
 from crewcall_worker.queues.receipts import Health, NewJob, Outcome, Receipt
 from crewcall_worker.queues.retries import Backoff, FixedDelays, RetryPolicy
 from crewcall_worker.queues.service import QueueService
@@ -25,6 +26,7 @@ __all__ = [
     "CATALOGUE",
     "AsyncQueueService",
     "Backoff",
+    "CatchUp",
     "Dedupe",
     "FixedDelays",
     "Health",

@@ -17,7 +17,9 @@ from typing import Any, Self, TypeVar
 
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.plans import CatchUp
 from crewcall_worker.queues.receipts import Health, NewJob, Receipt, Seconds
+from crewcall_worker.queues.schedules import GRACE, ScheduleView
 from crewcall_worker.queues.service import QueueService
 from crewcall_worker.queues.views import QueueCounts
 
@@ -63,6 +65,30 @@ class AsyncQueueService:
     async def enqueue_many(self, jobs: Iterable[NewJob[Any]]) -> list[Receipt]:
         """Enqueue these, in their order; a receipt for each."""
         return await self._call(partial(self.service.enqueue_many, jobs))
+
+    async def schedule(
+        self,
+        name: str,
+        cron: str,
+        job: JobType[P],
+        payload: P,
+        *,
+        timezone: str = "UTC",
+        catch_up: CatchUp = CatchUp.ONCE,
+        grace: Seconds = GRACE,
+        priority: Priority | None = None,
+    ) -> bool:
+        """Enqueue such a job whenever `cron` is due; whether that is new."""
+        how: dict[str, Any] = {"timezone": timezone, "catch_up": catch_up, "grace": grace, "priority": priority}
+        return await self._call(partial(self.service.schedule, name, cron, job, payload, **how))
+
+    async def unschedule(self, name: str) -> bool:
+        """Remove a schedule, and the job of its next tick; whether there was one."""
+        return await self._call(partial(self.service.unschedule, name))
+
+    async def schedules(self) -> tuple[ScheduleView, ...]:
+        """Every schedule, with its last tick and its next."""
+        return await self._call(self.service.schedules)
 
     async def stats(self) -> dict[str, QueueCounts]:
         """How many jobs there are in each state, by queue."""

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, TypeVar, cast, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.retries import Backoff, RetryPolicy
@@ -75,6 +75,10 @@ class RateLimit(Generic[P]):
     burst: int = 1
     key: Callable[[P], str] | None = None
 
+    def __post_init__(self) -> None:
+        if self.limit < 1 or not self.period > 0 or self.burst < 1:
+            raise ValueError(f"{self}: expected a limit of at least 1, a period above 0 s and a burst of at least 1")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobType(Generic[P]):
@@ -103,18 +107,23 @@ CATALOGUE: dict[str, JobType[Payload]] = {}
 """Every job type of the modules imported so far, by name."""
 
 
+class _Maker(Protocol):
+    # Not a Callable: its P would be settled where `job` is called, before the function and its payload are known.
+    def __call__(self, run: Callable[[P, JobContext], object], /) -> JobType[P]: ...
+
+
 def job(
     name: str,
     *,
     queue: str,
     retries: RetryPolicy | None = None,
     priority: Priority = Priority.NORMAL,
-    dedupe: Dedupe[P] | None = None,
-    rate: RateLimit[P] | None = None,
+    dedupe: Dedupe[Any] | None = None,
+    rate: RateLimit[Any] | None = None,
     stalled_after: float = 300.0,
     time_limit: float = 600.0,
     concurrency: int | None = None,
-) -> Callable[[Callable[[P, JobContext], object]], JobType[P]]:
+) -> _Maker:
     """Make a job type of a function of a payload and a context.
 
     Raises `TypeError` where the function's first parameter is no `Payload`, `ValueError` where the name is taken.
@@ -137,7 +146,7 @@ def job(
         known = CATALOGUE.get(name)
         if known is not None and known.run.__module__ != run.__module__:
             raise ValueError(f"job {name!r} is in {known.run.__module__} already; name that of {run.__module__} apart")
-        CATALOGUE[name] = made  # type: ignore[assignment]  # invariant in P, but a catalogue only hands out
+        CATALOGUE[name] = made
         return made
 
     return make

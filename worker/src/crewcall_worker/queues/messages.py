@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from dramatiq.broker import MessageProxy
 from dramatiq.message import Message
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.options import DEDUPE_FOR_MS, DEDUPE_KEY, ORGANIZATION, PRIORITY, RATE_KEY
@@ -53,7 +54,7 @@ def make_message(
         options[DEDUPE_FOR_MS] = round(1000 * (job.dedupe.window if job.dedupe else DEFAULT_WINDOW))
     if job.rate is not None:
         options[RATE_KEY] = job.rate.key(payload) if job.rate.key else ""
-    return JobMessage(job.queue, job.name, (), {PAYLOAD: json.loads(text)}, options)
+    return JobMessage(job.queue, job.name, (), {PAYLOAD: from_json(text)}, options)
 
 
 def read_payload(job: JobType[P], payload: str | bytes) -> P:

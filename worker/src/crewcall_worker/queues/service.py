@@ -24,7 +24,9 @@ from crewcall_worker.queues.connection import QueueUnavailable, make_bounded_cli
 from crewcall_worker.queues.job import CATALOGUE, JobType, Priority
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.plans import CatchUp
 from crewcall_worker.queues.receipts import Health, NewJob, Outcome, Receipt, Seconds
+from crewcall_worker.queues.schedules import GRACE, Schedules, ScheduleView
 from crewcall_worker.queues.views import QueueCounts, Views
 from crewcall_worker.redis_settings import has_redis
 from crewcall_worker.settings import Settings, from_environment
@@ -103,6 +105,45 @@ class QueueService:
             receipts += [_receipt(outcome) for outcome in outcomes]
         return receipts
 
+    def schedule(
+        self,
+        name: str,
+        cron: str,
+        job: JobType[P],
+        payload: P,
+        *,
+        timezone: str = "UTC",
+        catch_up: CatchUp = CatchUp.ONCE,
+        grace: Seconds = GRACE,
+        priority: Priority | None = None,
+    ) -> bool:
+        """Enqueue such a job whenever `cron` is due; whether that is new. To say it again changes nothing.
+
+        See `schedules`, of which this is `put`, and what it raises; `QueueUnavailable` besides. False where the service
+        is disabled.
+        """
+        if self.broker is None:
+            return False
+        seconds = grace.total_seconds() if isinstance(grace, timedelta) else grace
+        with told_of(self.endpoint):
+            return self._schedules(self.broker).put(
+                name, cron, job, payload, timezone=timezone, catch_up=catch_up, grace=seconds, priority=priority
+            )
+
+    def unschedule(self, name: str) -> bool:
+        """Remove a schedule, and the job of its next tick; whether there was one. Raises `QueueUnavailable`."""
+        if self.broker is None:
+            return False
+        with told_of(self.endpoint):
+            return self._schedules(self.broker).remove(name)
+
+    def schedules(self) -> tuple[ScheduleView, ...]:
+        """Every schedule, with its last tick and its next. Raises `QueueUnavailable`."""
+        if self.broker is None:
+            return ()
+        with told_of(self.endpoint):
+            return self._schedules(self.broker).all()
+
     def stats(self) -> dict[str, QueueCounts]:
         """How many jobs there are in each state, by queue: of the job types imported here, and of all that Redis knows.
 
@@ -131,6 +172,10 @@ class QueueService:
         """Close the connections. What was enqueued is safe; a later call connects anew."""
         if self.broker is not None:
             self.broker.client.close()
+
+    @staticmethod
+    def _schedules(broker: CrewcallBroker) -> Schedules:
+        return Schedules(broker.client, broker.namespace)
 
 
 def _receipt(outcome: outbox.Outcome) -> Receipt:

@@ -31,6 +31,11 @@ class Stalled:
         """How many jobs are stalled now."""
         return len(self._told)
 
+    def now(self) -> dict[str, int]:
+        """How many jobs are stalled now, by queue; 0 where there were any before."""
+        queues = list(self._told.values())
+        return {queue: queues.count(queue) for queue in self.totals()}
+
     def totals(self) -> dict[str, int]:
         """How many jobs were ever found stalled by this process, by queue."""
         return dict(self._totals)

@@ -178,7 +178,8 @@ class Views:
         names: list[str] = []
         for key in (self._keys.lanes(queue), self._keys.full(queue)):
             if len(names) < most:
-                names += [_text(name) for name in self._client.zrange(key, first, first + most - len(names) - 1)]
+                found: Any = self._client.zrange(key, first, first + most - len(names) - 1)
+                names += [_text(name) for name in found]
                 first = max(0, first - self._client.zcard(key))
         with self._client.pipeline(transaction=False) as pipeline:
             for name in names:

@@ -36,6 +36,8 @@ class Counter(StrEnum):
     """Jobs that failed for good; also those that never started, being too old or of an actor that nobody knows."""
     RETRIED = "retried"
     """Jobs that failed and will run again."""
+    POSTPONED = "postponed"
+    """Jobs that were fetched before their rate limit let them start: they are delayed, and become ready once more."""
     REPEATED = "repeated"
     """Typed jobs that were done once more, as far as Redis remembers the first time: their worker died, or was taken
     for dead, before they were acknowledged."""

@@ -18,7 +18,7 @@ from dramatiq.results.backends import RedisBackend
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.consumer import QueueConsumer
@@ -331,7 +331,7 @@ def test_nobody_hears_of_a_message_that_is_anothers_and_the_others_result_stays(
     @dramatiq.actor(queue_name="sms", broker=broker)
     def work() -> str:
         begun.set()
-        gate.wait(10)
+        gate.wait(DEADLINE)
         return "done here"
 
     intake = Intake(broker, "pool")
@@ -342,7 +342,7 @@ def test_nobody_hears_of_a_message_that_is_anothers_and_the_others_result_stays(
     worker.start()
     intake.open()
     try:
-        assert begun.wait(10)
+        assert begun.wait(DEADLINE)
         wait_until(lambda: len(intake.consumers["sms"].held) == 2, "the second message to be fetched")
         intake.seen_at -= SURE_FOR  # as if it had stood still
         redis_server.client.srem(KEYS.acks(intake.worker_id, "sms"), waits.options["redis_message_id"])

@@ -15,7 +15,7 @@ from dramatiq import Message
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer, emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
@@ -233,7 +233,7 @@ def test_the_first_job_of_an_empty_queue_is_hinted_at_and_no_more_than_ten_times
     with redis.Redis.from_url(redis_server.url) as client:
         listener = Listener(client, {KEYS.hints: heard.append})
         listener.start()
-        assert listener.listening.wait(5)
+        assert listener.listening.wait(DEADLINE)
         assert heard == [""]
         heard.clear()
 
@@ -250,7 +250,7 @@ def test_the_first_job_of_an_empty_queue_is_hinted_at_and_no_more_than_ten_times
         wait_until(lambda: heard[-1:] == ["end"], "the last hint")
         assert heard == ["sms", "sms", "sms.DQ", "end"]
         listener.stop()
-        listener.join(5)
+        listener.join(DEADLINE)
     broker.close()
 
 
@@ -259,17 +259,17 @@ def test_a_listener_hears_again_after_redis_was_away() -> None:
         heard: list[str] = []
         listener = Listener(client, {KEYS.hints: heard.append})
         listener.start()
-        assert listener.listening.wait(5)
+        assert listener.listening.wait(DEADLINE)
         server.stop()
         wait_until(lambda: not listener.listening.is_set(), "the loss to be seen")
         server.start()
-        assert listener.listening.wait(10)
+        assert listener.listening.wait(DEADLINE)
 
         lent.client.publish(KEYS.hints, "sms")
 
         wait_until(lambda: heard == ["", "", "sms"], "the hint")
         listener.stop()
-        listener.join(5)
+        listener.join(DEADLINE)
 
 
 def test_a_producer_hears_that_redis_is_away() -> None:
@@ -291,7 +291,7 @@ def test_a_retry_waits_for_redis_instead_of_being_lost() -> None:
         threads[0].start()
         server.start()
 
-        threads[0].join(20)
+        threads[0].join(DEADLINE)
         assert lent.client.hlen(KEYS.messages("sms.DQ")) == 1
         broker.close()
 

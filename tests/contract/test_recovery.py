@@ -13,7 +13,7 @@ import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker import process, wire
 from crewcall_worker.broker import CrewcallBroker
@@ -284,7 +284,7 @@ def test_a_reaper_outlives_strange_records_and_says_once_what_it_cannot_do(
         lambda: redis_server.client.hget(f"{KEYS.prefix}sweep:{POOL}", "at_ms") != looks, "another look to be taken"
     )
     reaper.stop()
-    looking.join(5)
+    looking.join(DEADLINE)
     client.close()
 
     assert sum("Worker bad too of" in line for line in caplog.messages) == 1

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.support.redis import RedisServer, a_pool
 from tests.support.shop import arrive
+from tests.support.waiting import DEADLINE
 
 from crewcall_operator.adapters.redis_stirring import POOLS_IN_A_SCRIPT, RedisStirring
 from crewcall_worker import wire
@@ -14,7 +15,7 @@ from crewcall_worker import wire
 
 @pytest.fixture
 async def stirring() -> AsyncIterator[RedisStirring]:
-    found = RedisStirring(timeout=5.0)
+    found = RedisStirring(timeout=DEADLINE)
     yield found
     await found.aclose()
 

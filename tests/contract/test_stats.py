@@ -14,7 +14,7 @@ import redis
 from dramatiq.broker import MessageProxy
 from dramatiq.middleware import AgeLimit, Retries, SkipMessage
 from tests.support.redis import RedisServer, emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
@@ -251,12 +251,12 @@ def test_begun_jobs_are_counted_as_running_until_they_end(counted: Counted) -> N
     @dramatiq.actor(broker=counted.broker, queue_name="sms")
     def hold() -> None:
         has_begun.set()
-        gate.wait(10)
+        gate.wait(DEADLINE)
 
     hold.send()
     worker = dramatiq.Worker(counted.broker, worker_threads=1, worker_timeout=10)
     worker.start()
-    assert has_begun.wait(10)
+    assert has_begun.wait(DEADLINE)
     assert counted.stats.running() == {"sms": 1}
 
     gate.set()

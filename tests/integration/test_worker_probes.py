@@ -20,7 +20,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer, emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 from tests.support.workers import WorkerProcess, started, worker
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
@@ -36,7 +36,7 @@ BOOT = "test:boot"
 def get(port: int, path: str) -> tuple[int, str]:
     """Status and text; (0, ...) where nobody answers."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=DEADLINE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

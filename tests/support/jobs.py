@@ -14,7 +14,7 @@ from crewcall_worker import wire
 
 QUEUE = "sms"
 BEGUN, GATE, DONE = "test:begun", "test:gate", "test:done"
-LONGEST_HOLD = 60
+LONGEST_HOLD = 600
 
 
 @dramatiq.actor(queue_name=QUEUE, max_retries=0)

@@ -56,7 +56,7 @@ def named_metrics(expression: str) -> set[str]:
 
 
 def impatient(rules: Mapping[str, Any]) -> dict[str, Any]:
-    """The same rules in a hurry: what takes minutes takes two seconds, so that a test can wait for it.
+    """The same rules in a hurry: what takes minutes takes three seconds, so that a test can wait for it.
 
     Not less: on a busy machine a scrape or two may come to nothing, which is no fault.
     """
@@ -68,7 +68,7 @@ def impatient(rules: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hurried(rule: Mapping[str, Any]) -> dict[str, Any]:
     found = {**rule, "expr": re.sub(r"\[\d+[mh]\]", "[5s]", rule["expr"])}
-    return {**found, "for": "2s"} if "for" in rule else found
+    return {**found, "for": "3s"} if "for" in rule else found
 
 
 @dataclass(frozen=True, slots=True)

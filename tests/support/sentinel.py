@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters.embedded_redis import HOST, EmbeddedRedis
 
@@ -50,9 +50,9 @@ class Watched:
         """
         before = self.present()
         with redis.Redis.from_url(f"redis://{self.address}", decode_responses=True) as asked:
-            wait_until(lambda: all(map(_follows, asked.sentinel_slaves(MASTER))), "there is a replica again", 60.0)
+            wait_until(lambda: all(map(_follows, asked.sentinel_slaves(MASTER))), "there is a replica again")
             asked.execute_command("SENTINEL", "FAILOVER", MASTER)
-        wait_until(lambda: self.present() != before, "another primary", 60.0)
+        wait_until(lambda: self.present() != before, "another primary")
         return before
 
 
@@ -92,7 +92,7 @@ def _sentinel(folder: Path, primary: EmbeddedRedis, password: str) -> Iterator[i
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(DEADLINE)
 
 
 def _follows(replica: dict[str, Any]) -> bool:

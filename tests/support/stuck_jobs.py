@@ -59,7 +59,7 @@ class SlowBoot(Middleware):
         del broker
         with redis.Redis.from_url(os.environ[wire.ENV_REDIS_URL], socket_timeout=None) as client:
             client.set(f"{SLOW_BOOT}:begun", 1)
-            client.blpop([SLOW_BOOT], timeout=60)
+            client.blpop([SLOW_BOOT], timeout=600)
 
 
 if SLOW_BOOT:

@@ -65,7 +65,7 @@ def worker(
         wire.ENV_REDIS_URL: server.url,
         wire.ENV_QUEUES: jobs.QUEUE,
         wire.ENV_THREADS: str(threads),
-        wire.ENV_SHUTDOWN_TIMEOUT: "30",
+        wire.ENV_SHUTDOWN_TIMEOUT: "300",
         **(environment or {}),
     }
     with started(command(program, threads), variables, tmp_path / f"{program}.log") as running:

@@ -98,6 +98,20 @@ async def test_the_lease_is_given_back_at_a_clean_end_after_the_last_word(pair: 
     assert pair.strays() == []
 
 
+async def test_the_lease_is_kept_where_the_last_word_may_come_late(pair: Succession, shop: Shop) -> None:
+    first, (heir,) = pair.leader, pair.standbys
+    late = server(shop).faults.add(Fault(hang=True, token=first, subresource="status"))
+    await shop.open_pool()
+    await until(lambda: late.hits, "a status on its way")
+
+    assert await pair.operators[first].stop() == 0
+    late.clear()  # it comes now
+
+    await until(lambda: pair.leader == heir, "the other one leads", TAKEN_OVER)
+    assert [holder for _, holder in pair.tenures()] == [first, heir]
+    assert pair.strays() == []
+
+
 async def test_who_takes_over_tells_of_nothing_anew(pair: Succession, shop: Shop) -> None:
     await shop.open_pool()
     shop.arrive(60)

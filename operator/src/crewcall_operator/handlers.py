@@ -72,7 +72,8 @@ class Watch:
         known_deployments, known_pods = self.deployments.uids(), self.pods.names()
         try:
             there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
-            there_deployments = {body["metadata"]["uid"] async for body in cluster.deployments()}
+            # Seen as well, in case the watch is not told of them: an older sight than the last one counts for nothing.
+            there_deployments = {self.deployments.saw(body)["metadata"]["uid"] async for body in cluster.deployments()}
             there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
             if error.status is None or error.status in PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -71,7 +71,7 @@ async def test_waits_for_a_secret_and_follows_it_when_it_changes(
         f'Redis of the pool with its URL in key "url" of Secret {shop.namespace}/redis cannot be read: '
         f"there is no Secret {shop.namespace}/redis; make it, or name another one",
     )
-    assert f'Secret {shop.namespace}/redis has no key "url"; its keys: address' in lacking[2]
+    assert f'Secret {shop.namespace}/redis has no key "url"; write it there' in lacking[2]
     await _nothing_tells(shop, operator, OLD, NEW)
 
 

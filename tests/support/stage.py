@@ -79,6 +79,9 @@ class Workers:
     scaled: list[tuple[str, int]] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
 
+    def take_on(self, pool: Pool) -> None:
+        """Nothing to do."""
+
     async def ensure(self, pool: Pool) -> Fleet:
         await self._come_to(("ensure", pool.key.name))
         current = self.replicas.setdefault(pool.key.name, 0)

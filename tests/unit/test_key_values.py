@@ -126,7 +126,7 @@ async def test_says_what_is_missing_and_finds_it_once_it_is_there(
 @pytest.mark.parametrize(
     ("held", "told"),
     [
-        ({}, 'Secret shop/redis has no key "url"; its keys: none'),
+        ({}, 'Secret shop/redis has no key "url"; write it there, or name another one'),
         ({"url": ""}, 'key "url" of Secret shop/redis is empty'),
         ({"url": "/w=="}, 'key "url" of Secret shop/redis is not text in UTF-8'),
     ],

@@ -90,6 +90,7 @@ class Engine:
             self.reader.forget(known)
             self._let_work(known)  # whoever is still there hears nothing of what is said on the new one
         self._roster.put(pool)
+        self.scaler.take_on(pool)
 
     def suspend(self, key: PoolKey) -> None:
         """Scale this pool no more and forget what was seen of it; what runs its workers stays as it is."""

@@ -44,6 +44,10 @@ class QueueReader(Protocol):
 class Scaler(Protocol):
     """Owns or borrows what runs a pool's workers: a Deployment, or processes."""
 
+    def take_on(self, pool: Pool) -> None:
+        """The pool is there, or has become this one: `ensure` will be asked for it."""
+        ...
+
     async def ensure(self, pool: Pool) -> Fleet:
         """Make sure that what runs the workers is there and as the pool describes it; say how many it has.
 

@@ -19,6 +19,7 @@ from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, KubernetesApi
 from crewcall_operator.adapters.marks import Marks
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.rivals import Rivals
+from crewcall_operator.api.borrowing import lending, read_note
 from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
 from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import Pool, PoolKey
@@ -50,19 +51,26 @@ class DeploymentScaler:
         self._api = api
         self._leadership = leadership
         self._rivals = rivals
-        self._borrowing = Borrowing(api)
+        self._borrowing = Borrowing(api, clock, rivals)
         self._deployments = deployments
         self._pods = pods
         self._marks = Marks(api, pods)
         self._attempts = Attempts(clock)
         self._claims = Claims()
+        self._held: dict[PoolKey, PoolKey] = {}
+        self._replicas: dict[PoolKey, int] = {}
         self._described: dict[PoolKey, tuple[Pool, Mapping[str, Any]]] = {}
+
+    def take_on(self, pool: Pool) -> None:
+        self._claims.ask(pool, _target(pool))
 
     async def ensure(self, pool: Pool) -> Fleet:
         target = _target(pool)
-        await self._leave_former_target(pool, target)
-        self._claim(pool, target)
+        if self._held.get(pool.key) not in (None, target):
+            await self._leave(pool)
         live = self._deployments.get(target)
+        self._claims.refuse(pool, target, _noted(live))
+        self._held[pool.key] = target
         recent = self._attempts.recent_failure(pool, is_there=live is not None)
         if recent is not None and recent.fleet is None:
             raise recent
@@ -74,10 +82,12 @@ class DeploymentScaler:
         fleet = Fleet(live["spec"]["replicas"], live["status"]["readyReplicas"], pods, gone)
         if recent is not None:
             raise TargetUnavailable(recent.reason, str(recent), fleet)
-        if self._may_change(pool):
-            await self._rivals.refuse(target)
+        await self._refuse_rivals(pool, target, fleet.current)
         if pool.template is None:
             _refuse_what_another_owns(pool, live)
+            if self._may_change(pool) and _noted(live) not in ("", pool.uid):
+                taken = self._borrowing.taken_over(pool, live)
+                self._deployments.saw(await self._attempt(pool, "FailedUpdateScale", taken))
         else:
             await self._describe(pool, live, fleet)
         return fleet
@@ -86,15 +96,15 @@ class DeploymentScaler:
         target = _target(pool)
         # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
         await self._marks.put(pool, leaving)
-        borrowed = self._deployments.get(target) if pool.template is None else None
-        if borrowed is not None:
-            noted = self._borrowing.note(pool, borrowed)
-            self._deployments.saw(await self._attempt(pool, "FailedUpdateScale", noted))
-        scale = await self._attempt(pool, "FailedUpdateScale", self._scaled(target, replicas))
+        scaled = await self._attempt(pool, "FailedUpdateScale", self._scaled(pool, target, replicas))
+        self._replicas[pool.key] = replicas
         live = self._deployments.get(target)
         if live is None:
             return
-        metadata = {**live["metadata"], "resourceVersion": scale["metadata"]["resourceVersion"]}
+        if pool.template is None:
+            self._deployments.saw(scaled)
+            return
+        metadata = {**live["metadata"], "resourceVersion": scaled["metadata"]["resourceVersion"]}
         self._deployments.saw({**live, "metadata": metadata, "spec": {"replicas": replicas}})
 
     async def release(self, pool: Pool) -> None:
@@ -102,65 +112,69 @@ class DeploymentScaler:
         self._described.pop(pool.key, None)
         self._pods.forget(pool.key)
         self._attempts.forget(pool.key)
+        self._replicas.pop(pool.key, None)
+        self._claims.withdraw(pool.key)
         await self._leave(pool)
 
     def pool_of(self, target: PoolKey) -> PoolKey | None:
         """The pool that scales this Deployment."""
-        return self._claims.holder(target)
+        holder = self._claims.holder(target, _noted(self._deployments.get(target)))
+        return None if holder is None else holder.key
 
     async def give_back_what_nobody_borrows(self) -> None:
         """Find Deployments whose pool went when nobody saw it, and give them back."""
         if self._leadership() > 0:
             for target, live in self._deployments.items():
-                if self._claims.holder(target) is None:
+                if not self._is_scaled(target):
                     await self._borrowing.give_back_where_the_pool_is_gone(live)
 
-    async def _scaled(self, target: PoolKey, replicas: int, tries: int = TRIES) -> dict[str, Any]:
-        """The scale after the change, which is made from no other number of replicas than the one that was decided on.
+    async def _scaled(self, pool: Pool, target: PoolKey, replicas: int, tries: int = TRIES) -> dict[str, Any]:
+        """The answer to the change, which is made from no other number of replicas than the one that was decided on.
 
         A version in a patch is a condition (API concepts, "Patch"). Without it, an operator whose watch hangs, or that
         has just taken over, would undo what it has not heard of.
         """
         known = self._deployments.get(target)
-        condition = {} if known is None else {"metadata": {"resourceVersion": known["metadata"]["resourceVersion"]}}
         try:
-            return await self._api.patch(f"{_path(target)}/scale", {**condition, "spec": {"replicas": replicas}})
+            if pool.template is None and known is not None:
+                return await self._api.patch(_path(target), lending(pool, known, replicas))
+            seen = {} if known is None else {"metadata": {"resourceVersion": known["metadata"]["resourceVersion"]}}
+            return await self._api.patch(f"{_path(target)}/scale", {**seen, "spec": {"replicas": replicas}})
         except ApiError as error:
             if known is None or error.status != HTTPStatus.CONFLICT or tries == 1:
                 raise
-        live = await self._api.get(_path(target))
         self._deployments.missing(target)  # whatever its version: the server's count may have been set back
-        found = self._deployments.saw(live)["spec"]["replicas"]
-        if found != known["spec"]["replicas"]:
+        live = self._deployments.saw(await self._api.get(_path(target)))
+        found = live["spec"]["replicas"]
+        if found != known["spec"]["replicas"] or _noted(live) != _noted(known):
             raise TargetUnavailable("FailedUpdateScale", _CHANGED.format(target=target, found=found))
-        return await self._scaled(target, replicas, tries - 1)
+        return await self._scaled(pool, target, replicas, tries - 1)
 
-    async def _leave_former_target(self, pool: Pool, target: PoolKey) -> None:
-        if self._claims.target(pool.key) not in (None, target):
-            await self._leave(pool)
+    async def _refuse_rivals(self, pool: Pool, target: PoolKey, current: int) -> None:
+        """Raises `TargetUnavailable` where an autoscaler scales it; asked anew where somebody has just scaled it."""
+        before, self._replicas[pool.key] = self._replicas.get(pool.key), current
+        if self._may_change(pool):
+            if before not in (None, current):
+                self._rivals.doubt(target)
+            await self._rivals.refuse(target)
 
     async def _leave(self, pool: Pool) -> None:
-        former = self._claims.target(pool.key)
+        former = self._held.pop(pool.key, None)
         if former is None:
             return
-        self._claims.release(pool.key)
         self._rivals.forget(former)
         live = self._deployments.get(former)
-        if live is not None and self._leadership() > 0:
+        if live is not None and self._leadership() > 0 and not self._is_scaled(former):
             # Asked again: a pool whose label has changed is gone from here only, and another operator scales it.
             await self._borrowing.give_back_where_the_pool_is_gone(live)
 
+    def _is_scaled(self, target: PoolKey) -> bool:
+        """Whether a pool that is known here changes its replicas: then it keeps them, whoever borrowed it before."""
+        holder = self._claims.holder(target, _noted(self._deployments.get(target)))
+        return holder is not None and holder.policy.mode is Mode.AUTO
+
     def _may_change(self, pool: Pool) -> bool:
         return pool.policy.mode is Mode.AUTO and self._leadership() > 0
-
-    def _claim(self, pool: Pool, target: PoolKey) -> None:
-        holder = self._claims.claim(pool.key, target)
-        if holder != pool.key:
-            raise TargetUnavailable(
-                "AmbiguousTarget",
-                f"WorkerPool {holder} scales Deployment {target} already, and two would undo each other's work; "
-                "name another Deployment, or delete one of the pools",
-            )
 
     async def _found_or_made(self, pool: Pool) -> dict[str, Any]:
         target = _target(pool)
@@ -224,6 +238,12 @@ def _refuse_what_another_owns(pool: Pool, live: Mapping[str, Any]) -> None:
             "AmbiguousTarget",
             f"Deployment {_target(pool)} belongs to WorkerPool {owner}, which scales it; name another Deployment",
         )
+
+
+def _noted(live: Mapping[str, Any] | None) -> str:
+    """The uid of the pool that is noted to borrow it; "" where none is."""
+    note = None if live is None else read_note(live)
+    return "" if note is None else note.uid
 
 
 def _target(pool: Pool) -> PoolKey:

@@ -74,8 +74,8 @@ class KeyValues:
         if known.trouble:
             raise KeyUnavailable(known.trouble)
         if ref.key not in known.data:
-            there = ", ".join(sorted(known.data)) or "none"
-            raise KeyUnavailable(f'{wanted} has no key "{ref.key}"; its keys: {there}')
+            # Without the keys that are there: who may read a pool's status need not know what a Secret holds.
+            raise KeyUnavailable(f'{wanted} has no key "{ref.key}"; write it there, or name another one')
         return _text(ref, known.data[ref.key])
 
     def doubt(self, ref: KeyRef) -> None:

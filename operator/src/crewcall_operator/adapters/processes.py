@@ -79,6 +79,9 @@ class ProcessScaler:
         self._lifeline = lifeline
         self._crews: dict[PoolKey, Crew] = {}
 
+    def take_on(self, pool: Pool) -> None:
+        """Nothing to do: its workers are nobody else's."""
+
     async def ensure(self, pool: Pool) -> Fleet:
         """Tend the pool's workers. A changed template holds for workers started from now on."""
         crew = self._crew(pool)

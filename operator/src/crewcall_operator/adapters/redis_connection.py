@@ -24,7 +24,7 @@ from crewcall_worker.redis_address import Sentinels, sentinels
 SENTINEL_TIMEOUT = 0.5
 
 UNREADABLE = "(unreadable URL)"
-_URLS = (
+URLS = (
     "write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
     "in a password, percent-encode signs such as / # ? and @."
 )
@@ -72,7 +72,7 @@ class Connection:
             pool.connection_class(**pool.connection_kwargs)  # knows every option in the URL, or says so
         except (ValueError, TypeError, AttributeError, LookupError, failed.RedisError):
             # Without the parser's own words: where a password holds a "/", they repeat a part of it.
-            raise QueueUnavailable(UNREADABLE, _URLS) from None
+            raise QueueUnavailable(UNREADABLE, URLS) from None
         return pool
 
     def _tls(self, is_tls: bool) -> dict[str, str]:

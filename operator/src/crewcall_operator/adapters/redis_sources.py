@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
 from crewcall_operator.adapters.key_values import KeyUnavailable, KeyValues
-from crewcall_operator.adapters.redis_connection import Connection, Login
+from crewcall_operator.adapters.redis_connection import URLS, Connection, Login
 from crewcall_operator.api.pool import KeyRef, LoginSource, RedisSource
+from crewcall_operator.api.schema import REDIS_URL
 from crewcall_operator.errors import QueueUnavailable
 
-_PEM = "-----BEGIN CERTIFICATE-----"
+# What else stands in such a file are comments, in any language, which OpenSSL takes in ASCII only.
+_PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Sources(Protocol):
@@ -52,10 +55,13 @@ class ClusterSources:
             words = await self._read(source.refs)
         except KeyUnavailable as error:
             raise QueueUnavailable(f"of {source}", str(error)) from error
-        ca = words[source.ca_from] if source.ca_from is not None else ""
-        if source.ca_from is not None and _PEM not in ca:
+        ca = "\n".join(_PEM.findall(words[source.ca_from])) if source.ca_from is not None else ""
+        if source.ca_from is not None and not ca:
             raise QueueUnavailable(f"of {source}", f"{source.ca_from} holds no certificate in PEM")
         url = words[source.url_from] if source.url_from is not None else source.url
+        if source.url_from is not None and not re.fullmatch(REDIS_URL, url):
+            # Without a word of it: what a "/" in a password makes of it would be shown as host or database.
+            raise QueueUnavailable(f"of {source}", f"{source.url_from} is no URL of a Redis: {URLS}")
         return Connection(url, _login(source.login, words), ca, _login(source.sentinel_login, words))
 
     def doubt(self, source: RedisSource) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import redis.exceptions as failed
 from redis.asyncio.sentinel import MasterNotFoundError
 
@@ -18,6 +20,9 @@ _TO_WRITE = (
 
 # How scripts are told so by Valkey and Redis from 7.2 on, by Redis 7.0, and by Redis 6.
 _NO_PERMISSION = ("no permission", "user executing the script", "noperm")
+
+# The name may come from a Secret (acl.c: "User %s has no permissions to run the '%s' command").
+_NAMED = re.compile(r"\bUser \S+ has no permissions")
 
 # The first that fits explains; {error} is what Redis or the system said.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -47,11 +52,11 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 def why(error: Exception, timeout: float, *, writes: bool) -> str:
     """What an error of a connection means; it had `timeout` seconds. Where it `writes`, other rights are needed."""
     error = _as_told_to_scripts(error)
-    said = str(error).rstrip(".")
+    said = _anonymous(str(error)).rstrip(".")
     for kinds, words in _WORDS:
         if isinstance(error, kinds):
             return words.format(error=said, timeout=timeout, grant=_TO_WRITE if writes else _TO_READ)
-    return f"it answered: {error}"
+    return f"it answered: {said}"
 
 
 def why_refused(key: str, said: str, *, writes: bool) -> str:
@@ -61,7 +66,12 @@ def why_refused(key: str, said: str, *, writes: bool) -> str:
     error = _as_told_to_scripts(failed.ResponseError(said))
     if isinstance(error, failed.NoPermissionError):
         return why(error, 0.0, writes=writes)
-    return f'asked for "{key}", it answered: {said}'
+    return f'asked for "{key}", it answered: {_anonymous(said)}'
+
+
+def _anonymous(said: str) -> str:
+    """What Redis said, without the name of a user."""
+    return _NAMED.sub("the user has no permissions", said)
 
 
 def _as_told_to_scripts(error: Exception) -> Exception:

@@ -92,7 +92,8 @@ class RedisSource:
 class Pool:
     """One WorkerPool. Exactly one of `template` (a PodTemplateSpec) and `deployment_ref` (a Deployment's name) is set.
 
-    `grace_period` is in seconds; `concurrency` is the jobs one replica runs at once, None where not told.
+    `created` is its creationTimestamp, an older one sorts first; `grace_period` is in seconds; `concurrency` is the
+    jobs one replica runs at once, None where not told.
     """
 
     key: PoolKey
@@ -104,3 +105,4 @@ class Pool:
     concurrency: int | None = None
     template: Mapping[str, Any] | None = field(default=None, hash=False)
     deployment_ref: str | None = None
+    created: str = ""

@@ -223,6 +223,7 @@ class Metadata(Loose):
     namespace: Annotated[str, Field(pattern=OBJECT_NAME, max_length=NAME_LENGTH)] = "default"
     uid: str = ""
     generation: int = 1
+    creation_timestamp: str | None = None
 
 
 class Resource(Part):

@@ -62,6 +62,7 @@ def _pool(resource: schema.Resource, template: Mapping[str, Any] | None) -> Pool
         concurrency=spec.concurrency,
         template=template,
         deployment_ref=spec.deployment_ref.name if spec.deployment_ref else None,
+        created=metadata.creation_timestamp or "",
     )
 
 

@@ -260,7 +260,7 @@ def test_a_redis_that_is_not_there_is_told_at_once() -> None:
             error = failure(queues)
 
     assert str(error).startswith(f"Redis 127.0.0.1:{port}/0 cannot be reached or does not answer: ")
-    assert str(error).endswith("Check that it runs and REDIS_URL")
+    assert str(error).endswith("Connection refused. Check that it runs, and REDIS_URL")
     assert error.is_unknown
 
 

@@ -103,7 +103,8 @@ def test_an_attempt_without_a_context_begins_a_trace_that_the_next_one_joins(exp
 
     first, second = finished(exporter)
     assert first.parent is None
-    assert second.parent and first.context
+    assert second.parent
+    assert first.context
     assert (second.parent.trace_id, second.parent.span_id) == (first.context.trace_id, first.context.span_id)
     assert not trace.get_current_span().is_recording()
 

@@ -104,8 +104,10 @@ class JobRetries(Retries):
 
     def _settle(self, broker: Broker, message: MessageProxy, job: JobType[Payload], error: BaseException) -> None:
         attempt, options = attempts_of(message), message.options
-        what_next = judge(job.retries, attempt, error, self._chance())
         options[ERROR] = _words(job, error)
+        # Until it is in its queue again: a policy that fails itself would leave a job that looks done.
+        message.fail()
+        what_next = judge(job.retries, attempt, error, self._chance())
         if isinstance(what_next, Later):
             options["retries"] = attempt
             options["traceback"] = _trace(error, TRAVELLING_TRACEBACK)
@@ -117,10 +119,10 @@ class JobRetries(Retries):
                 type(error).__name__,
             )
             broker.enqueue(message, delay=round(what_next.delay * 1000))  # type: ignore[arg-type]  # as Retries does
+            message.failed = False
             return
         options[DEATH] = what_next
         options["traceback"] = _trace(error, LONGEST_TRACEBACK)
-        message.fail()
         log.error("%s is a dead letter after %d tries (%s): %s", message, attempt, what_next, type(error).__name__)
 
 

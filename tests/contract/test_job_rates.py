@@ -6,7 +6,7 @@ import heapq
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -71,18 +71,21 @@ def interval_of(limit: RateLimit[Fetch]) -> int:
 def follow(
     rates: Rates,
     limit: RateLimit[Fetch],
-    jobs: Iterable[tuple[int, list[int]]],
+    jobs: Iterable[tuple[int, Sequence[int]]],
     asleep: tuple[int, int] = (0, 0),
+    organizations: Sequence[str] = ("acme",),
 ) -> list[tuple[int, int, int]]:
-    """Jobs that come at a time and, each time that they are told a turn, so much off it (us); none comes back while the
-    workers are asleep. For each, in the order in which they came, when it came, when it started, how often it asked."""
+    """Jobs of these organisations in turn, that come at a time and, each time that they are told a turn, so much off it
+    (us); none comes back while the workers are asleep. For each, in the order in which they came: when it came, when it
+    started, how often it asked."""
     coming = [(at, number, 0, offs) for number, (at, offs) in enumerate(jobs)]
     heapq.heapify(coming)
     came = {number: at for at, number, _, _ in coming}
     ended: dict[int, tuple[int, int, int]] = {}
     while coming:
         at, number, asked, offs = heapq.heappop(coming)
-        turn_ms = rates.ask("job", "key", limit, has_turn=asked > 0, now_us=EPOCH + at)
+        whose = organizations[number % len(organizations)]
+        turn_ms = rates.ask("job", "key", limit, organization=whose, told=asked, now_us=EPOCH + at)
         if turn_ms is None:
             ended[number] = (came[number], at, asked + 1)
             continue
@@ -139,6 +142,7 @@ def test_who_comes_at_his_turn_starts_then_and_no_later_than_the_limit_asks_for(
         min_size=5,
         max_size=40,
     ),
+    organizations=st.integers(1, 4),
     asleep=st.sampled_from([(0, 0), (0, 2 * SECOND), (SECOND, 4 * SECOND), (0, 100 * SECOND)]),
 )
 @BOUNDED
@@ -147,10 +151,12 @@ def test_the_limit_is_kept_however_late_jobs_come_and_all_start(
     limit: RateLimit[Fetch],
     jobs: list[tuple[int, list[int]]],
     asleep: tuple[int, int],
+    organizations: int,
 ) -> None:
     redis_server.client.flushall()
+    names = [f"org-{number}" for number in range(organizations)]
 
-    ended = follow(Rates(redis_server.client, KEYS), limit, jobs, asleep)
+    ended = follow(Rates(redis_server.client, KEYS), limit, jobs, asleep, names)
 
     assert len(ended) == len(jobs)
     assert keeps_to([started for _, started, _ in ended], limit, 2 * TOLERANCE)
@@ -172,6 +178,19 @@ def test_turns_that_nobody_comes_back_for_hold_nobody_up_for_long(
     # All that had a turn are deleted, or their workers sleep.
     soon = EPOCH + interval_of(limit) + max(SECOND, interval_of(limit))
     assert rates.ask("job", "key", limit, now_us=soon) is None
+
+
+def test_another_organisations_line_keeps_nobody_waiting(redis_server: RedisServer) -> None:
+    limit: RateLimit[Fetch] = RateLimit(1)
+    jobs = [(0, ())] * 300 + [(10 * SECOND, ())] * 5
+    names = ["first"] * 300 + ["second"] * 5
+
+    ended = follow(Rates(redis_server.client, KEYS), limit, jobs, organizations=names)
+
+    # One by one, each second: each of the five goes after one of the other's at the most.
+    assert sorted(started for _, started, _ in ended) == [number * SECOND for number in range(305)]
+    assert [(started - came) // SECOND for came, started, _ in ended[300:]] == [2, 4, 6, 8, 10]
+    assert max(asked for _, _, asked in ended) <= 3
 
 
 def test_each_key_has_its_own_limit_and_forgets_it_when_it_is_over(redis_server: RedisServer) -> None:

@@ -17,6 +17,7 @@ from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.queues import CATALOGUE, FixedDelays, JobContext, JobType, Payload, Priority, Reject, job
+from crewcall_worker.queues.limits import OrganizationLimits
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.views import Filter, JobState, JobView, LaneView, Page, QueueCounts, Views
 
@@ -125,6 +126,21 @@ def test_ready_jobs_of_one_organisation_are_read_from_its_lanes_alone(broker: Cr
 
     assert [told(page.jobs) for page in pages if page.jobs] == [["high"], ["low"]]
     assert views.lanes("sms") == (LaneView(0, "small", 1), LaneView(1, "big", 30), LaneView(2, "small", 1))
+
+
+def test_lanes_at_their_organisations_limit_come_last_and_are_told_apart(
+    broker: CrewcallBroker, views: Views, redis_server: RedisServer
+) -> None:
+    OrganizationLimits(redis_server.client, "dramatiq").set("sms", "big", 1)
+    for organization in ("big", "big", "small"):
+        send(broker, organization=organization)
+    redis_server.client.sadd(KEYS.taken("sms", "big"), "in flight")
+    send(broker, organization="big")
+
+    everything = (LaneView(1, "small", 1), LaneView(1, "big", 3, is_limited=True))
+    assert views.lanes("sms") == everything
+    assert [views.lanes("sms", first, 1) for first in range(3)] == [everything[:1], everything[1:], ()]
+    assert len(views.page("sms", JobState.READY).jobs) == 4
 
 
 def test_delayed_jobs_are_in_the_order_of_their_etas(broker: CrewcallBroker, views: Views) -> None:

@@ -239,6 +239,27 @@ def test_a_queue_is_paused_and_goes_on(jobs: Callable[..., Result], redis_server
     assert json.loads(again.output) == {"queue": "sms", "was_paused": False}
 
 
+def test_an_organisations_limit_is_set_listed_and_lifted(
+    jobs: Callable[..., Result], redis_server: RedisServer
+) -> None:
+    enqueue(redis_server)
+
+    assert jobs("limits", "sms").output == "No limits.\n"
+    jobs("limit", "sms", "*", "5")
+    both = jobs("limit", "sms", "acme", "20")
+    lifted = jobs("limit", "sms", "acme", "--json")
+
+    assert both.output == "organization  most in flight\n*             5\nacme          20\n"
+    assert json.loads(lifted.output) == json.loads(jobs("limits", "sms", "--json").output) == {"*": 5}
+
+
+def test_a_limit_below_one_job_is_refused(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    result = jobs("limit", "sms", "acme", "0")
+
+    assert result.exit_code == 2
+    assert redis_server.client.exists("crewcall:dramatiq:limits:sms") == 0
+
+
 def test_a_queue_that_nobody_has_ever_used_is_told_of(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
     enqueue(redis_server)
 

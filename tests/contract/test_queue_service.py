@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -260,7 +261,7 @@ def test_a_redis_that_is_not_there_is_told_at_once() -> None:
             error = failure(queues)
 
     assert str(error).startswith(f"Redis 127.0.0.1:{port}/0 cannot be reached or does not answer: ")
-    assert str(error).endswith("Check that it runs and REDIS_URL")
+    assert str(error).endswith("Connection refused. Check that it runs, and REDIS_URL")
     assert error.is_unknown
 
 
@@ -378,6 +379,23 @@ def test_of_a_large_batch_that_breaks_off_the_receipts_so_far_are_told(
 
     assert {receipt.id for receipt in caught.value.receipts} == set(redis_server.client.hkeys("dramatiq:plain.msgs"))
     assert len(caught.value.receipts) == 2
+
+
+def test_threads_share_a_service(queues: QueueService, redis_server: RedisServer) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        receipts = list(threads.map(lambda _: queues.enqueue(plain, DISK), range(200)))
+
+    assert len({receipt.id for receipt in receipts}) == 200
+    assert redis_server.client.hlen("dramatiq:plain.msgs") == 200
+    assert redis_server.client.hget("crewcall:dramatiq:stats:plain", "enqueued") == "200"
+
+
+def test_of_threads_that_send_one_key_at_once_one_enqueues(queues: QueueService, redis_server: RedisServer) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        receipts = list(threads.map(lambda _: queues.enqueue(alert, DISK), range(50)))
+
+    assert [receipt.is_enqueued for receipt in receipts].count(True) == 1
+    assert len({receipt.id for receipt in receipts}) == 1
 
 
 def test_a_service_outlives_a_fork(queues: QueueService, redis_server: RedisServer) -> None:

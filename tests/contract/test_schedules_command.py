@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
@@ -25,8 +25,10 @@ def jobs(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 
 @pytest.fixture
-def queues(redis_server: RedisServer) -> QueueService:
-    return QueueService.from_environment({"REDIS_URL": redis_server.url})
+def queues(redis_server: RedisServer) -> Iterator[QueueService]:
+    queues = QueueService.from_environment({"REDIS_URL": redis_server.url})
+    yield queues
+    queues.shutdown()
 
 
 def a_job() -> JobType[Digest]:

@@ -106,7 +106,7 @@ def test_a_provider_that_does_not_take_it_is_noted(
     assert services.deliveries.of("job-1") == {
         0: Delivery("job-1", 0, "acme", "sms", status, 1, "", str(caught.value), NOW)
     }
-    assert "555" not in str(caught.value)
+    assert "5551234567" not in str(caught.value)
 
 
 def test_where_no_provider_is_set_the_job_says_what_to_set(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def job_type(gate: threading.Event, stalled_after: float) -> JobType[Check]:
 
 def run(job_id: str, queue: str = "rules", began: float = 0.0) -> Run:
     message = JobMessage(queue, "stalled.check", (), {}, {"organization_id": "acme"}, job_id)
-    return Run(MessageProxy(message), job_id, queue, began, None)
+    return Run(MessageProxy(message), job_id, queue, began)
 
 
 def test_a_job_is_told_of_once_when_it_has_taken_too_long_and_counts_while_it_runs(

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dramatiq
@@ -222,6 +222,44 @@ def test_a_job_that_takes_too_long_is_ended_and_tried_again(redis_server: RedisS
     work_off(redis_server, kind)
 
     assert tries == [1, 2]
+
+
+def test_a_coroutine_that_takes_too_long_dies_of_that(redis_server: RedisServer) -> None:
+    async def send(payload: Send, context: JobContext) -> None:
+        await asyncio.sleep(10)
+
+    kind = made(send, time_limit=0.1)
+    enqueue(redis_server, kind)
+    work_off(redis_server, kind)
+
+    (letter,) = dead(redis_server)
+    assert letter["options"]["error"] == "TimeLimitExceeded: it ran longer than 0.1 s"
+
+
+def test_a_coroutine_whose_own_wait_runs_out_dies_of_its_own_error(redis_server: RedisServer) -> None:
+    async def send(payload: Send, context: JobContext) -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(10)
+
+    kind = made(send)
+    enqueue(redis_server, kind)
+    work_off(redis_server, kind)
+
+    (letter,) = dead(redis_server)
+    assert letter["options"]["error"] == "TimeoutError: "
+
+
+def test_a_job_whose_policy_fails_is_a_dead_letter_and_not_lost(redis_server: RedisServer) -> None:
+    class Broken:
+        def delay(self, failures: int, chance: float) -> float:
+            return 1 / (failures - 1)
+
+    kind = replace(Provider([RuntimeError("busy")]).job(), retries=Broken())
+    enqueue(redis_server, kind)
+    work_off(redis_server, kind)
+
+    (letter,) = dead(redis_server)
+    assert letter["options"]["error"] == "RuntimeError: busy"
 
 
 def test_nothing_of_what_a_job_carries_gets_into_the_log(

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from dramatiq import Message
-from tests.support.limited_jobs import LIMIT, QUICK, SLOW, begun, done, gate
+from tests.support.limited_queues import LIMIT, QUICK, SLOW, begun, done, gate
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 from tests.support.workers import WorkerProcess, started

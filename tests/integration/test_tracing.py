@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.support.redis import RedisServer
-from tests.support.traced_jobs import FAILED, NUMBER, SPANS_FILE
+from tests.support.traces import FAILED, JOB, NUMBER, SPANS_FILE
 from tests.support.waiting import wait_until
 from tests.support.workers import ROOT, WorkerProcess, started
 
@@ -75,7 +75,7 @@ def test_one_trace_leads_from_the_application_through_a_failed_attempt_to_anothe
         "messaging.system": "dramatiq",
         "messaging.destination.name": "sms",
         "messaging.message.id": sent["attributes"]["messaging.message.id"],
-        "crewcall.job": "sms.send",
+        "crewcall.job": JOB,
         "crewcall.organization": "acme",
     }
     sending = {"messaging.operation.name": "send", "messaging.operation.type": "send"}

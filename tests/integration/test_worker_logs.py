@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.redis import RedisServer
-from tests.support.traced_jobs import NUMBER
+from tests.support.traces import JOB, NUMBER
 from tests.support.waiting import wait_until
 from tests.support.workers import ROOT, started
 
@@ -35,7 +35,7 @@ def test_every_line_is_an_object_and_those_of_a_job_say_which(redis_server: Redi
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
     of_the_job = [line for line in lines if "job" in line]
     (id_,) = {line["job_id"] for line in of_the_job}
-    known = {"job": "sms.send", "job_id": id_, "queue": "sms", "organization": "acme"}
+    known = {"job": JOB, "job_id": id_, "queue": "sms", "organization": "acme"}
     assert [line["attempt"] for line in of_the_job] == sorted(line["attempt"] for line in of_the_job)
     failed = next(line for line in of_the_job if "ConnectionError" in line["message"])
     assert (failed["level"], of(failed, known)) == ("WARNING", {**known, "attempt": 1})
@@ -50,7 +50,7 @@ def test_every_line_is_an_object_and_those_of_a_job_say_which(redis_server: Redi
         "attempt": 2,
     }
     done = of_the_job[-1]
-    assert done["message"].startswith(f"sms.send({id_}) done in ")
+    assert done["message"].startswith(f"{JOB}({id_}) done in ")
     assert (done["outcome"], of(done, known)) == ("done", {**known, "attempt": 2})
     assert NUMBER not in "".join(json.dumps(line) for line in lines if "exc_info" not in line)
 

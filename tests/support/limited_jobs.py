@@ -6,12 +6,11 @@ import os
 
 import dramatiq
 import redis
+from tests.support.limited_queues import LIMIT, QUICK, SLOW, begun, done, gate
 
 from crewcall_worker import wire
 from crewcall_worker.queues import JobContext, Payload, job
 
-SLOW, QUICK = "slow", "quick"
-LIMIT = 2
 LONGEST_HOLD = 60
 
 
@@ -37,18 +36,3 @@ def _hold(queue: str) -> None:
         client.blpop([gate(queue)], timeout=LONGEST_HOLD)
         client.decr(f"test:{queue}:running")
         client.incr(done(queue))
-
-
-def begun(queue: str) -> str:
-    """A list: for each job how many of its queue ran when it had begun."""
-    return f"test:{queue}:begun"
-
-
-def gate(queue: str) -> str:
-    """A list: each entry lets one job go."""
-    return f"test:{queue}:gate"
-
-
-def done(queue: str) -> str:
-    """How many are done."""
-    return f"test:{queue}:done"

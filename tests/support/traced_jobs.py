@@ -17,16 +17,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.support.traces import FAILED, JOB, NUMBER, QUEUE, SPANS_FILE
 
 from crewcall_worker import wire
 from crewcall_worker.queues import FixedDelays, JobContext, Payload, job
 from crewcall_worker.queues.service import QueueService
-
-QUEUE, JOB = "sms", "sms.send"
-NUMBER = "+49 30 1234567"
-FAILED = "test:failed"
-SPANS_FILE = "TEST_SPANS_FILE"
-"""The variable with the file for the spans of a process; absent: it sets no tracing up."""
 
 log = logging.getLogger("shop.sms")
 

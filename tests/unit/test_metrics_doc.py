@@ -107,6 +107,6 @@ def served_by_a_worker() -> Families:
     message = MessageProxy(Message("sms", "send", (), {}, {"redis_message_id": "one"}))
     stats.begin(message)
     stalled = Stalled(lambda _: a_job())
-    stalled.look([Run(message, "one", "sms", began=0.0, began_ms=None)], now=301.0)
+    stalled.look([Run(message, "one", "sms", began=0.0)], now=301.0)
     registry.register(StalledMetrics(stalled))
     return families(registry)

@@ -119,3 +119,9 @@ def an_alert(organization: str) -> Alert:
 
 def a_rule(url: str) -> Rule:
     return Rule(organization_id="acme", rule_id="r1", name="Price", url=url, extract=CssExtract(selector="p"))
+
+
+def test_a_worker_needs_no_browser_until_a_rule_asks_for_one() -> None:
+    code = "import crewcall_jobs.catalogue, crewcall_jobs.composition, sys; print('playwright' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -55,6 +55,7 @@ def test_what_does_not_fit_its_job_does_not_type_check(tmp_path: Path) -> None:
         check=False,
     )
 
-    expected = [f"{file}:{number}: error: {problem}" for number, problem in enumerate(LINES.values(), first) if problem]
-    assert done.stdout.splitlines() == expected
+    # Without the folder: mypy remembers what it said of the same file elsewhere, and says it with that file's place.
+    said = [line.partition(f"/{file.name}:")[2] for line in done.stdout.splitlines()]
+    assert said == [f"{number}: error: {problem}" for number, problem in enumerate(LINES.values(), first) if problem]
     assert done.stderr == ""

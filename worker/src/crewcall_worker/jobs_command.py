@@ -22,6 +22,7 @@ from crewcall_worker.errors import NotInstalled, WorkerError
 
 if TYPE_CHECKING:
     from crewcall_worker.queues.dead_letters import DeadLetters, Done
+    from crewcall_worker.queues.limits import OrganizationLimits
     from crewcall_worker.queues.pauses import Pauses
     from crewcall_worker.queues.schedules import Schedules
     from crewcall_worker.queues.views import Filter, Views
@@ -124,6 +125,37 @@ def resume(queue: str, as_json: bool) -> None:
     with _desk() as desk:
         desk.look_at(queue)
         _print(desk.words.resumed(queue, desk.pauses.resume(queue, by=_who()), as_json))
+
+
+@jobs.command()
+@click.argument("queue")
+@json_option
+def limits(queue: str, as_json: bool) -> None:
+    """How many jobs of each organisation QUEUE lets be in flight at once.
+
+    "*" is for all that have no limit of their own.
+    """
+    with _desk() as desk:
+        _print(desk.words.limits(desk.limits.list(queue), as_json))
+
+
+@jobs.command()
+@click.argument("queue")
+@click.argument("organization")
+@click.argument("most", type=click.IntRange(min=1), required=False)
+@json_option
+def limit(queue: str, organization: str, most: int | None, as_json: bool) -> None:
+    """Let no more than MOST jobs of ORGANIZATION be in flight at once in QUEUE; without MOST, as many as there are.
+
+    ORGANIZATION "*" is for all that have no limit of their own.
+    """
+    with _desk() as desk:
+        desk.look_at(queue)
+        if most is None:
+            desk.limits.lift(queue, organization)
+        else:
+            desk.limits.set(queue, organization, most)
+        _print(desk.words.limits(desk.limits.list(queue), as_json))
 
 
 @jobs.command()
@@ -261,6 +293,7 @@ class _Desk:
     """All that the commands work with."""
 
     letters: DeadLetters
+    limits: OrganizationLimits
     pauses: Pauses
     views: Views
     schedules: Schedules
@@ -293,6 +326,7 @@ def _desk() -> Iterator[_Desk]:
         from crewcall_worker import jobs_words
         from crewcall_worker.queues.connection import open_broker
         from crewcall_worker.queues.dead_letters import DeadLetters
+        from crewcall_worker.queues.limits import OrganizationLimits
         from crewcall_worker.queues.pauses import Pauses
         from crewcall_worker.queues.schedules import Schedules
         from crewcall_worker.queues.views import Views
@@ -303,7 +337,8 @@ def _desk() -> Iterator[_Desk]:
             client, namespace = broker.client, broker.namespace
             letters, pauses = DeadLetters(broker), Pauses(client, namespace)
             views, schedules = Views(client, namespace), Schedules(client, namespace)
-            yield _Desk(letters, pauses, views, schedules, jobs_words)
+            limits = OrganizationLimits(client, namespace)
+            yield _Desk(letters, limits, pauses, views, schedules, jobs_words)
     except WorkerError as error:
         _fail(error)
 

@@ -6,7 +6,7 @@ A list never shows what jobs carry, for that is often of persons; who looks at o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -134,6 +134,14 @@ def paused(pause: Pause, as_json: bool) -> str:
         return _json(asdict(pause))
     reason = f": {pause.reason}" if pause.reason else ""
     return f"{pause.queue} is paused by {pause.by or '?'} since {_time(pause.at_ms)}{reason}"
+
+
+def limits(found: Mapping[str, int], as_json: bool) -> str:
+    """How many jobs of each organisation may be in flight."""
+    if as_json:
+        return _json(dict(found))
+    rows = [(organization, str(most)) for organization, most in found.items()]
+    return _table(("organization", "most in flight"), rows) if rows else "No limits."
 
 
 def resumed(queue: str, pause: Pause | None, as_json: bool) -> str:

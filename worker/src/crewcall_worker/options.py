@@ -41,4 +41,4 @@ START_UNTIL: Final = "start_until"
 """The ms until when the first try of a job is to begin; later it is left out. Taken off once it has begun."""
 
 RATE_TURN: Final = "rate_turn"
-"""There where a job has waited for its rate limit: its turn in ms. Taken off once it has begun."""
+"""How many turns a job was told by its rate limit, of which the last is its ETA. Taken off once it has begun."""

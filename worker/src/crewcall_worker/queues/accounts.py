@@ -81,8 +81,7 @@ class Accounts:
 
     def begin(self, message: MessageProxy) -> None:
         """A job begins."""
-        run = Run(message, message.options[ID], message.queue_name, self._steady(), self._clock.known_ms())
-        self.running.begin(run)
+        self.running.begin(Run(message, message.options[ID], message.queue_name, self._steady()))
 
     def end(self, message: MessageProxy, outcome: Counter | None) -> None:
         """A job is over: DONE, FAILED, or None where it will run again or never ran."""
@@ -104,7 +103,7 @@ class Accounts:
             client.set(self._keys.retention, round(self._retention.dead_for * 1000))
             self._has_told_retention = True
         self.stalled.look(self.running.now(), now)
-        self.running.tell(client, now)
+        self.running.tell(client, now, self._clock.now_ms())
         self.records.write()
         self.organizations.tell(client)
         if now >= self._clear_up_at:

@@ -18,12 +18,16 @@ from dramatiq import Broker
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware, Retries, TimeLimit
+from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from crewcall_worker.options import ORGANIZATION
 from crewcall_worker.queues.failures import JobRetries
 from crewcall_worker.queues.job import CATALOGUE, JobContext, JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of, payload_of
 from crewcall_worker.queues.payload import Payload
+
+BLOCKED_FOR = 5.0
+"""Seconds past its limit after which a coroutine that keeps its event loop from ending it is ended with its thread."""
 
 _CURRENT: ContextVar[MessageProxy | None] = ContextVar("crewcall_job", default=None)
 
@@ -43,7 +47,7 @@ class JobActor(dramatiq.Actor[..., None]):
             actor_name=job.name,
             queue_name=job.queue,
             priority=0,
-            options={"time_limit": job.time_limit * 1000, "throws": (Reject, TryAgain)},
+            options={"time_limit": _limit_of_thread(job) * 1000, "throws": (Reject, TryAgain)},
         )
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
@@ -120,9 +124,18 @@ def _run(job: JobType[Payload], message: MessageProxy, arguments: Mapping[str, A
 
 
 async def _limited(coroutine: Coroutine[Any, Any, object], seconds: float) -> None:
-    # No exception gets into a thread that waits in its event loop, which is where `TimeLimit` would raise one.
-    async with asyncio.timeout(seconds):
-        await coroutine
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            await coroutine
+    except TimeoutError:
+        if limit.expired():
+            raise TimeLimitExceeded from None
+        raise
+
+
+def _limit_of_thread(job: JobType[Payload]) -> float:
+    # No exception gets into a thread that waits in its event loop: a coroutine is ended there, unless it blocks that.
+    return job.time_limit + (BLOCKED_FOR if inspect.iscoroutinefunction(job.run) else 0.0)
 
 
 def _function(job: JobType[Payload]) -> Any:

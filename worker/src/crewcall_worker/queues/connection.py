@@ -84,8 +84,9 @@ def _unavailable(endpoint: str, error: redis.RedisError | OSError, receipts: Seq
             return QueueUnavailable(f"Redis {endpoint} {words}: {error}", receipts)
     if isinstance(error, redis.ResponseError):
         return QueueUnavailable(f"Redis {endpoint} refuses: {error}. Its log tells more", receipts)
+    words = str(error).rstrip(".")
     return QueueUnavailable(
-        f"Redis {endpoint} cannot be reached or does not answer: {error}. Check that it runs and REDIS_URL",
+        f"Redis {endpoint} cannot be reached or does not answer: {words}. Check that it runs, and REDIS_URL",
         receipts,
         is_unknown=True,
     )

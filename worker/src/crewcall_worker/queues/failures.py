@@ -24,6 +24,7 @@ from crewcall_worker.options import DEATH, ERROR
 from crewcall_worker.queues.job import JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of
 from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.retries import RetryPolicy
 
 KILLED = "crewcall_dead_reason"
 """The option by which `lua/recover.lua` tells of a job that has killed its workers."""
@@ -57,13 +58,13 @@ class Later:
     delay: float
 
 
-def judge(job: JobType[Payload], failures: int, error: BaseException, chance: float) -> Later | Death:
+def judge(retries: RetryPolicy, failures: int, error: BaseException, chance: float) -> Later | Death:
     """What becomes of a job that failed for the `failures`-th time with this error. `chance` is in [0, 1)."""
     if isinstance(error, InvalidPayload):
         return Death.INVALID_PAYLOAD
     if isinstance(error, Reject):
         return Death.REJECTED
-    delay = job.retries.delay(failures, chance)
+    delay = retries.delay(failures, chance)
     if delay is None:
         return Death.RETRIES_EXHAUSTED
     return Later(max(delay, error.after) if isinstance(error, TryAgain) else delay)
@@ -103,8 +104,10 @@ class JobRetries(Retries):
 
     def _settle(self, broker: Broker, message: MessageProxy, job: JobType[Payload], error: BaseException) -> None:
         attempt, options = attempts_of(message), message.options
-        what_next = judge(job, attempt, error, self._chance())
         options[ERROR] = _words(job, error)
+        # Until it is in its queue again: a policy that fails itself would leave a job that looks done.
+        message.fail()
+        what_next = judge(job.retries, attempt, error, self._chance())
         if isinstance(what_next, Later):
             options["retries"] = attempt
             options["traceback"] = _trace(error, TRAVELLING_TRACEBACK)
@@ -116,10 +119,10 @@ class JobRetries(Retries):
                 type(error).__name__,
             )
             broker.enqueue(message, delay=round(what_next.delay * 1000))  # type: ignore[arg-type]  # as Retries does
+            message.failed = False
             return
         options[DEATH] = what_next
         options["traceback"] = _trace(error, LONGEST_TRACEBACK)
-        message.fail()
         log.error("%s is a dead letter after %d tries (%s): %s", message, attempt, what_next, type(error).__name__)
 
 

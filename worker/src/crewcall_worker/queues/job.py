@@ -14,6 +14,7 @@ modules have brought into the catalogue: see `actors`.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,8 +22,12 @@ from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.retries import Backoff, RetryPolicy
+from crewcall_worker.wire import DEAD, DELAYED
 
 P = TypeVar("P", bound=Payload)
+
+QUEUE = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]*")
+"""Names that Dramatiq takes for a queue (dramatiq/actor.py)."""
 
 
 class Priority(IntEnum):
@@ -126,8 +131,10 @@ def job(
 ) -> _Maker:
     """Make a job type of a function of a payload and a context.
 
-    Raises `TypeError` where the function's first parameter is no `Payload`, `ValueError` where the name is taken.
+    Raises `TypeError` where the function's first parameter is no `Payload`, `ValueError` where the name is taken, or
+    the queue's name or one of the numbers is none that it could have.
     """
+    _check(name, queue, time_limit, stalled_after, concurrency)
 
     def make(run: Callable[[P, JobContext], object]) -> JobType[P]:
         made = JobType(
@@ -150,6 +157,19 @@ def job(
         return made
 
     return make
+
+
+def _check(name: str, queue: str, time_limit: float, stalled_after: float, concurrency: int | None) -> None:
+    if not QUEUE.fullmatch(queue) or queue.endswith((DELAYED, DEAD)):
+        raise ValueError(
+            f"job {name!r}: queue is {queue!r}; expected a letter or _, then letters, digits, '.', '_' and '-', and "
+            f"neither {DELAYED} nor {DEAD} at the end"
+        )
+    if not name or min(time_limit, stalled_after) <= 0 or (concurrency is not None and concurrency < 1):
+        raise ValueError(
+            f"job {name!r}: time_limit={time_limit}, stalled_after={stalled_after}, concurrency={concurrency}; "
+            "expected a name, seconds above 0, and a concurrency of 1 or more"
+        )
 
 
 def _payload_of(name: str, run: Callable[[P, JobContext], object]) -> type[P]:

@@ -7,6 +7,8 @@ a queue. At the run it is read anew, for producer and worker may be of different
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ from pydantic_core import from_json
 
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.options import DEDUPE_FOR_MS, DEDUPE_KEY, ORGANIZATION, PRIORITY, RATE_KEY
+from crewcall_worker.outbox import ordered_id
 from crewcall_worker.queues.job import JobType, Priority, Reject
 from crewcall_worker.queues.payload import Payload
 
@@ -54,7 +57,9 @@ def make_message(
         options[DEDUPE_FOR_MS] = round(1000 * (job.dedupe.window if job.dedupe else DEFAULT_WINDOW))
     if job.rate is not None:
         options[RATE_KEY] = job.rate.key(payload) if job.rate.key else ""
-    return JobMessage(job.queue, job.name, (), {PAYLOAD: from_json(text)}, options)
+    # An id in which the time is: jobs that became ready in one millisecond stay in their order, see `ordered_id`.
+    id_ = ordered_id(time.time_ns(), secrets.randbits(62))
+    return JobMessage(job.queue, job.name, (), {PAYLOAD: from_json(text)}, options, id_)
 
 
 def read_payload(job: JobType[P], payload: str | bytes) -> P:

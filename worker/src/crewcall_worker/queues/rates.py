@@ -1,9 +1,9 @@
 """Rate limits: how many jobs of a type, or of one of its keys, may start in a time.
 
 A job whose turn has not come goes back to its queue as a delayed message, due at its turn; that is no retry, and holds
-no thread. How turns are given is in `lua/rate.lua`: starts keep to the limit, in the order in which jobs were first
-fetched. Nothing is held by anybody, so nothing leaks where a worker dies: its job is given to another one,
-which asks again.
+no thread. How turns are given is in `lua/rate.lua`: starts keep to the limit, those of one organisation in the order in
+which its jobs were first fetched; one that comes later does not wait for another's line. Nothing is held by anybody,
+so nothing leaks where a worker dies: its job is given to another one, which asks again.
 """
 
 from __future__ import annotations
@@ -40,17 +40,25 @@ class Rates:
         self._script = client.register_script(wire.script("rate"))
 
     def ask(
-        self, job: str, key: str, limit: RateLimit[Any], *, has_turn: bool = False, now_us: int | None = None
+        self,
+        job: str,
+        key: str,
+        limit: RateLimit[Any],
+        *,
+        organization: str = "",
+        told: int = 0,
+        now_us: int | None = None,
     ) -> int | None:
         """None where one of these jobs may start now, which is counted; else when its turn is, in ms.
 
-        `has_turn`: it has been told a turn before. `now_us` stands in for Redis's time. Raises `redis.RedisError`.
+        `told`: how many turns it was told before. `now_us` stands in for Redis's time. Raises `redis.RedisError`.
         """
         if len(key) > LONGEST_KEY:
             key = "~" + hashlib.sha256(key.encode()).hexdigest()
         interval_us = math.ceil(limit.period * 1_000_000 / limit.limit)
-        told = "" if now_us is None else now_us
-        answer = self._script(keys=[self._keys.rate(job, key)], args=[interval_us, limit.burst, int(has_turn), told])
+        time_us = "" if now_us is None else now_us
+        keys = [self._keys.rate(job, key), self._keys.turns(job, key, organization)]
+        answer = self._script(keys=keys, args=[interval_us, limit.burst, told, time_us])
         return int(answer) or None
 
 
@@ -82,13 +90,14 @@ class Turns:
 
     def _is_to_wait(self, message: MessageProxy, owner: str, limit: RateLimit[Any]) -> bool:
         key = message.options.get(RATE_KEY, "")
-        had_turn = RATE_TURN in message.options
-        turn_ms = self._rates.ask(message.actor_name, str(key), limit, has_turn=had_turn)
+        told = message.options.get(RATE_TURN, 0)
+        organization = str(message.options.get(ORGANIZATION, ""))
+        turn_ms = self._rates.ask(message.actor_name, str(key), limit, organization=organization, told=told)
         if turn_ms is None:
             message.options.pop(RATE_TURN, None)
             return False
         queue = message.queue_name
-        times = {"eta": turn_ms, wire.READY_AT: turn_ms, RATE_TURN: turn_ms}
+        times = {"eta": turn_ms, wire.READY_AT: turn_ms, RATE_TURN: told + 1}
         delayed = message.copy(queue_name=dq_name(queue), options=times)
         keys, id_ = self._keys, message.options["redis_message_id"]
         self._postpone(
@@ -100,7 +109,7 @@ class Turns:
                 keys.eta(queue),
                 keys.stats(queue),
             ],
-            args=[id_, delayed.encode(), turn_ms, keys.prefix, queue, message.options.get(ORGANIZATION, "")],
+            args=[id_, delayed.encode(), turn_ms, keys.prefix, queue, organization],
         )
         log.debug("%s waits for its turn at %d ms", message, turn_ms)
         self._wake(dq_name(queue))

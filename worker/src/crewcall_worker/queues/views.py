@@ -9,68 +9,35 @@ Every call may raise `redis.RedisError`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import redis
-from dramatiq.errors import DecodeError
-from dramatiq.message import Message
 
 from crewcall_worker import wire
-from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY
-from crewcall_worker.queues.failures import KILLED, Death
-from crewcall_worker.queues.messages import PAYLOAD, attempts_of
+from crewcall_worker.queues.job_view import JobState, JobView, view_of
 from crewcall_worker.queues.organizations import OrganizationCounts, busiest, read_organization
-from crewcall_worker.queues.records import read_record
-from crewcall_worker.wire.lanes import NORMAL, read_lane
+from crewcall_worker.wire.lanes import read_lane
+
+__all__ = [
+    "ANY",
+    "MOST_ON_A_PAGE",
+    "Filter",
+    "JobState",
+    "JobView",
+    "LaneView",
+    "OrganizationCounts",
+    "Page",
+    "QueueCounts",
+    "Views",
+    "view_of",
+]
 
 MOST_ON_A_PAGE = 200
 MOST_READ = 1_000
 """Jobs that one page with a filter looks at."""
 CHUNK = 100
 RETRIES_LOOKED_FOR = 30
-
-
-class JobState(StrEnum):
-    """Where a job stands. FETCHED: with a worker that has not begun it; told by `find` alone."""
-
-    READY = "ready"
-    FETCHED = "fetched"
-    RUNNING = "running"
-    DELAYED = "delayed"
-    COMPLETED = "completed"
-    DEAD = "dead"
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """One job. Times in ms of Redis's clock; None where it is not known.
-
-    `at_ms` is what its state asks for: since when it is ready or runs, when it is due, was done or died. `payload` is
-    that of a typed job, or a plain message's arguments; None where `is_cut`: it is too large to show. `message_id` is
-    its id in Redis, which differs from try to try.
-    """
-
-    id: str
-    message_id: str
-    state: JobState
-    queue: str
-    job: str = ""
-    organization_id: str | None = None
-    priority: int = NORMAL
-    attempt: int = 1
-    payload: Any = None
-    is_cut: bool = False
-    enqueued_ms: int | None = None
-    at_ms: int | None = None
-    took_ms: int | None = None
-    worker: str | None = None
-    death: str | None = None
-    error: str | None = None
-    traceback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +66,13 @@ class QueueCounts:
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """Jobs of one organisation ("" for none) and priority that are ready."""
+    """Jobs of one organisation ("" for none) and priority that are ready. `is_limited`: as many of its jobs as may be
+    are in flight, so these wait for one of them to end."""
 
     priority: int
     organization_id: str
     ready: int
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +143,25 @@ class Views:
         )
 
     def lanes(self, queue: str, first: int = 0, most: int = MOST_ON_A_PAGE) -> tuple[LaneView, ...]:
-        """The lanes that are not empty, in the order of their turns, from the `first`-th on; last, those at a limit."""
-        names: list[str] = []
-        for key in (self._keys.lanes(queue), self._keys.full(queue)):
-            if len(names) < most:
-                found: Any = self._client.zrange(key, first, first + most - len(names) - 1)
-                names += [_text(name) for name in found]
-                first = max(0, first - self._client.zcard(key))
+        """The lanes that are not empty, from the `first`-th on: in the order of their turns, then those at a limit."""
+        keys = self._keys
+        with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.zrange(keys.lanes(queue), first, first + most - 1)
+            pipeline.zcard(keys.lanes(queue))
+            taking, count = pipeline.execute()
+        after = max(0, first - count)
+        room = most - len(taking)
+        limited: list[Any] = self._client.zrange(keys.full(queue), after, after + room - 1) if room else []
+        names = [_text(name) for name in (*taking, *limited)]
         with self._client.pipeline(transaction=False) as pipeline:
             for name in names:
-                pipeline.llen(self._keys.lane(queue, name))
-            counts = pipeline.execute()
-        lanes = [(read_lane(name), count) for name, count in zip(names, counts, strict=True) if count]
-        return tuple(LaneView(lane.priority, lane.organization, count) for lane, count in lanes)
+                pipeline.llen(keys.lane(queue, name))
+            lengths = pipeline.execute()
+        return tuple(
+            LaneView(read_lane(name).priority, read_lane(name).organization, length, is_limited=place >= len(taking))
+            for place, (name, length) in enumerate(zip(names, lengths, strict=True))
+            if length
+        )
 
     def page(
         self, queue: str, state: JobState, *, cursor: str | None = None, limit: int = 50, like: Filter = ANY
@@ -217,7 +192,7 @@ class Views:
         if not answer:
             return None
         state, queue, id_, text, at, worker = answer
-        return _view(_text(queue), JobState(_text(state)), _text(id_), text, _text(at), _text(worker))
+        return view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
 
     def organization(self, organization_id: str, days_ago: int = 0) -> tuple[OrganizationCounts, ...]:
         """What an organisation's jobs came to today, or so many days ago, by queue."""
@@ -236,94 +211,15 @@ class Views:
         answer = self._page(args=[self._keys.namespace, queue, state, place, size, organization])
         following, *rest = answer
         views = [
-            _view(queue, state, _text(rest[at]), rest[at + 1], _text(rest[at + 2]), _text(rest[at + 3]))
+            view_of(queue, state, _text(rest[at]), rest[at + 1], _time(rest[at + 2]), _text(rest[at + 3]) or None)
             for at in range(0, len(rest), 4)
         ]
         return views, _text(following)
 
 
-def view_of(queue: str, state: JobState, message_id: str, text: bytes | str, at_ms: float | None = None) -> JobView:
-    """The view of a message's text, or of a completed job's record."""
-    return _view(queue, state, message_id, text, "" if at_ms is None else str(at_ms), "")
-
-
-def _view(queue: str, state: JobState, message_id: str, text: bytes | str, at: str, worker: str) -> JobView:
-    read: Callable[..., JobView] = _view_of_record if state is JobState.COMPLETED else _view_of_message
-    try:
-        return read(queue, state, message_id, text, int(float(at)) if at else None, worker or None)
-    except (ValueError, TypeError, DecodeError):
-        # Too large, or another encoder's: that there is something is told all the same.
-        return JobView(
-            id=message_id,
-            message_id=message_id,
-            state=state,
-            queue=queue,
-            is_cut=True,
-            at_ms=int(float(at)) if at else None,
-            worker=worker or None,
-        )
-
-
-def _view_of_record(
-    queue: str, state: JobState, message_id: str, text: bytes | str, at_ms: int | None, worker: str | None
-) -> JobView:
-    del worker
-    record = read_record(text)
-    return _of(
-        record.message,
-        queue,
-        state,
-        message_id,
-        is_cut=record.payload_size is not None,
-        at_ms=at_ms or record.ended_ms,
-        took_ms=record.ended_ms - record.began_ms,
-        worker=record.worker,
-    )
-
-
-def _view_of_message(
-    queue: str, state: JobState, message_id: str, text: bytes | str, at_ms: int | None, worker: str | None
-) -> JobView:
-    message: Message[Any] = Message.decode(text.encode() if isinstance(text, str) else text)
-    told = message.options.get(wire.READY_AT)
-    ready_ms = told if isinstance(told, int) else message.message_timestamp
-    is_waiting = state in {JobState.READY, JobState.FETCHED}
-    return _of(
-        message, queue, state, message_id, at_ms=ready_ms if at_ms is None and is_waiting else at_ms, worker=worker
-    )
-
-
-def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **rest: Any) -> JobView:
-    options = message.options
-    killed = _maybe(options.get(KILLED))
-    is_typed = set(message.kwargs) == {PAYLOAD} and not message.args
-    payload = message.kwargs[PAYLOAD] if is_typed else {"args": list(message.args), "kwargs": message.kwargs}
-    return JobView(
-        id=message.message_id,
-        message_id=message_id,
-        state=state,
-        queue=queue,
-        job=message.actor_name,
-        organization_id=_maybe(options.get(ORGANIZATION)),
-        priority=options[PRIORITY] if isinstance(options.get(PRIORITY), int) else NORMAL,
-        attempt=attempts_of(message),
-        payload=None if rest.get("is_cut") else _shown(payload),
-        enqueued_ms=message.message_timestamp,
-        death=Death.KILLED_WORKERS if killed else _maybe(options.get(DEATH)),
-        error=killed or _maybe(options.get(ERROR)),
-        traceback=_maybe(options.get("traceback")),
-        **rest,
-    )
-
-
-def _shown(payload: Any) -> Any:
-    """As JSON would have it: a plain message of another encoder may carry anything."""
-    return json.loads(json.dumps(payload, default=repr))
-
-
-def _maybe(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _text(value: str | bytes) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _time(value: str | bytes) -> float | None:
+    return float(value) if value else None

@@ -57,6 +57,7 @@ organization:<id>:<day>   hash     "<queue>.enqueued", ".done", ".failed" -> typ
                                    (UTC, in days since the epoch). Expires.
 organizations:<day>       zset     organisation -> its jobs that were over on that day. Expires.
 rate:<job>:<key>          hash     a rate limit in use, see `lua/rate.lua`. Expires once it would let anybody start.
+turns:<job>:<key>:<id>    string   the first turn in that limit that no job of this organisation has. Expires with it.
 schedules                 hash     name -> JSON, see `queues.schedules`.
 ticks                     zset     name of a schedule -> its next tick, which is in its queue as a delayed message.
 planned                   hash     name of a schedule -> JSON: that message, and the tick before.

@@ -111,6 +111,9 @@ class Keys:
     def rate(self, job: str, key: str) -> str:
         return f"{self.prefix}rate:{job}:{key}"
 
+    def turns(self, job: str, key: str, organization: str) -> str:
+        return f"{self.prefix}turns:{job}:{key}:{organization}"
+
     @property
     def retention(self) -> str:
         return f"{self.prefix}retention"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crewcall_operator.adapters.pods import Pods
+from crewcall_operator.adapters.pods import GONE_KEPT, Pods
 from crewcall_operator.api.pool import PoolKey
 
 POOL = PoolKey("shop", "notifications")
@@ -42,3 +42,18 @@ def test_a_pod_that_finds_no_node_says_so_itself(condition: dict[str, str], is_u
 
     (pod,) = pods.of(POOL)
     assert (pod.is_unschedulable, pod.is_ready) == (is_unschedulable, False)
+
+
+def test_forgets_the_pods_of_pools_that_nobody_asks_for() -> None:
+    now = [0.0]
+    pods = Pods(lambda: now[0], lambda: 0.0)
+    for pool in range(100):
+        now[0] += GONE_KEPT / 10
+        churned = body()
+        churned["metadata"]["labels"] = {"crewcall.dev/pool": f"pool-{pool}"}
+        pods.saw(churned)
+        pods.lost(churned)
+
+    assert len(pods._gone) + len(pods._seen) < 50
+    assert pods.gone(PoolKey("shop", "pool-99")) == {"a"}
+    assert pods.gone(PoolKey("shop", "pool-50")) == frozenset()

@@ -390,6 +390,21 @@ def test_writes_at_once_what_changed_and_numbers_now_and_then(given: Report, sec
     assert is_worth_writing(BEFORE, status(given, BEFORE, LATER), seconds) is is_worth
 
 
+def test_a_recommendation_that_grows_is_written_now_and_then() -> None:
+    first = status(report(decision=decided(5, Reason.BACKLOG_DRAIN), **ADVICE), None, NOON)
+    more = status(report(decision=decided(6, Reason.BACKLOG_DRAIN), **ADVICE), first, LATER)
+    fewer = status(report(decision=decided(3, Reason.BACKLOG_FELL), **ADVICE), first, LATER)
+
+    assert [is_worth_writing(first, more, seconds) for seconds in (9.9, 10.0)] == [False, True]
+    assert is_worth_writing(first, fewer, 0.0)
+
+
+def test_no_message_is_too_long_to_be_written() -> None:
+    found = status(report(failure=TargetUnavailable("FailedUpdateTemplate", "x" * 40_000)), None, NOON)
+
+    assert {len(it["message"]) for it in found["conditions"] if it["reason"] == "FailedUpdateTemplate"} == {32_768}
+
+
 def test_writes_a_first_status_at_once() -> None:
     assert is_worth_writing(None, BEFORE, 0.0)
     assert is_worth_writing({}, BEFORE, 0.0)

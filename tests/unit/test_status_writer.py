@@ -12,9 +12,9 @@ import pytest
 from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
-from crewcall_operator.adapters.status import ONE_STORY, StatusWriter
+from crewcall_operator.adapters.status import ONE_CHANGE, ONE_STORY, RETRY_REFUSED, StatusWriter
 from crewcall_operator.core.model import Decision, Fleet, Reason, Step
-from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
+from crewcall_operator.errors import ApiError, QueueUnavailable, TargetUnavailable
 from crewcall_operator.ports import Report
 
 SILENT = QueueUnavailable("redis.shop:6379", "no answer for 2 s")
@@ -30,6 +30,7 @@ class Cluster(KubernetesApi):
         self.statuses = 0
         self.answers = asyncio.Event()
         self.answers.set()
+        self.refusing: ApiError | None = None
 
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         self.events.append((body["reason"], body["message"]))
@@ -38,6 +39,8 @@ class Cluster(KubernetesApi):
     async def patch(self, path: str, body: object, kind: str = "") -> dict[str, Any]:
         self.statuses += 1
         await self.answers.wait()
+        if self.refusing is not None:
+            raise self.refusing
         return {}
 
 
@@ -74,8 +77,14 @@ def blind() -> Report:
     return _report(4, Reason.REDIS_UNAVAILABLE, observation=None, unavailable=SILENT)
 
 
-def scaled(replicas: int) -> Report:
-    return _report(replicas, Reason.BACKLOG_DRAIN, applied=True)
+def scaled(replicas: int, before: int = 4) -> Report:
+    return _report(replicas, Reason.BACKLOG_DRAIN, applied=True, fleet=Fleet(before, before))
+
+
+def _parted(event: tuple[str, str]) -> tuple[str, str, str]:
+    """Of a message such as "Scaled up from 4 to 7: words", the numbers first."""
+    change, _, why = event[1].removeprefix("Scaled up ").partition(": ")
+    return change, why, event[0]
 
 
 def _report(replicas: int, reason: Reason, **fields: Any) -> Report:
@@ -116,5 +125,44 @@ async def test_another_trouble_is_another_story(desk: Desk) -> None:
     assert await desk.hears(fine(), blind(), refused) == ["RedisUnavailable", "FailedUpdateScale"]
 
 
-async def test_every_change_of_replicas_is_told(desk: Desk) -> None:
-    assert await desk.hears(scaled(7), scaled(9), scaled(7)) == ["BacklogDrain"] * 3
+async def test_changes_of_replicas_in_a_row_are_told_as_one(desk: Desk) -> None:
+    await desk.hears(scaled(7), scaled(9, before=7), scaled(12, before=9), fine())
+    desk.now = ONE_CHANGE
+    await desk.hears(fine())
+
+    assert [told for told, _, _ in map(_parted, desk.cluster.events)] == ["from 4 to 7", "from 7 to 12"]
+
+
+async def test_changes_for_two_reasons_are_both_told(desk: Desk) -> None:
+    assert await desk.hears(scaled(7), _report(4, Reason.BACKLOG_FELL, applied=True, fleet=Fleet(7, 7))) == [
+        "BacklogDrain",
+        "BacklogFell",
+    ]
+
+
+async def test_what_came_to_nothing_is_not_told(desk: Desk) -> None:
+    await desk.hears(scaled(7), scaled(9, before=7), scaled(7, before=9))
+    desk.now = ONE_CHANGE
+
+    assert await desk.hears(fine()) == []
+
+
+async def test_a_status_that_is_refused_is_told_once_and_sent_now_and_then(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.cluster.refusing = ApiError(422, "status.conditions[0].message: Too long")
+    for _ in range(3):
+        await desk.hears(fine())
+    assert desk.cluster.statuses == 1
+
+    desk.now = RETRY_REFUSED
+    await desk.hears(fine())
+    assert desk.cluster.statuses == 2
+    assert [it.message for it in caplog.records if "refused" in it.message] == [
+        "shop/notifications: its status was refused, and is sent every 30 s: status.conditions[0].message: Too long"
+    ]
+
+    desk.cluster.refusing, desk.now = None, 2 * RETRY_REFUSED
+    await desk.hears(fine())
+    assert desk.cluster.statuses == 3
+    assert await desk.writer.flush()

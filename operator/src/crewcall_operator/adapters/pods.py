@@ -36,6 +36,7 @@ class Pods:
         self._wall_clock = wall_clock
         self._seen: dict[PoolKey, dict[str, _Seen]] = defaultdict(dict)
         self._gone: dict[PoolKey, dict[str, float]] = defaultdict(dict)
+        self._tidied_at = clock()
 
     def saw(self, body: Mapping[str, Any]) -> None:
         """The watch, a list or an answer shows this pod; an older sight than the last one counts for nothing."""
@@ -43,8 +44,8 @@ class Pods:
         if pool is None:
             return
         version = int(body["metadata"]["resourceVersion"])
-        known = self._seen[pool].get(name)
-        if (known is not None and version < known.version) or name in self._gone[pool]:
+        known = self._seen.get(pool, {}).get(name)
+        if (known is not None and version < known.version) or name in self._gone.get(pool, {}):
             return
         if body.get("status", {}).get("phase") in ENDED:
             self.lost(body)
@@ -59,8 +60,9 @@ class Pods:
 
     def missing(self, pool: PoolKey, name: str) -> None:
         """The API server knows no such pod any more."""
-        self._seen[pool].pop(name, None)
+        self._seen.get(pool, {}).pop(name, None)
         self._gone[pool][name] = self._clock()
+        self._tidy()
 
     def names(self) -> set[tuple[PoolKey, str]]:
         """All pods that are known, those on their way out included."""
@@ -72,18 +74,27 @@ class Pods:
 
     def gone(self, pool: PoolKey) -> frozenset[str]:
         """The names of the pool's pods that were seen to go lately."""
-        gone = self._gone.get(pool)
-        if not gone:
-            return frozenset()
         before = self._clock() - GONE_KEPT
-        for name in [name for name, at in gone.items() if at < before]:
-            del gone[name]
-        return frozenset(gone)
+        return frozenset(name for name, at in self._gone.get(pool, {}).items() if at >= before)
 
     def forget(self, pool: PoolKey) -> None:
         """The pool is gone, and its pods with it."""
         self._seen.pop(pool, None)
         self._gone.pop(pool, None)
+
+    def _tidy(self) -> None:
+        """Drop what is remembered for long enough, also of pools that nobody here scales or that are gone."""
+        now = self._clock()
+        if now - self._tidied_at < GONE_KEPT:
+            return
+        self._tidied_at = now
+        for pool, gone in list(self._gone.items()):
+            kept = {name: at for name, at in gone.items() if at >= now - GONE_KEPT}
+            self._gone.pop(pool)
+            if kept:
+                self._gone[pool] = kept
+        for pool in [pool for pool, pods in self._seen.items() if not pods]:
+            del self._seen[pool]
 
     def _pod(self, body: Mapping[str, Any]) -> Pod:
         metadata = body["metadata"]

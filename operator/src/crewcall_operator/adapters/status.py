@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +30,12 @@ RETRY = 1.0
 #: Seconds within which a pool's trouble of one kind is told once: a Redis that comes and goes is one story.
 ONE_STORY = 60.0
 
+#: Seconds within which a pool's changes of replicas for one reason are told once, as one change.
+ONE_CHANGE = 10.0
+
+#: Seconds before a status that was refused is sent again.
+RETRY_REFUSED = 30.0
+
 #: Requests at a time, so that there are connections left for changes of replicas; Events that wait, at the most.
 AT_ONCE, EVENTS_KEPT = 16, 1000
 
@@ -43,10 +49,27 @@ class Page:
     written_at: float
     waiting: Mapping[str, Any] | None = None
     told: dict[str, float] = field(default_factory=dict)
+    changes: dict[str, Report] = field(default_factory=dict)
+    changes_told: dict[str, float] = field(default_factory=dict)
+    refused_until: float | None = None
 
     @property
     def latest(self) -> Mapping[str, Any]:
         return self.written if self.waiting is None else self.waiting
+
+    def changed(self, reason: str, report: Report) -> None:
+        """The replicas were changed; what was not told yet for this reason is one change with it."""
+        untold = self.changes.get(reason)
+        if untold is not None and untold.fleet is not None and report.fleet is not None:
+            report = replace(report, fleet=replace(report.fleet, current=untold.fleet.current))
+        self.changes[reason] = report
+
+    def changes_to_tell(self, now: float) -> list[Report]:
+        """The changes that it is time to tell of."""
+        due = [reason for reason in self.changes if now - self.changes_told.get(reason, -ONE_CHANGE) >= ONE_CHANGE]
+        self.changes_told |= dict.fromkeys(due, now)
+        found = [self.changes.pop(reason) for reason in due]
+        return [it for it in found if it.fleet is not None and it.fleet.current != it.replicas]
 
 
 @dataclass(slots=True)
@@ -82,8 +105,13 @@ class StatusWriter:
             return
         happening, turn = words.event(report, page.latest), words.turned(report, page.latest)
         self._put(report.pool.key, words.status(report, page.latest, self.wall_clock()))
-        if happening is not None and (report.applied or self._is_news(page, happening[1])):
+        if happening is not None and report.applied:
+            page.changed(happening[1], report)
+        elif happening is not None and self._is_news(page, happening[1]):
             self._tell(report.pool.key, happening)
+        for change in page.changes_to_tell(self.clock()):
+            if (told_now := words.event(change, None)) is not None:
+                self._tell(report.pool.key, told_now)
         for told in (*happenings(report), *([] if turn is None else [turn])):
             self._tell(report.pool.key, told)
 
@@ -119,7 +147,9 @@ class StatusWriter:
         if self.leadership() <= 0:
             return True
         events, self._events = self._events, []
-        waiting = [self._send(key, page) for key, page in self._pages.items() if page.waiting is not None]
+        now = self.clock()
+        due = [it for it in self._pages.items() if it[1].waiting is not None and now >= (it[1].refused_until or now)]
+        waiting = [self._send(key, page) for key, page in due]
         failures = await asyncio.gather(*waiting, *(self._post(event) for event in events))
         trouble = next((str(failure) for failure in failures if failure is not None), "")
         if trouble and not self._trouble:
@@ -161,7 +191,13 @@ class StatusWriter:
             if error.status == HTTPStatus.NOT_FOUND:
                 self.forget(key)
                 return None
-            return error
+            if not _is_refused(error):
+                return error
+            if page.refused_until is None:
+                log.warning("%s: its status was refused, and is sent every %.0f s: %s", key, RETRY_REFUSED, error)
+            page.refused_until = self.clock() + RETRY_REFUSED
+            return None
+        page.refused_until = None
         page.written, page.written_at = new, self.clock()
         if page.waiting is new:
             page.waiting = None
@@ -172,9 +208,14 @@ class StatusWriter:
             async with self._turns:
                 await self.api.create(f"/api/v1/namespaces/{event['metadata']['namespace']}/events", event)
         except ApiError as error:
-            if error.status is not None and 400 <= error.status < 500 and error.status not in PASSING:
+            if _is_refused(error):
                 log.warning("an Event was refused: %s", error)
                 return None
             self._events.append(event)
             return error
         return None
+
+
+def _is_refused(error: ApiError) -> bool:
+    """Whether the same request would be refused again."""
+    return error.status is not None and 400 <= error.status < 500 and error.status not in PASSING

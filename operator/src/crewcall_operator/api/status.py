@@ -31,7 +31,7 @@ REFRESH: Final = 10.0
 MESSAGE_LENGTH: Final = 32_768
 """The longest message of a condition that the CRD admits, in characters."""
 
-_PASSING: Final = ("backlog", "oldest", "decision", "sizing", "workers")
+_PASSING: Final = ("backlog", "oldest", "decision", "sizing", "workers", "desiredReplicas")
 """Fields of numbers that change all the time. What of a decision lasts is in the conditions."""
 
 EVENT_LENGTH: Final = 1024
@@ -67,10 +67,9 @@ def rejected_status(
 ) -> Json:
     """The status of a pool whose spec is invalid: every problem, and nothing that nobody looks after any more."""
     message = "; ".join(str(problem) for problem in problems)
-    cut = message if len(message) <= MESSAGE_LENGTH else message[: MESSAGE_LENGTH - 1] + "…"
     previous = previous or {}
     found = {"observedGeneration": generation, "queues": _unread(previous)}
-    return found | _backlog(None, ()) | _conditions(rejected(cut), generation, previous, now)
+    return found | _backlog(None, ()) | _conditions(rejected(message), generation, previous, now)
 
 
 def is_worth_writing(
@@ -195,6 +194,7 @@ def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[s
         "conditions": [
             {
                 **condition._asdict(),
+                "message": _cut(condition.message),
                 "observedGeneration": generation,
                 "lastTransitionTime": before.get((condition.type, condition.status), _stamp(now)),
             }
@@ -203,15 +203,26 @@ def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[s
     }
 
 
+def _cut(message: str) -> str:
+    """No longer than the CRD admits: one that is longer would make the whole status one that cannot be written."""
+    return message if len(message) <= MESSAGE_LENGTH else message[: MESSAGE_LENGTH - 1] + "…"
+
+
 def _lasting(whole: Mapping[str, Any]) -> Json:
     """The status without numbers that change all the time, and the words that hold such."""
     kept = {name: value for name, value in whole.items() if name not in _PASSING}
+    kept["lastDecision"] = _direction(whole.get("lastDecision"))
     kept["queues"] = [(queue["name"], queue.get("seen"), queue.get("paused")) for queue in whole.get("queues", ())]
     kept["conditions"] = [
         {**condition, "message": ""} if condition["status"] == TRUE else condition
         for condition in whole.get("conditions", ())
     ]
     return kept
+
+
+def _direction(last: Mapping[str, Any] | None) -> tuple[str, bool] | None:
+    """What of the last decision is no number: its reason, and whether it was up."""
+    return None if last is None else (last["reason"], last["to"] > last["from"])
 
 
 def _stamp(now: datetime) -> str:

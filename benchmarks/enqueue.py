@@ -24,8 +24,8 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker.queues import CATALOGUE, JobContext, NewJob, Payload, QueueService, job
 
 PROMISED_SINGLE, PROMISED_BATCH = 0.7, 3.0
-TURNS = 25
-JOBS = 500  # in a turn
+TURNS = 60
+JOBS = 200  # in a turn: short ones, so that what else the machine does meets all three
 BATCH = 100
 
 

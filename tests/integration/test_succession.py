@@ -107,7 +107,7 @@ async def test_the_lease_is_kept_where_the_last_word_may_come_late(pair: Success
     assert await pair.operators[first].stop() == 0
     late.clear()  # it comes now
 
-    await until(lambda: pair.leader == heir, "the other one leads", TAKEN_OVER)
+    await until(lambda: pair.leader == heir, "the other one leads")
     assert [holder for _, holder in pair.tenures()] == [first, heir]
     assert pair.strays() == []
 

@@ -138,7 +138,7 @@ def test_never_has_two_operators_at_once_where_they_elect_no_leader(chart: Chart
     values = {"operator": {"leaderElection": False}, "replicas": 3}
     spec = chart.render_one("Deployment", values)["spec"]
 
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate", "rollingUpdate": None})
     assert "--no-leader-election" in spec["template"]["spec"]["containers"][0]["args"]
     assert not {"PodDisruptionBudget", "RoleBinding"} & {one["kind"] for one in chart.render(values)}
 

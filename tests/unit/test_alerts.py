@@ -44,6 +44,7 @@ FAULTS: dict[str, tuple[dict[str, str], int, int, dict[str, str]]] = {
         15,
         {"verb": "PATCH", "code": "503"},
     ),
+    "CrewcallPoolSpecInvalid": ({f"crewcall_pool_spec_valid{POOL}": "1 0x60"}, 4, 7, HERE),
     "CrewcallRedisUnavailable": ({f"crewcall_pool_redis_up{POOL}": "1 0x60"}, 1, 3, HERE),
     "CrewcallPoolCannotScale": ({f"crewcall_pool_target_up{POOL}": "1 0x60"}, 2, 4, HERE),
     "CrewcallJobsWaitTooLong": (
@@ -90,6 +91,7 @@ FINE = {
     'crewcall_api_errors_total{verb="GET", code="404"}': "0+60x90",
     'crewcall_api_errors_total{verb="PATCH", code="409"}': "0+60x90",
     'crewcall_api_errors_total{verb="PATCH", code="503"}': "0x30 20x60",
+    f"crewcall_pool_spec_valid{POOL}": "0x3 1x90",
     f"crewcall_pool_redis_up{POOL}": "1x90",
     f"crewcall_pool_target_up{POOL}": "1x90",
     'crewcall_queue_oldest_ready_age_seconds{namespace="shop", pool="sms", queue="a"}': "0 40 10 50 12 20x90",
@@ -149,6 +151,30 @@ def test_fires_once_its_fault_has_lasted_and_not_before(promtool: Path, tmp_path
     said = judged(promtool, tmp_path, series, [alert(name, silent), alert(name, firing, labels)])
 
     assert said == ""
+
+
+def test_one_release_of_several_that_is_down_or_without_a_leader_is_told_of(promtool: Path, tmp_path: Path) -> None:
+    well, ill = {"namespace": "a", "job": "crewcall"}, {"namespace": "b", "job": "crewcall"}
+    series = {
+        'crewcall_build_info{namespace="a", job="crewcall", pod="0"}': "1x60",
+        'crewcall_build_info{namespace="b", job="crewcall", pod="1"}': "1x9 _x50",
+        'crewcall_leader{namespace="a", job="crewcall", pod="0"}': "1x60",
+        'crewcall_leader{namespace="b", job="crewcall", pod="1"}': "0x9 _x50",
+    }
+
+    expected = [
+        alert("CrewcallNoLeader", 5, ill),
+        alert("CrewcallOperatorDown", 5),
+        alert("CrewcallOperatorDown", 20, ill),
+    ]
+    assert judged(promtool, tmp_path, series, expected) == ""
+    assert judged(promtool, tmp_path, series, [alert("CrewcallNoLeader", 5, ill, well)]) != ""
+
+
+def test_a_status_that_is_refused_now_and_then_is_told_of(promtool: Path, tmp_path: Path) -> None:
+    series = {'crewcall_api_errors_total{verb="PATCH", code="422"}': "0+2x60"}
+
+    assert judged(promtool, tmp_path, series, [alert("CrewcallApiErrors", 20, {"verb": "PATCH", "code": "422"})]) == ""
 
 
 def test_all_are_silent_while_all_is_well(promtool: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from tests.support.pools import pool as made_pool
 from tests.support.workerpools import workerpool
 
 from crewcall_operator.api.deployment import (
@@ -14,6 +15,7 @@ from crewcall_operator.api.deployment import (
     environment,
     grace_period,
     is_owned_by,
+    not_owned,
     pod_template,
     shutdown_timeout,
     template_change,
@@ -265,3 +267,13 @@ def test_a_deployment_without_annotations_is_given_the_template() -> None:
 )
 def test_owns_what_it_made_and_nothing_else(owners: list[dict[str, Any]] | None, is_ours: bool) -> None:
     assert is_owned_by(pool(), {"metadata": {"ownerReferences": owners}}) is is_ours
+
+
+def test_says_what_to_do_about_the_deployment_of_a_pool_that_is_gone() -> None:
+    found = {"metadata": {"annotations": {"crewcall.dev/template-hash": "0"}}}
+
+    assert not_owned(made_pool(), found) == (
+        "Deployment shop/notifications was made for a pool of this name that is gone; delete it, and this pool makes "
+        "its own: kubectl delete deployment notifications -n shop"
+    )
+    assert "rename the pool" in not_owned(made_pool(), {"metadata": {}})

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.support.looks import BUSY, NOW, deployment, event, looked_at
 
 from crewcall_operator.core.model import Reason
+from crewcall_operator.inspection import command
 from crewcall_operator.inspection.explanation import Explanation, StepTaken, explain
 from crewcall_operator.inspection.page import page
 from crewcall_operator.inspection.phrases import phrase, span
@@ -193,3 +195,17 @@ def _policy() -> Any:
     from crewcall_operator.api.spec import read_pool
 
     return read_pool(looked_at(observed=BUSY)).policy
+
+
+def test_what_others_wrote_does_not_steer_the_terminal() -> None:
+    drawn = page(explained(None, event("BacklogDrain", "\x1b]0;mine\x07 and \x9b2J \u202egnp.")), NOW, 200)
+
+    assert "\ufffd]0;mine" in drawn.plain
+    assert [sign for sign in drawn.plain if sign != "\n" and not sign.isprintable()] == []
+
+
+@pytest.mark.parametrize("name", ["", "shop/"])
+def test_a_pool_without_a_name_is_asked_for(name: str) -> None:
+    done = CliRunner().invoke(command.explain, [name])
+
+    assert (done.exit_code, "POOL is the name of a WorkerPool" in done.output) == (2, True)

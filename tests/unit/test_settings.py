@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from crewcall_operator.interval import LONGEST, SHORTEST
+from crewcall_operator.main import STUCK, stuck_after
 from crewcall_operator.settings import OperatorSettings
 
 
@@ -29,3 +33,8 @@ def test_the_order_of_the_namespaces_does_not_matter() -> None:
     one, other = OperatorSettings(namespaces=("shop", "mail")), OperatorSettings(namespaces=("mail", "shop"))
 
     assert one.lease_name == other.lease_name
+
+
+@pytest.mark.parametrize("interval", [SHORTEST, 0.5, 25.0, LONGEST])
+def test_a_loop_that_waits_for_its_next_tick_is_not_stuck(interval: float) -> None:
+    assert stuck_after(interval) >= max(STUCK, 2 * interval)

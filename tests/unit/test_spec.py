@@ -282,3 +282,11 @@ def test_answers_anything_with_a_pool_or_its_problems(fields: dict[str, Any]) ->
 
         assert all(told)
         assert told or read_pool(resource)
+
+
+@pytest.mark.parametrize("end", ["0 8 * * 1-5", "00 8 * * MON-FRI", "0 8 * * 1,2,3,4,5"])
+def test_refuses_a_schedule_that_ends_as_it_starts_however_that_is_spelt(end: str) -> None:
+    schedule = {"name": "day", "start": "0 8 * * 1-5", "end": end, "minReplicas": 1}
+
+    with pytest.raises(InvalidSpec, match="must be another time than start"):
+        read_pool(workerpool(schedules=[schedule]))

@@ -489,3 +489,16 @@ def test_tells_a_change_once(given: Report, before: Mapping[str, Any] | None, to
 )
 def test_writes_a_duration_as_kubectl_does(seconds: float, written: str) -> None:
     assert write_duration(seconds) == written
+
+
+def test_says_what_stays_as_it_is_while_the_mode_is_not_auto() -> None:
+    made = replace(pool(mode=Mode.PAUSED), template={"spec": {}}, deployment_ref=None)
+    told = [
+        {it["type"]: it["message"] for it in status(report(pool=each), None, NOON)["conditions"]}["ScalingActive"]
+        for each in (made, pool(mode=Mode.RECOMMEND))
+    ]
+
+    assert told == [
+        "mode is Paused; replicas and template stay as they are",
+        "mode is Recommend; the replicas stay as they are",
+    ]

@@ -46,12 +46,17 @@ from crewcall_operator.intake import Intake
 from crewcall_operator.loops import LOOKUPS, Election, Lookups, operate, stop_on_signals
 from crewcall_operator.settings import OperatorSettings
 
-#: A loop that has not ticked for so many seconds is stuck: the kubelet should restart it.
-STUCK = 30.0
+#: A loop that has not ticked for so many seconds and intervals is stuck: the kubelet should restart it.
+STUCK, INTERVALS = 30.0, 3
 
 #: Seconds after which a thread that computes lets another one go on. A scrape of thousands of pools does, for a second;
 #: by default the loop would wait for its turn five times as long, each time that it has waited for a socket.
 TURN = 0.001
+
+
+def stuck_after(interval: float) -> float:
+    """Seconds without a tick, of which there is one every `interval` seconds, after which the loop is stuck."""
+    return STUCK + INTERVALS * interval
 
 
 async def run(settings: OperatorSettings) -> None:
@@ -104,7 +109,9 @@ async def run(settings: OperatorSettings) -> None:
                 settings.host,
                 settings.port,
                 _collected(LeaderMetrics(metrics, election), measures),
-                is_healthy=lambda: engine.ticked_at is None or time.monotonic() - engine.ticked_at < STUCK,
+                is_healthy=lambda: (
+                    engine.ticked_at is None or time.monotonic() - engine.ticked_at < stuck_after(settings.interval)
+                ),
                 is_ready=lambda: engine.ticked_at is not None,
             )
         )

@@ -20,7 +20,7 @@ from crewcall_operator.adapters.marks import Marks
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.api.borrowing import lending, read_note
-from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, template_change
+from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, not_owned, template_change
 from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leadership import Leadership, unopposed
@@ -206,11 +206,7 @@ class DeploymentScaler:
         if known_pool is pool and known_live is live:
             return  # compared before: rendering a template is the dear part of a tick
         if not is_owned_by(pool, live):
-            raise TargetUnavailable(
-                "DeploymentNotOwned",
-                f"Deployment {pool.key} exists and is not this pool's; rename the pool, "
-                f"or scale that Deployment by naming it in spec.deploymentRef",
-            )
+            raise TargetUnavailable("DeploymentNotOwned", not_owned(pool, live))
         change = template_change(pool, live)
         if change is None or pool.policy.mode is not Mode.AUTO:
             self._described[pool.key] = (pool, live)

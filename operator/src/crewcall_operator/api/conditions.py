@@ -110,7 +110,12 @@ def _able_to_scale(report: Report) -> Condition:
 def _scaling_active(report: Report) -> Condition:
     policy = report.pool.policy
     if policy.mode is not Mode.AUTO:
-        return Condition("ScalingActive", FALSE, "ScalingDisabled", f"mode is {policy.mode.value}")
+        left = (
+            "the replicas stay as they are"
+            if report.pool.template is None
+            else "replicas and template stay as they are"
+        )
+        return Condition("ScalingActive", FALSE, "ScalingDisabled", f"mode is {policy.mode.value}; {left}")
     if policy.pinned is not None:
         return Condition("ScalingActive", FALSE, "ScalingDisabled", f"spec.replicas pins the pool to {policy.pinned}")
     if report.unavailable is not None:

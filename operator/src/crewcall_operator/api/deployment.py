@@ -143,6 +143,19 @@ def is_owned_by(pool: Pool, live: Mapping[str, Any]) -> bool:
     return any(owner.get("controller") and owner.get("uid") == pool.uid for owner in owners)
 
 
+def not_owned(pool: Pool, live: Mapping[str, Any]) -> str:
+    """What to do about a Deployment of the pool's name that it has not made."""
+    if names.ANNOTATION_TEMPLATE_HASH in (live["metadata"].get("annotations") or {}):
+        return (
+            f"Deployment {pool.key} was made for a pool of this name that is gone; delete it, and this pool makes its "
+            f"own: kubectl delete deployment {pool.key.name} -n {pool.key.namespace}"
+        )
+    return (
+        f"Deployment {pool.key} exists and is not this pool's; rename the pool, or scale that Deployment by naming it "
+        "in spec.deploymentRef"
+    )
+
+
 def controlling_pool(live: Mapping[str, Any]) -> str | None:
     """The name of the WorkerPool that made `live`, whichever it is; None where none has."""
     owners = live["metadata"].get("ownerReferences") or []

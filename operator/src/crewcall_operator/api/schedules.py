@@ -45,10 +45,11 @@ def broken_schedules(spec: Mapping[str, Any], bad_paths: Set[str]) -> Iterator[P
 
 
 def _broken(schedule: Mapping[str, Any], path: str, spec: Mapping[str, Any], bad_paths: Set[str]) -> Iterator[Problem]:
-    for name in ("start", "end"):
-        if not _is_cron(schedule[name]):
+    times = {name: _times(schedule[name]) for name in ("start", "end")}
+    for name, found in times.items():
+        if found is None:
             yield Problem(f"{path}.{name}", schedule[name], _CRON)
-    if schedule["start"] == schedule["end"]:
+    if times["start"] is not None and times["start"] == times["end"]:
         yield Problem(f"{path}.end", schedule["end"], "must be another time than start")
     if not _is_zone(zone := schedule.get("timezone", "UTC")):
         yield Problem(f"{path}.timezone", zone, _ZONE)
@@ -57,12 +58,13 @@ def _broken(schedule: Mapping[str, Any], path: str, spec: Mapping[str, Any], bad
         yield Problem(f"{path}.minReplicas", schedule["minReplicas"], allowed)
 
 
-def _is_cron(text: str) -> bool:
+def _times(text: str) -> tuple[object, ...] | None:
+    """What a cron expression means, however it is spelt; None where it is none."""
     try:
-        CronSim(text, _SOME_DAY)
+        found = CronSim(text, _SOME_DAY)
     except CronSimError:
-        return False
-    return True
+        return None
+    return found.minutes, found.hours, found.days, found.months, found.weekdays, found.day_and
 
 
 def _is_zone(name: str) -> bool:

@@ -73,6 +73,8 @@ def explain(pool: str, namespace: str | None, context: str | None, as_json: bool
     """
     if "/" in pool:
         namespace, _, pool = pool.partition("/")
+    if not pool:
+        raise click.UsageError("POOL is the name of a WorkerPool; crewcall top lists them")
     found = _asked(lambda cluster: cluster.explain(pool, namespace or cluster.namespace), context)
     if as_json:
         click.echo(json_module.dumps(found.as_json(), indent=2))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from crewcall_operator.inspection.explanation import written_at
+from crewcall_operator.inspection.page import printable
 
 NUMBERS: Final = (("REPLICAS", 10), ("READY", 6), ("BACKLOG", 8), ("IN FLIGHT", 10), ("OLDEST", 8), ("DEAD", 5))
 
@@ -74,7 +75,7 @@ def table(found: Sequence[Row], now: datetime, width: int, height: int, *, all_n
         lines.append(Text(f"and {len(found) - room} more", style="dim"))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
-    return Text("\n", no_wrap=True).join(lines)
+    return printable(Text("\n", no_wrap=True).join(lines))
 
 
 def _summary(found: Sequence[Row], now: datetime) -> Text:

@@ -37,6 +37,16 @@ FIGURES = {
 }
 
 
+#: What would steer the terminal, and what would turn the order of the words: whoever may write an Event could.
+STEERING = dict.fromkeys((*range(0x0A), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)), "\ufffd")
+
+
+def printable(text: Text) -> Text:
+    """The same text with a sign of its own in place of each that is for the terminal and not for people."""
+    text.plain = text.plain.translate(STEERING)
+    return text
+
+
 def page(found: Explanation, now: datetime, width: int) -> Text:
     """The whole page in `width` columns; long sentences go on in the next line."""
     lines: list[Text] = [_title(found, now), *(Text(f"! {words}", style="yellow") for words in found.warnings), Text()]
@@ -44,7 +54,7 @@ def page(found: Explanation, now: datetime, width: int) -> Text:
     lines += [*_inputs(found), Text(), *_decision(found, now)]
     lines += _conditions(found, now)
     lines += _events(found, now)
-    return Text("\n").join(part for line in lines for part in _folded(line, width))
+    return printable(Text("\n").join(part for line in lines for part in _folded(line, width)))
 
 
 def age(at: datetime, now: datetime) -> str:

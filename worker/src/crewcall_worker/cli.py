@@ -46,7 +46,9 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
 
     \b
     Settings, from the environment (the operator and `crewcall local` set them):
-      REDIS_URL                   where the queues live: redis://redis:6379/0. Required.
+      REDIS_URL                   where the queues live: redis://redis:6379/0. Required, or:
+      REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
+                                  the same in parts. [port 6379, database 0, no password]
       CREWCALL_REDIS_USERNAME, CREWCALL_REDIS_PASSWORD
                                   who logs in, where the URL does not tell.
       CREWCALL_REDIS_CA           a file of certificate authorities in PEM, for rediss://. [the system's]

@@ -1,12 +1,12 @@
 -- Put messages into their queues: what Dramatiq's own enqueue does, and what Crewcall knows of each, in one step.
--- ARGV: namespace, what is told of the messages, then the messages. Told of each, in one JSON array of arrays, is: queue
--- (plain), its id in Redis, ETA (ms, "" without a delay), the worker and the delayed id that this message is the promotion
--- of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew), whether to enter the
--- queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list) and the
--- organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for none), the
--- job's id, how long that key stands (ms).
--- Answers {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote or revive,
--- or the id of the job that it would be a duplicate of}.
+-- ARGV: namespace, what is told of the messages, then the messages. Told of each, in one JSON array of arrays, is:
+-- queue (plain), its id in Redis, ETA (ms, "" without a delay), the worker and the delayed id that this message is the
+-- promotion of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew), whether to
+-- enter the queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list)
+-- and the organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for
+-- none), the job's id, how long that key stands (ms).
+-- Answers, as JSON, {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote
+-- or revive, or the id of the job that it would be a duplicate of}.
 
 local namespace = ARGV[1]
 local crewcall = "crewcall:" .. namespace .. ":"
@@ -119,4 +119,4 @@ local answer = {now}
 for place, head in ipairs(cjson.decode(ARGV[2])) do
     answer[#answer + 1] = enqueue(head, ARGV[place + 2])
 end
-return answer
+return cjson.encode(answer)

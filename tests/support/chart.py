@@ -63,5 +63,12 @@ def check_schema(rendered: Mapping[str, Any]) -> None:
     model = getattr(kubernetes.client, f"V1{rendered['kind']}")
     understood = model.model_validate(rendered).model_dump(by_alias=True, exclude_none=True)
     # The models also take names_like_this, which the API server does not: what was understood must be what was said.
-    if understood != rendered:
+    if understood != _without_nulls(rendered):
         raise ValueError(f"{rendered['kind']}: understood as {understood!r}; written as {rendered!r}")
+
+
+def _without_nulls(value: Any) -> Any:
+    """A field that is null is one that there is not."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

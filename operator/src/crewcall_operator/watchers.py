@@ -56,11 +56,21 @@ def _watchers() -> Collection[Task]:
     return [task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")]
 
 
+def _scans() -> Collection[Task]:
+    """What kopf asks the API server at its start. At its end it forgets them, and they would ask on over connections
+    that it has closed (`scan_resources` in kopf/_cogs/clients/scanning.py)."""
+    return [
+        task
+        for task in asyncio.all_tasks()
+        if isinstance(work := task.get_coro(), CoroutineType) and work.cr_code.co_filename == scanning.__file__
+    ]
+
+
 async def _end(tasks: Collection[Task]) -> None:
     """Cancel them, and again whoever lives on: a watcher takes a cancellation for the end of a stream, or loses it
     (`stream` in kopf/_cogs/clients/api.py, `streaming_block` in watching.py)."""
     for _ in range(INSISTS):
-        living = {*_watchers(), *(task for task in tasks if not task.done())}
+        living = {*_scans(), *_watchers(), *(task for task in tasks if not task.done())}
         if not living:
             break
         for task in living:

@@ -52,10 +52,10 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 def why(error: Exception, timeout: float, *, writes: bool) -> str:
     """What an error of a connection means; it had `timeout` seconds. Where it `writes`, other rights are needed."""
     error = _as_told_to_scripts(error)
-    said = _anonymous(str(error)).rstrip(".")
+    said = _anonymous(str(error))
     for kinds, words in _WORDS:
         if isinstance(error, kinds):
-            return words.format(error=said, timeout=timeout, grant=_TO_WRITE if writes else _TO_READ)
+            return words.format(error=said.rstrip("."), timeout=timeout, grant=_TO_WRITE if writes else _TO_READ)
     return f"it answered: {said}"
 
 

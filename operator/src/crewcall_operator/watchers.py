@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection
+from types import CoroutineType
 
 import aiohttp
-from kopf._cogs.clients.errors import APIClientError  # kopf has no public names for these
+from kopf._cogs.clients import scanning  # kopf has no public names for these
+from kopf._cogs.clients.errors import APIClientError
 from kopf._cogs.clients.watching import WatchingError
 
 from crewcall_operator.errors import CrewcallError

@@ -82,7 +82,7 @@ def follow(command: Command, folder: Path, environment: dict[str, str], workers:
         assert process.wait(timeout=60) == 0, log.read_text()
         assert has_all(command.shown, log.read_text()), log.read_text()
     else:
-        wait_until(lambda: has_all(command.shown, log.read_text()), f"{command} in {log.read_text()}", deadline=30)
+        wait_until(lambda: has_all(command.shown, log.read_text()), f"{command}")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -71,16 +71,16 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=crew.threads)
     broker.emit_after("process_boot")
     runtime.start()
-    worker.start()
-    if probes:  # not before all goes round: a project's own hooks may take any time to start
-        stalled = StalledMetrics(runtime.accounts.stalled)
-        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs, stalled)
     log.info(
         "Working on %s of Redis %s, %d jobs at once",
         crew.of(queues),
         place(broker),
         crew.threads,
     )
+    worker.start()
+    if probes:  # not before all goes round: a project's own hooks may take any time to start
+        stalled = StalledMetrics(runtime.accounts.stalled)
+        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs, stalled)
     runtime.steward.attend(until=LEAVING)
     worker.stop(timeout=round(THREADS_STOP_WITHIN * 1000))
     cut_off = len(runtime.intake.running)

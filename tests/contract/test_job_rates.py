@@ -34,6 +34,8 @@ SECOND = 1_000_000
 EPOCH = 1_800_000_000 * SECOND
 TOLERANCE = 200_000
 """As in `lua/rate.lua`, us."""
+ON_ITS_WAY = 500_000
+"""What may pass on a busy machine from when a job may start until it does, us."""
 
 
 class Fetch(Payload):
@@ -219,7 +221,7 @@ def test_a_limit_that_cannot_be_is_refused(values: tuple[int, float, int]) -> No
 
 
 def test_workers_start_jobs_at_the_rate_and_count_no_retries(redis_server: RedisServer) -> None:
-    provider = Provider(RateLimit(10, burst=3))
+    provider = Provider(RateLimit(5, burst=3))
 
     with at_work(redis_server.url, provider.catalogue, threads=4) as broker:
         for _ in range(15):
@@ -228,8 +230,7 @@ def test_workers_start_jobs_at_the_rate_and_count_no_retries(redis_server: Redis
         wait_until(lambda: redis_server.client.hget(KEYS.stats("rules"), "done") == "15", "all to be counted")
 
     at = [round(moment * SECOND) for _, moment, _ in provider.starts]
-    assert keeps_to(at, RateLimit(10, burst=3), 2 * TOLERANCE + 50_000)
-    assert 0.8 < (at[-1] - at[0]) / SECOND < 6
+    assert keeps_to(at, RateLimit(5, burst=3), 2 * TOLERANCE + ON_ITS_WAY)
     assert {attempt for _, _, attempt in provider.starts} == {1}
     stats = redis_server.client.hgetall(KEYS.stats("rules"))
     assert int(stats["enqueued"]) - int(stats["postponed"]) == 15
@@ -254,7 +255,7 @@ def test_jobs_of_one_key_wait_while_those_of_others_start(redis_server: RedisSer
 
 
 def test_a_retry_asks_anew(redis_server: RedisServer) -> None:
-    provider = Provider(RateLimit(2), 0.0, failures=1)
+    provider = Provider(RateLimit(1, 2.0), 0.0, failures=1)
 
     with at_work(redis_server.url, provider.catalogue) as broker:
         provider.send(broker)
@@ -262,7 +263,7 @@ def test_a_retry_asks_anew(redis_server: RedisServer) -> None:
 
     (_, first, one), (_, second, two) = provider.starts
     assert (one, two) == (1, 2)
-    assert second - first >= 0.5 - 2 * TOLERANCE / SECOND
+    assert second - first >= 2.0 - (2 * TOLERANCE + ON_ITS_WAY) / SECOND
 
 
 def test_a_job_put_off_is_delayed_in_one_step_or_not_at_all(redis_server: RedisServer) -> None:
@@ -295,7 +296,7 @@ def test_a_job_put_off_is_delayed_in_one_step_or_not_at_all(redis_server: RedisS
 
 
 def test_a_dead_workers_turns_are_anothers_and_none_is_lost(redis_server: RedisServer) -> None:
-    provider = Provider(RateLimit(2))
+    provider = Provider(RateLimit(1, 2.0))
     broker = CrewcallBroker(url=redis_server.url, middleware=[])
     declare(broker, provider.catalogue)
     turns = Turns(broker, lambda queue: None)
@@ -312,7 +313,7 @@ def test_a_dead_workers_turns_are_anothers_and_none_is_lost(redis_server: RedisS
         wait_until(lambda: len(provider.starts) == 3, "all three to start")
 
     at = [round(moment * SECOND) for _, moment, _ in provider.starts]
-    assert keeps_to(at, RateLimit(2), 2 * TOLERANCE + 50_000)
+    assert keeps_to(at, RateLimit(1, 2.0), 2 * TOLERANCE + ON_ITS_WAY)
     broker.close()
 
 

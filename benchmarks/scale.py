@@ -30,6 +30,7 @@ import redis
 import yaml
 from tests.support.api_cluster import ApiCluster, Capabilities
 from tests.support.apiserver import Entry, ServerOptions, ServerThread
+from tests.support.apiserver.controller import DEPLOYMENTS
 from tests.support.operator import RunningOperator, operating
 from tests.support.shop import arrive, existing_deployment
 from tests.support.succession import LEASES
@@ -73,7 +74,9 @@ class Tally:
         self.writes += 1
         if entry.subresource == "status":
             self.statuses.add(entry.name)
-        elif entry.subresource == "scale":
+        elif entry.subresource == "scale" or (
+            entry.resource == DEPLOYMENTS and "replicas" in entry.body.get("spec", {})
+        ):
             self.scaled.setdefault(entry.name, entry.answered_at)
 
 

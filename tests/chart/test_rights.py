@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.chart import NAMESPACE, RELEASE, Chart
-from tests.support.rights import LEASE_RULES, RULES
+from tests.support.rights import RULES, lease_rules
 
 
 def test_has_these_rights_everywhere_by_default(chart: Chart) -> None:
@@ -33,7 +33,7 @@ def test_may_hold_its_own_lease_and_no_other(chart: Chart) -> None:
         if one["kind"] in ("Role", "RoleBinding") and one["metadata"]["name"] == f"{RELEASE}-lease"
     )
 
-    assert (role["metadata"]["namespace"], role["rules"]) == (NAMESPACE, LEASE_RULES)
+    assert (role["metadata"]["namespace"], role["rules"]) == (NAMESPACE, lease_rules(RELEASE))
     assert binding["metadata"]["namespace"] == NAMESPACE
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}]

@@ -12,9 +12,9 @@ import kubernetes.client
 import kubernetes.config
 import pytest
 from tests.support.api_cluster import ApiCluster, Object
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import RunningOperator
 from tests.support.redis import RedisServer
-from tests.support.shop import Shop, existing_deployment
+from tests.support.shop import Shop, existing_deployment, installed
 from tests.support.workerpools import ABSENT, CRD_FILE
 
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
@@ -30,12 +30,12 @@ EXISTING: dict[str, Any] = {"template": ABSENT, "deploymentRef": {"name": "exist
 async def shop(cluster: ApiCluster, namespace: str, redis_server: RedisServer, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
     await cluster.create(existing_deployment(namespace, "existing", replicas=1))
-    return Shop(cluster, namespace, redis_server.url, cluster.write_kubeconfig(tmp_path))
+    return await installed(cluster, namespace, redis_server.url, tmp_path)
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+    async with shop.operating("--interval", "0.1") as running:
         yield running
 
 
@@ -83,7 +83,7 @@ async def test_gives_nothing_back_that_it_has_not_changed(shop: Shop, operator: 
 
 async def test_finds_what_was_borrowed_by_a_pool_that_went_unseen(shop: Shop) -> None:
     await shop.cluster.create(existing_deployment(shop.namespace, "kept", replicas=1))
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1"):
+    async with shop.operating("--interval", "0.1"):
         await shop.open_pool(**EXISTING)
         await shop.open_pool("stays", template=ABSENT, deploymentRef={"name": "kept"})
         shop.arrive(60)
@@ -95,7 +95,7 @@ async def test_finds_what_was_borrowed_by_a_pool_that_went_unseen(shop: Shop) ->
     kubernetes.config.load_kube_config(str(shop.kubeconfig), client_configuration=configuration)
     api = KubernetesApi(configuration)
     deployments, pods = Deployments(), Pods(time.monotonic, time.time)
-    scaler = DeploymentScaler(api, time.monotonic, deployments, pods, Rivals(api, time.monotonic, ()))
+    scaler = DeploymentScaler(api, time.monotonic, deployments, pods, Rivals(api, time.monotonic, (shop.namespace,)))
     for body in await shop.cluster.list("Deployment", shop.namespace):
         deployments.saw(body)
     await scaler.give_back_what_nobody_borrows()

@@ -15,7 +15,7 @@ import kubernetes.client
 import kubernetes.config
 import pytest
 from tests.support.api_cluster import ApiCluster, Object
-from tests.support.shop import Shop, existing_deployment
+from tests.support.shop import Shop, existing_deployment, installed
 from tests.support.stage import Time
 from tests.support.workerpools import ABSENT, CRD_FILE
 
@@ -36,7 +36,7 @@ async def shop(memory: ApiCluster, tmp_path: Path) -> Shop:
     await memory.install_crd(CRD_FILE)
     await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
     await memory.create(existing_deployment("shop", "existing", replicas=2))
-    return Shop(memory, "shop", "redis://redis:6379/0", memory.write_kubeconfig(tmp_path))
+    return await installed(memory, "shop", "redis://redis:6379/0", tmp_path, everywhere=True)
 
 
 @pytest.fixture

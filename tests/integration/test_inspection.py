@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.api_cluster import ApiCluster
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import RunningOperator
 from tests.support.redis import RedisServer
-from tests.support.shop import Shop
+from tests.support.shop import Shop, installed
 from tests.support.tools import ToolMissing, find_tool
 from tests.support.waiting import DEADLINE, until
 from tests.support.workerpools import CRD_FILE, workerpool
@@ -66,8 +66,11 @@ async def shop(cluster: ApiCluster, namespace: str, redis_server: RedisServer, t
 
 
 @pytest.fixture
-async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+async def operator(shop: Shop, tmp_path: Path) -> AsyncIterator[RunningOperator]:
+    folder = tmp_path / "operator"
+    folder.mkdir()
+    release = await installed(shop.cluster, shop.namespace, shop.url, folder)
+    async with release.operating("--interval", "0.1") as running:
         yield running
 
 

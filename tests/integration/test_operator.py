@@ -11,23 +11,19 @@ import pytest
 from tests.support.api_cluster import ApiCluster, Capabilities, Refused
 from tests.support.operator import KOPF_WAITS, RunningOperator, operating
 from tests.support.redis import RedisServer
-from tests.support.rights import RELEASE, granted
-from tests.support.shop import Shop, existing_deployment
+from tests.support.shop import Shop, existing_deployment, installed
 from tests.support.workerpools import ABSENT, CRD_FILE
 
 
 @pytest.fixture
 async def shop(cluster: ApiCluster, namespace: str, redis_server: RedisServer, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
-    token = await granted(cluster, namespace=namespace)  # all that follows is done with exactly the chart's rights
-    kubeconfig = cluster.write_kubeconfig(tmp_path, token=token, namespace=namespace)
-    return Shop(cluster, namespace, redis_server.url, kubeconfig)
+    return await installed(cluster, namespace, redis_server.url, tmp_path)
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    options = ("--namespace", shop.namespace, "--lease", RELEASE, "--interval", "0.1")
-    async with operating(shop.kubeconfig, *options) as running:
+    async with shop.operating("--interval", "0.1") as running:
         yield running
 
 
@@ -241,14 +237,14 @@ async def test_a_pool_made_anew_under_its_old_name_gets_a_deployment_of_its_own(
 
 
 async def test_goes_on_where_the_one_before_it_stopped(shop: Shop) -> None:
-    async with operating(shop.kubeconfig, "--interval", "0.1"):
+    async with shop.operating("--interval", "0.1"):
         await shop.open_pool()
         shop.arrive(60)
         await shop.until_replicas(3)
     assert await shop.replicas() == 3
 
     shop.arrive(40)
-    async with operating(shop.kubeconfig, "--interval", "0.1"):
+    async with shop.operating("--interval", "0.1"):
         await shop.until_replicas(5)
 
 

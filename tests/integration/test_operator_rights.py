@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from tests.support.api_cluster import ApiCluster
-from tests.support.operator import operating
-from tests.support.rights import LEASE_RULES, NAMESPACE, RULES, Right, granted, rights, without
+from tests.support.rights import NAMESPACE, RELEASE, RULES, Right, granted, lease_rules, rights
 from tests.support.shop import Shop
 from tests.support.tls import tls_before
 from tests.support.waiting import until
@@ -27,7 +26,7 @@ from crewcall_worker.wire import WorkerRecord, WorkerState
 #: (OwnerReferencesPermissionEnforcement, kubernetes.io/docs/reference/access-authn-authz/admission-controllers).
 ASKED_BY_ADMISSION = {Right("update", "workerpools.crewcall.dev/finalizers")}
 
-ALL = set(rights(RULES)) | set(rights(LEASE_RULES))
+ALL = set(rights(RULES)) | set(rights(lease_rules()))
 
 
 @pytest.fixture
@@ -36,12 +35,13 @@ def server() -> Iterator[EmbeddedRedis]:
         yield found
 
 
+@pytest.mark.parametrize("served", [(), ("shop",)], ids=["everywhere", "in a namespace"])
 async def test_asks_for_every_right_it_is_given_and_for_no_other(
-    memory: ApiCluster, server: EmbeddedRedis, tmp_path: Path
+    memory: ApiCluster, server: EmbeddedRedis, tmp_path: Path, served: tuple[str, ...]
 ) -> None:
-    token = await _granted(memory)
+    token = await _granted(memory, served=served)
 
-    async with _living(memory, server, token, tmp_path) as life:
+    async with _living(memory, server, token, tmp_path, served) as life:
         await life
 
     assert _asked(memory, token, refused=False) == ALL - ASKED_BY_ADMISSION
@@ -53,17 +53,16 @@ async def test_asks_for_every_right_it_is_given_and_for_no_other(
 async def test_misses_each_right_that_is_taken_away(
     memory: ApiCluster, server: EmbeddedRedis, tmp_path: Path, right: Right
 ) -> None:
-    token = await _granted(memory, right)
+    token = await _granted(memory, less=right)
 
     async with _living(memory, server, token, tmp_path):
         await until(lambda: right in _asked(memory, token, refused=True), f"{right} is refused")
 
 
-async def _granted(cluster: ApiCluster, less: Right | None = None) -> str:
-    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    if less is None:
-        return await granted(cluster)
-    return await granted(cluster, without(RULES, less), without(LEASE_RULES, less))
+async def _granted(cluster: ApiCluster, served: tuple[str, ...] = (), less: Right | None = None) -> str:
+    for name in (NAMESPACE, "shop"):
+        await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return await granted(cluster, served=served, less=less)
 
 
 def _asked(cluster: ApiCluster, token: str, *, refused: bool) -> set[Right]:
@@ -75,12 +74,13 @@ def _asked(cluster: ApiCluster, token: str, *, refused: bool) -> set[Right]:
 
 @asynccontextmanager
 async def _living(
-    cluster: ApiCluster, server: EmbeddedRedis, token: str, folder: Path
+    cluster: ApiCluster, server: EmbeddedRedis, token: str, folder: Path, served: tuple[str, ...] = ()
 ) -> AsyncIterator[asyncio.Task[None]]:
     """An operator with that token meets all that there is to do, in the task that is given."""
     await cluster.install_crd(CRD_FILE)
-    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-    shop = Shop(cluster, "shop", server.url, cluster.write_kubeconfig(folder, token=token, namespace=NAMESPACE))
+    kubeconfig = cluster.write_kubeconfig(folder, token=token, namespace=NAMESPACE)
+    options = (f"--lease={RELEASE}", *(f"--namespace={it}" for it in served))
+    shop = Shop(cluster, "shop", server.url, kubeconfig, options)
     async with tls_before(server.port) as tls:
         secret = {name: base64.b64encode(name.encode()).decode() for name in ("user", "password")}
         metadata = {"name": "redis", "namespace": "shop"}
@@ -89,7 +89,7 @@ async def _living(
         await cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ca})
         with redis.Redis(port=server.port, decode_responses=True) as client:
             client.execute_command("ACL", "SETUSER", "user", "on", ">password", "+@all", "~*", "&*")
-            async with operating(shop.kubeconfig, "--interval", "0.1", until="serving /metrics"):
+            async with shop.operating("--interval", "0.1", until="serving /metrics"):
                 life = asyncio.create_task(_life(shop, tls.url))
                 yield life
                 life.cancel()

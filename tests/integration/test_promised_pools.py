@@ -11,9 +11,8 @@ import pytest
 from dramatiq.brokers.redis import RedisBroker
 from rich.console import Console
 from tests.support.api_cluster import ApiCluster
-from tests.support.operator import operating
 from tests.support.redis import RedisServer
-from tests.support.shop import Shop
+from tests.support.shop import installed
 from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE
 
@@ -88,8 +87,8 @@ async def test_a_cluster_that_has_no_room_is_asked_for_no_more_pods(
     await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "full"}})
     await memory.install_crd(CRD_FILE)
     memory.server.kubelet.options.is_schedulable = False
-    shop = Shop(memory, "full", redis_server.url, memory.write_kubeconfig(tmp_path))
-    async with operating(shop.kubeconfig, "--namespace", "full", "--interval", "0.1"):
+    shop = await installed(memory, "full", redis_server.url, tmp_path)
+    async with shop.operating("--interval", "0.1"):
         shop.arrive(20)
         await shop.open_pool(target={"queueLatency": "30s"}, maxReplicas=20)
         await shop.until_condition("Ready", lambda _, reason, __: reason in {"SteadyLoad", "BacklogDrain"})
@@ -107,12 +106,12 @@ async def test_what_plain_workers_do_not_count_is_said_in_the_status(
 ) -> None:
     await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "told"}})
     await memory.install_crd(CRD_FILE)
-    shop = Shop(memory, "told", redis_server.url, memory.write_kubeconfig(tmp_path))
+    shop = await installed(memory, "told", redis_server.url, tmp_path)
     now_ms = int(time.time() * 1000)
     record = wire.WorkerRecord("w", wire.WorkerState.RUNNING, "pod", now_ms, 4, 0, 0, None, ("sms",), now_ms)
     redis_server.client.hset(KEYS.workers("told/notifications"), "w", wire.write_worker(record))
     redis_server.client.hset(KEYS.stats("sms"), mapping={"enqueued": "100", "done": "100", "busy_ms": "25000"})
-    async with operating(shop.kubeconfig, "--namespace", "told", "--interval", "0.1"):
+    async with shop.operating("--interval", "0.1"):
         await shop.open_pool(target={"queueLatency": "30s"})
         counted = await shop.until_condition("ScalingActive", lambda status, _, __: status == "True")
         scales = await shop.condition("ThroughputScales")

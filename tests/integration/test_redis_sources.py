@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import redis
 from tests.support.api_cluster import ApiCluster
-from tests.support.operator import RunningOperator, operating
-from tests.support.shop import Shop
+from tests.support.operator import RunningOperator
+from tests.support.shop import Shop, installed
 from tests.support.tls import tls_before
 from tests.support.workerpools import CRD_FILE
 
@@ -32,12 +32,12 @@ def guarded() -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 async def shop(cluster: ApiCluster, namespace: str, guarded: EmbeddedRedis, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
-    return Shop(cluster, namespace, guarded.url, cluster.write_kubeconfig(tmp_path))
+    return await installed(cluster, namespace, guarded.url, tmp_path)
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+    async with shop.operating("--interval", "0.1") as running:
         yield running
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.support.api_cluster import ApiCluster
-from tests.support.operator import RunningOperator, operating
-from tests.support.shop import Shop, existing_deployment
+from tests.support.operator import RunningOperator
+from tests.support.shop import Shop, existing_deployment, installed
 from tests.support.waiting import DEADLINE, until
 from tests.support.workerpools import ABSENT, CRD_FILE
 
@@ -26,16 +26,18 @@ def redis() -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 async def shop(cluster: ApiCluster, namespace: str, redis: EmbeddedRedis, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
-    return Shop(cluster, namespace, redis.url, cluster.write_kubeconfig(tmp_path))
+    return await installed(cluster, namespace, redis.url, tmp_path, release="crewcall-a")
 
 
 @pytest.fixture
-async def shards(shop: Shop) -> AsyncIterator[dict[str, RunningOperator]]:
-    """Two operators that both lead, each over its own part."""
-    served = ("--namespace", shop.namespace, "--selector")
+async def shards(shop: Shop, tmp_path: Path) -> AsyncIterator[dict[str, RunningOperator]]:
+    """Operators of two releases that both lead, each over its own part."""
+    folder = tmp_path / "b"
+    folder.mkdir()
+    other = await installed(shop.cluster, shop.namespace, shop.url, folder, release="crewcall-b")
     async with (
-        operating(shop.kubeconfig, *served, "shard=a", until="leading") as a,
-        operating(shop.kubeconfig, *served, "shard=b", until="leading") as b,
+        shop.operating("--selector", "shard=a", until="leading") as a,
+        other.operating("--selector", "shard=b", until="leading") as b,
     ):
         yield {"a": a, "b": b}
 
@@ -88,7 +90,7 @@ async def test_a_pool_that_moves_does_not_give_back_what_it_borrows(
 
 
 async def test_is_told_of_a_selector_that_cannot_be_read(shop: Shop) -> None:
-    async with operating(shop.kubeconfig, "--selector", "shard in", until="waiting for the cluster") as running:
+    async with shop.operating("--selector", "shard in", until="waiting for the cluster") as running:
         await until(lambda: "unable to parse" in "".join(running.log), "the operator says why")
 
 

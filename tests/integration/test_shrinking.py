@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import redis
 from tests.support.api_cluster import ApiCluster
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import RunningOperator
 from tests.support.redis import RedisServer
-from tests.support.shop import Shop
+from tests.support.shop import Shop, installed
 from tests.support.workerpools import ABSENT, CRD_FILE
 
 from crewcall_worker import wire
@@ -47,12 +47,12 @@ class Crew:
 @pytest.fixture
 async def shop(cluster: ApiCluster, namespace: str, redis_server: RedisServer, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
-    return Shop(cluster, namespace, redis_server.url, cluster.write_kubeconfig(tmp_path))
+    return await installed(cluster, namespace, redis_server.url, tmp_path)
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+    async with shop.operating("--interval", "0.1") as running:
         yield running
 
 

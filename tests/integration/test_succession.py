@@ -13,7 +13,9 @@ import aiohttp
 import pytest
 from tests.support.api_cluster import ApiCluster
 from tests.support.apiserver import ApiServer, Fault
-from tests.support.shop import Shop
+from tests.support.apiserver.access import service_account
+from tests.support.rights import RELEASE
+from tests.support.shop import Shop, installed
 from tests.support.succession import LEASES, Succession
 from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE
@@ -32,14 +34,15 @@ def redis() -> Iterator[EmbeddedRedis]:
 async def shop(memory: ApiCluster, redis: EmbeddedRedis, tmp_path: Path) -> Shop:
     await memory.install_crd(CRD_FILE)
     await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-    return Shop(memory, "shop", redis.url, memory.write_kubeconfig(tmp_path))
+    return await installed(memory, "shop", redis.url, tmp_path, everywhere=True)
 
 
 @pytest.fixture
 async def pair(shop: Shop, tmp_path: Path) -> AsyncIterator[Succession]:
     """Two operators, one of which leads."""
     async with AsyncExitStack() as stack:
-        pair = Succession(server(shop), tmp_path, stack)
+        account = service_account("shop", RELEASE)
+        pair = Succession(server(shop), tmp_path, stack, (f"--lease=shop/{RELEASE}",), account)
         await pair.start()
         await until(lambda: pair.leader, "the first one leads")
         await pair.start()

@@ -14,6 +14,9 @@ from pathlib import Path
 from tests.support.waiting import DEADLINE
 from tests.support.waiting import until as wait
 
+#: What it logs when it is.
+WATCHING = "watching WorkerPools"
+
 #: Seconds within which an operator must be watching, on a busy machine.
 START = DEADLINE
 
@@ -39,9 +42,7 @@ class RunningOperator:
 
 
 @asynccontextmanager
-async def operating(
-    kubeconfig: Path, *options: str, until: str = "watching WorkerPools"
-) -> AsyncIterator[RunningOperator]:
+async def operating(kubeconfig: Path, *options: str, until: str = WATCHING) -> AsyncIterator[RunningOperator]:
     """An operator that runs while the block does, which begins once the operator has logged `until`."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("crewcall")),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.support.api_cluster import ApiCluster
 
+#: The release's fullname too, hence the name of its Lease.
 NAMESPACE, RELEASE = "ops", "crewcall"
 _GROUP = "rbac.authorization.k8s.io"
 
@@ -27,16 +28,11 @@ RULES: list[dict[str, Any]] = [
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]
 
-#: In the release's own namespace: on one Lease, by its name.
-LEASE_RULES: list[dict[str, Any]] = [
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-    {
-        "apiGroups": ["coordination.k8s.io"],
-        "resources": ["leases"],
-        "resourceNames": [RELEASE],
-        "verbs": ["get", "watch", "patch"],
-    },
-]
+
+def lease_rules(release: str = RELEASE) -> list[dict[str, Any]]:
+    """In the release's own namespace: on one Lease, by its name."""
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    return [{**leases, "verbs": ["create"]}, {**leases, "resourceNames": [release], "verbs": ["get", "watch", "patch"]}]
 
 
 class Right(NamedTuple):
@@ -69,20 +65,27 @@ def without(rules: Sequence[Mapping[str, Any]], right: Right) -> list[dict[str, 
 
 async def granted(
     cluster: ApiCluster,
-    rules: Sequence[Mapping[str, Any]] = RULES,
-    lease_rules: Sequence[Mapping[str, Any]] = LEASE_RULES,
     namespace: str = NAMESPACE,
+    *,
+    release: str = RELEASE,
+    served: Sequence[str] = (),
+    less: Right | None = None,
 ) -> str:
-    """The token of a service account in a namespace that is there, with these rights everywhere and on leases there."""
-    home = {"name": RELEASE, "namespace": namespace}
+    """The token of a release's service account, in a namespace that is there, with the chart's rights.
+
+    Those are good in the `served` namespaces, or everywhere where none is named; `less` is one that it does not get.
+    """
+    home = {"name": release, "namespace": namespace}
     await cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": home})
-    subject = {"kind": "ServiceAccount", **home}
-    for kind, metadata, granted_here in (
-        ("ClusterRole", {"name": f"{RELEASE}-of-{namespace}"}, rules),
-        ("Role", {"name": f"{RELEASE}-lease", "namespace": namespace}, lease_rules),
-    ):
+    # Roles of the cluster outlive the test's namespace, and others have releases of the same name.
+    roles = [("Role", {"name": release, "namespace": it}, RULES) for it in served] or [
+        ("ClusterRole", {"name": f"{release}-of-{namespace}"}, RULES)
+    ]
+    roles.append(("Role", {"name": f"{release}-lease", "namespace": namespace}, lease_rules(release)))
+    for kind, metadata, rules in roles:
         named = {"apiVersion": f"{_GROUP}/v1", "metadata": metadata}
         ref = {"apiGroup": _GROUP, "kind": kind, "name": metadata["name"]}
-        await cluster.create({**named, "kind": kind, "rules": list(granted_here)})
-        await cluster.create({**named, "kind": f"{kind}Binding", "roleRef": ref, "subjects": [subject]})
-    return await cluster.issue_token(namespace, RELEASE)
+        await cluster.create({**named, "kind": kind, "rules": without(rules, less) if less else rules})
+        subjects = [{"kind": "ServiceAccount", **home}]
+        await cluster.create({**named, "kind": f"{kind}Binding", "roleRef": ref, "subjects": subjects})
+    return await cluster.issue_token(namespace, release)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import dramatiq
 import redis
 from tests.support.api_cluster import ApiCluster, Object
+from tests.support.operator import WATCHING, RunningOperator, operating
+from tests.support.rights import RELEASE, granted
 from tests.support.waiting import DEADLINE
 from tests.support.workerpools import workerpool
 
@@ -24,12 +27,20 @@ BRISK: Mapping[str, Any] = {
 
 @dataclass(slots=True)
 class Shop:
-    """Pools are made in `namespace`; jobs go to the Redis at `url`."""
+    """Pools are made in `namespace`; jobs go to the Redis at `url`.
+
+    An operator runs with `kubeconfig` and `options`. `cluster` is an administrator's, who is not held to any rules.
+    """
 
     cluster: ApiCluster
     namespace: str
     url: str
     kubeconfig: Path
+    options: tuple[str, ...] = ()
+
+    def operating(self, *options: str, until: str = WATCHING) -> AbstractAsyncContextManager[RunningOperator]:
+        """An operator of this shop that runs while the block does, which begins once it has logged `until`."""
+        return operating(self.kubeconfig, *self.options, *options, until=until)
 
     async def open_pool(self, name: str = "notifications", **spec: Any) -> Object:
         """Make a pool on this shop's Redis, a brisk one but for what `spec` says."""
@@ -91,6 +102,19 @@ class Shop:
         """Have all jobs of a queue done at once."""
         with redis.Redis.from_url(self.url) as client:
             client.delete(f"dramatiq:{queue}", f"dramatiq:{queue}.msgs")
+
+
+async def installed(
+    cluster: ApiCluster, namespace: str, url: str, folder: Path, *, everywhere: bool = False, release: str = RELEASE
+) -> Shop:
+    """A shop whose operators have the rights that the chart grants to a release there, and none beside.
+
+    It serves this namespace, or all of them where it is installed to watch `everywhere`.
+    """
+    served = () if everywhere else (namespace,)
+    token = await granted(cluster, namespace, release=release, served=served)
+    kubeconfig = cluster.write_kubeconfig(folder, token=token, namespace=namespace)
+    return Shop(cluster, namespace, url, kubeconfig, (f"--lease={release}", *(f"--namespace={it}" for it in served)))
 
 
 def existing_deployment(namespace: str, name: str, replicas: int) -> Object:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.api_cluster import ApiCluster, Capabilities
 from tests.support.apiserver import ApiServer, Entry
-from tests.support.apiserver.access import ADMIN
+from tests.support.apiserver.access import ADMIN, User
 from tests.support.operator import RunningOperator, operating
 
 LEASES = "leases.coordination.k8s.io"
@@ -19,17 +19,21 @@ LEASES = "leases.coordination.k8s.io"
 
 @dataclass(slots=True)
 class Succession:
-    """The operators by token; `options` are those they are all started with. They end with `stack`."""
+    """The operators by token, each of which stands for `user`; `options` are those they are all started with.
+
+    They end with `stack`.
+    """
 
     server: ApiServer
     folder: Path
     stack: AsyncExitStack
     options: tuple[str, ...] = ()
+    user: User = ADMIN
     operators: dict[str, RunningOperator] = field(default_factory=dict)
 
     async def start(self) -> str:
         """One more operator; gives its token."""
-        token = self.server.access.issue(ADMIN)
+        token = self.server.access.issue(self.user)
         folder = self.folder / token
         folder.mkdir()
         cluster = ApiCluster(self.server.url, token, Capabilities(has_pods=False, runs_pods=False))

@@ -27,6 +27,11 @@ class User:
     is_master: bool = False
 
 
+def service_account(namespace: str, name: str) -> User:
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return User(f"system:serviceaccount:{namespace}:{name}", groups)
+
+
 ADMIN = User("admin", ("system:masters",), is_master=True)
 
 
@@ -70,8 +75,7 @@ class Access:
         return token
 
     def issue_for_service_account(self, namespace: str, name: str) -> str:
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        return self.issue(User(f"system:serviceaccount:{namespace}:{name}", groups))
+        return self.issue(service_account(namespace, name))
 
     def authenticate(self, token: str) -> User:
         """Raises a 401 `Failure` for a token that is unknown, or missing where one is required."""

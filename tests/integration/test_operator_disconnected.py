@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,10 @@ from tests.support.api_cluster import ApiCluster
 from tests.support.apiserver import ApiServer, Fault
 from tests.support.apiserver.failures import Failure
 from tests.support.apiserver.store import Record, event_line
-from tests.support.operator import RunningOperator, operating
+from tests.support.operator import WATCHING, RunningOperator, operating
+from tests.support.rights import RELEASE
 from tests.support.sentinel import MASTER, watched
-from tests.support.shop import Shop, arrive
+from tests.support.shop import Shop, arrive, installed
 from tests.support.tls import tls_before
 from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE
@@ -45,6 +46,13 @@ config.InClusterConfigLoader.__init__ = __init__
 """
 
 
+#: For an operator's interpreter: it is soon out of patience with watchers that do not begin.
+IMPATIENCE = """
+from crewcall_operator import watchers
+watchers.BEGUN_WITHIN, watchers.ADRIFT = 3.0, 5.0
+"""
+
+
 @pytest.fixture
 def own_redis() -> Iterator[EmbeddedRedis]:
     with EmbeddedRedis() as server:
@@ -55,7 +63,7 @@ def own_redis() -> Iterator[EmbeddedRedis]:
 async def shop(memory: ApiCluster, own_redis: EmbeddedRedis, tmp_path: Path) -> Shop:
     await memory.install_crd(CRD_FILE)
     await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-    return Shop(memory, "shop", own_redis.url, memory.write_kubeconfig(tmp_path))
+    return await installed(memory, "shop", own_redis.url, tmp_path, everywhere=True)
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def server(shop: Shop) -> ApiServer:
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig) as running:
+    async with shop.operating() as running:
         yield running
         assert running.process.returncode is None
         assert not [line for line in running.log if "Traceback" in line or "Error:" in line]
@@ -109,28 +117,25 @@ async def test_follows_its_token_when_that_is_rotated(
     files = tmp_path / "files"
     files.mkdir()
     (files / "sitecustomize.py").write_text(POD_FILES)
-    (files / "token").write_text(server.token)
+    old = await shop.cluster.issue_token("shop", RELEASE)
+    (files / "token").write_text(old)
     async with tls_before(int(server.url.rpartition(":")[2])) as tls:
         (files / "ca.crt").write_text(tls.authority)
         monkeypatch.setenv("PYTHONPATH", str(files))
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(tls.port))
-        async with operating(tmp_path / "no-kubeconfig") as operator:
+        async with operating(tmp_path / "no-kubeconfig", f"--lease=shop/{RELEASE}") as operator:
             await shop.open_pool()
             shop.arrive(60)
             await shop.until_replicas(3)
 
-            new = server.access.issue(server.access.tokens.pop(server.token))
-            (files / "token").write_text(new)
-            shop.cluster.token, server.token = new, new
+            (files / "token").write_text(await shop.cluster.issue_token("shop", RELEASE))
+            del server.access.tokens[old]
             server.cut_watches()
-            async with ApiCluster(server.url, new, shop.cluster.capabilities, server) as cluster:
-                cluster.kinds.update(shop.cluster.kinds)
-                again = Shop(cluster, "shop", shop.url, shop.kubeconfig)
-                await again.open_pool("second")
-                shop.arrive(20)
-                await again.until_replicas(4)
-                await again.until_replicas(4, "second")
+            await shop.open_pool("second")
+            shop.arrive(20)
+            await shop.until_replicas(4)
+            await shop.until_replicas(4, "second")
             assert await operator.stop() == 0
         assert not [line for line in operator.log if "Traceback" in line]
 
@@ -180,6 +185,33 @@ async def test_lives_on_after_a_watch_was_refused(shop: Shop, server: ApiServer,
     while asyncio.get_running_loop().time() < ends:
         assert operator.process.returncode is None
         await asyncio.sleep(0.2)
+
+
+async def test_an_unhealthy_operator_asks_again_and_again_for_a_kind_that_the_api_server_does_not_tell_of(
+    shop: Shop, server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kopf would never hear of a Deployment then, and never say so."""
+    (tmp_path / "sitecustomize.py").write_text(IMPATIENCE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    untold = server.faults.add(Fault(status=404, path="^/apis/apps/v1$"))
+    async with shop.operating(until="leading") as operator:
+
+        async def healthy() -> int:
+            async with aiohttp.ClientSession(f"http://{operator.address}") as session:
+                return (await session.get("/healthz")).status
+
+        first = await healthy()
+        words = "nobody watches deployments in all namespaces: does kubectl api-resources list"
+        await until(lambda: words in "\n".join(operator.log), "a word about it")
+        await shop.cluster.until(lambda: _is(healthy(), 503), "the operator is unhealthy")
+
+        untold.clear()
+        await until(lambda: WATCHING in "\n".join(operator.log), "it watches everything")
+        await shop.open_pool()
+        shop.arrive(60)
+        await shop.until_replicas(3)
+
+        assert (first, await healthy()) == (200, 200)
 
 
 async def test_makes_nothing_for_a_pool_whose_deletion_it_missed(
@@ -312,6 +344,10 @@ async def test_keeps_its_replicas_through_a_failover_and_scales_by_the_new_prima
         assert await shop.replicas() == 3
         arrive(pair.replica.url, 40, "sms")
         await shop.until_replicas(5)
+
+
+async def _is(asked: Awaitable[int], wanted: int) -> bool:
+    return await asked == wanted
 
 
 async def _metrics(operator: RunningOperator) -> str:

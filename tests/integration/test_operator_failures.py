@@ -15,8 +15,8 @@ import pytest
 import redis
 from tests.support.api_cluster import ApiCluster, Refused
 from tests.support.apiserver import Fault
-from tests.support.operator import KOPF_WAITS, RunningOperator, operating
-from tests.support.shop import Shop
+from tests.support.operator import KOPF_WAITS, RunningOperator
+from tests.support.shop import Shop, installed
 from tests.support.waiting import until
 from tests.support.workerpools import CRD_FILE, crd
 
@@ -59,12 +59,12 @@ def own_redis() -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 async def shop(cluster: ApiCluster, namespace: str, own_redis: EmbeddedRedis, tmp_path: Path) -> Shop:
     await cluster.install_crd(CRD_FILE)
-    return Shop(cluster, namespace, own_redis.url, cluster.write_kubeconfig(tmp_path))
+    return await installed(cluster, namespace, own_redis.url, tmp_path)
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace) as running:
+    async with shop.operating() as running:
         yield running
 
 
@@ -135,7 +135,7 @@ async def test_takes_no_replica_away_while_it_may_not_read_the_workers(
 async def test_a_silent_redis_delays_nobody_elses_pools(shop: Shop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never a word
         silent_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as operator:
+        async with shop.operating("--interval", "0.1") as operator:
             await shop.open_pool("blind", redis={"url": silent_url})
             await shop.open_pool()
             await shop.until_replicas(0)
@@ -284,7 +284,7 @@ async def test_a_name_lookup_that_hangs_delays_neither_other_pools_nor_the_end(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGING_LOOKUPS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+    async with shop.operating("--interval", "0.1") as running:
         for number in range(3):
             await shop.open_pool(f"lost-{number}", redis={"url": f"redis://redis-{number}.hang:6379/0"})
         await shop.until_condition("ScalingActive", lambda status, *_: status == "False", "lost-2")
@@ -301,7 +301,7 @@ class TestWhenTheApiServer:
     @pytest.fixture
     async def shop(self, memory: ApiCluster, own_redis: EmbeddedRedis, tmp_path: Path) -> Shop:
         await memory.install_crd(CRD_FILE)
-        return Shop(memory, "default", own_redis.url, memory.write_kubeconfig(tmp_path))
+        return await installed(memory, "default", own_redis.url, tmp_path)
 
     async def test_is_away_the_operator_waits_and_goes_on(self, shop: Shop, operator: RunningOperator) -> None:
         assert shop.cluster.server is not None
@@ -361,7 +361,7 @@ class TestWhenTheApiServer:
     ) -> None:
         assert shop.cluster.server is not None
         hanging = shop.cluster.server.faults.add(Fault(hang=True, path="^/apis?$"))
-        async with operating(shop.kubeconfig) as running:
+        async with shop.operating(until="leading") as running:
             await until(lambda: hanging.hits, "kopf asks what the API server serves")
             asked = time.monotonic()
             assert await running.stop() == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -26,6 +26,10 @@ from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import ApiError
 from crewcall_operator.intake import Intake
+from crewcall_operator.watchers import Watchers, named
+
+#: What is watched: group, version and plural.
+POOLS, DEPLOYMENTS, PODS = (GROUP, VERSION, PLURAL), ("apps", "v1", "deployments"), ("", "v1", "pods")
 
 #: Seconds between two lists that find what a watch has missed, at the most and at the least.
 RELIST, RELIST_LEAST = 180.0, 5.0
@@ -42,18 +46,21 @@ class Watch:
     deployments: Deployments
     pods: Pods
     scaler: DeploymentScaler
+    watchers: Watchers
     _listed_anew: asyncio.Event = field(default_factory=asyncio.Event)
     _logins: Iterator[int] = field(default_factory=itertools.count)
 
-    async def spawn(self, namespaces: Sequence[str], selector: str) -> Collection[asyncio.Task[None]]:
-        """Start kopf's tasks, to be looked after by `watchers.run`."""
-        return await kopf.spawn_tasks(
+    async def begin(self, namespaces: Sequence[str], selector: str) -> Coroutine[None, None, None]:
+        """Start kopf's tasks; gives what looks after them until the watch ends. It raises `WatchEnded`."""
+        tasks = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=_settings(selector),
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
         )
+        names, where = named((POOLS, DEPLOYMENTS, PODS), namespaces), ", ".join(namespaces) or "all namespaces"
+        return self.watchers.run(tasks, names, lambda: log.info("watching WorkerPools in %s", where))
 
     async def forget_missed_deletions(self, cluster: Cluster) -> None:
         """Let go of what is gone, every few minutes and soon after a watch was broken for so long that kopf had to list
@@ -105,7 +112,7 @@ class Watch:
             found = kopf.login_via_client(**words)
             return None if found is None else replace(found, priority=number)
 
-        @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+        @kopf.on.event(*POOLS, registry=registry)
         async def workerpool(event: kopf.RawEvent, **_: Any) -> None:
             self._hear(event)
             if event["type"] == "DELETED":
@@ -113,7 +120,7 @@ class Watch:
             else:
                 await self.intake.saw(event["object"])
 
-        @kopf.on.event("apps", "v1", "deployments", registry=registry)
+        @kopf.on.event(*DEPLOYMENTS, registry=registry)
         async def deployment(event: kopf.RawEvent, **_: Any) -> None:
             self._hear(event)
             if event["type"] == "DELETED":
@@ -122,7 +129,7 @@ class Watch:
                 self.deployments.saw(event["object"])
             self._stir(self.scaler.pool_of(deployment_key(event["object"])))
 
-        @kopf.on.event("", "v1", "pods", registry=registry)
+        @kopf.on.event(*PODS, registry=registry)
         async def pod(event: kopf.RawEvent, **_: Any) -> None:
             self._hear(event)
             if event["type"] == "DELETED":
@@ -146,9 +153,9 @@ def _settings(selector: str) -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30.0
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
-    settings.watching.label_selectors["", "v1", "pods"] = LABEL_POOL  # the server leaves out all others
+    settings.watching.label_selectors[PODS] = LABEL_POOL  # the server leaves out all others
     if selector:
-        settings.watching.label_selectors[GROUP, VERSION, PLURAL] = selector
+        settings.watching.label_selectors[POOLS] = selector
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = None  # else it kills this process, also after another watch has begun
     return settings

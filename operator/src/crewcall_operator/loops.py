@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from crewcall_operator import watchers
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.lease import LeaseElection, NoElection
 from crewcall_operator.adapters.log import log
@@ -85,9 +84,8 @@ async def _watch_and_scale(
         asyncio.create_task(watch.forget_missed_deletions(cluster)),
         asyncio.create_task(stop.wait()),
     ]
-    watching = asyncio.create_task(watchers.run(await watch.spawn(settings.namespaces, settings.selector)))
+    watching = asyncio.create_task(await watch.begin(settings.namespaces, settings.selector))
     stop_on_signals(stop)  # once more: kopf has put its own handlers in place of ours
-    log.info("watching WorkerPools in %s", ", ".join(settings.namespaces) or "all namespaces")
     try:
         done, _ = await asyncio.wait([*loops, watching], return_when=asyncio.FIRST_COMPLETED)
         for finished in done:

@@ -45,6 +45,7 @@ from crewcall_operator.handlers import Watch
 from crewcall_operator.intake import Intake
 from crewcall_operator.loops import LOOKUPS, Election, Lookups, operate, stop_on_signals
 from crewcall_operator.settings import OperatorSettings
+from crewcall_operator.watchers import Watchers
 
 #: A loop that has not ticked for so many seconds and intervals is stuck: the kubelet should restart it.
 STUCK, INTERVALS = 30.0, 3
@@ -104,20 +105,24 @@ async def run(settings: OperatorSettings) -> None:
             leadership=election,
             stirring=stirring,
         )
+        watchers = Watchers(time.monotonic)
         address = await stack.enter_async_context(
             probes.serve(
                 settings.host,
                 settings.port,
                 _collected(LeaderMetrics(metrics, election), measures),
                 is_healthy=lambda: (
-                    engine.ticked_at is None or time.monotonic() - engine.ticked_at < stuck_after(settings.interval)
+                    not watchers.are_adrift
+                    and (
+                        engine.ticked_at is None or time.monotonic() - engine.ticked_at < stuck_after(settings.interval)
+                    )
                 ),
                 is_ready=lambda: engine.ticked_at is not None,
             )
         )
         log.info("serving /metrics, /healthz and /readyz on http://%s", address)
         intake = Intake(engine, status, metrics)
-        watch = Watch(intake, deployments, pods, scaler)
+        watch = Watch(intake, deployments, pods, scaler, watchers)
         election.on_lead += [engine.take_over, status.take_over]
         hints = RedisHints(lambda: engine.pools, engine.hint, sources)
         await operate(settings, cluster, election, watch, hints, stop)

@@ -1,7 +1,7 @@
 """The operator's own HTTP port: /metrics for Prometheus, /healthz and /readyz for the kubelet.
 
-Healthy means that the engine still ticks; ready means that it has looked at the cluster once. No request changes
-anything, and no answer holds a secret.
+Healthy means that the engine still ticks and that changes of every kind are heard of; ready means that it has looked at
+the cluster once. No request changes anything, and no answer holds a secret.
 """
 
 from __future__ import annotations

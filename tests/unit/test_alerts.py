@@ -188,6 +188,7 @@ def test_every_alert_has_its_fault_here_and_a_page_of_the_usual_parts() -> None:
 
     assert set(FAULTS) == names
     assert {page.stem for page in RUNBOOKS.glob("Crewcall*.md")} == names
+    assert {rule["annotations"]["runbook"] for rule in alert_rules()} == {f"docs/runbooks/{name}.md" for name in names}
     for name in names:
         text = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
         assert text.startswith(f"# {name}\n")

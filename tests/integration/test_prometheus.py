@@ -9,31 +9,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 from tests.support import jobs
-from tests.support.api_cluster import ApiCluster
+from tests.support.api_cluster import ApiCluster, Object
+from tests.support.apiserver import ApiServer
 from tests.support.apiserver.faults import Fault
 from tests.support.debian import find_program
-from tests.support.operator import KOPF_WAITS, RunningOperator, operating
+from tests.support.operator import KOPF_WAITS, RunningOperator
 from tests.support.ports import free_port
 from tests.support.prometheus import Prometheus, dashboard_queries, named_metrics, prometheus
 from tests.support.redis import RedisServer, emptied
-from tests.support.shop import Shop
+from tests.support.shop import Shop, installed
+from tests.support.succession import LEASES
 from tests.support.tools import ToolMissing
 from tests.support.waiting import until_answered
 from tests.support.workerpools import CRD_FILE
-from tests.support.workers import worker
+from tests.support.workers import WorkerProcess, worker
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
-
-#: Nobody dies in these tests, so nobody is counted.
-UNHEARD = {"crewcall_dead_workers_total", "crewcall_recovered_jobs_total"}
 
 #: What is true on a busy machine, or where changes are refused and nothing runs the pods, and may be told as well.
 BESIDE = {"CrewcallReconcileSlow", "CrewcallApiErrors", "CrewcallNoLeader", "CrewcallReplicasNotReady"}
@@ -64,12 +63,18 @@ def server(own_redis: EmbeddedRedis) -> Iterator[RedisServer]:
 async def shop(memory: ApiCluster, server: RedisServer, tmp_path: Path) -> Shop:
     await memory.install_crd(CRD_FILE)
     await memory.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-    return Shop(memory, "shop", server.url, memory.write_kubeconfig(tmp_path))
+    return await installed(memory, "shop", server.url, tmp_path)
+
+
+@pytest.fixture
+def api(memory: ApiCluster) -> ApiServer:
+    assert memory.server is not None
+    return memory.server
 
 
 @pytest.fixture
 async def operator(shop: Shop) -> AsyncIterator[RunningOperator]:
-    async with operating(shop.kubeconfig, "--namespace", shop.namespace, "--interval", "0.1") as running:
+    async with shop.operating("--interval", "0.1") as running:
         yield running
 
 
@@ -102,7 +107,7 @@ async def test_every_query_of_the_dashboard_is_answered(
             broker.close()
             await shop.until_replicas(1)
             queries = dashboard_queries()
-            named = {name for query in queries for name in named_metrics(query)} - UNHEARD
+            named = {name for query in queries for name in named_metrics(query)}
 
             def unanswered() -> set[str]:
                 return {name for name in named if not seen.query(f'{{__name__=~"{name}(_bucket)?"}}')}
@@ -111,12 +116,10 @@ async def test_every_query_of_the_dashboard_is_answered(
             jobs.let_go(server.client, 3)
 
             def empty() -> list[str]:
-                return [query for query in queries if not named_metrics(query) & UNHEARD and not seen.query(query)]
+                return [query for query in queries if not seen.query(query)]
 
             # A rate takes two scrapes that differ.
             await until_answered(lambda: not empty(), "an answer to every query")
-            unheard = [query for query in queries if named_metrics(query) & UNHEARD]
-            assert [await asyncio.to_thread(seen.query, query) for query in unheard] == [[], []]
             assert await asyncio.to_thread(seen.broken_rules) == []
             running = await asyncio.to_thread(seen.query, "crewcall_worker_running_jobs")
             assert [found["metric"]["pool"] for found in running] == ["notifications"]
@@ -166,6 +169,67 @@ async def test_alerts_fire_with_their_faults_and_not_before(
         assert await asyncio.to_thread(seen.broken_rules) == []
 
 
+@pytest.mark.slow
+async def test_alerts_of_the_operator_fire_with_their_faults_and_end_with_them(
+    program: Path, shop: Shop, operator: RunningOperator, api: ApiServer, tmp_path: Path
+) -> None:
+    for name in ("slow", "failing"):
+        await shop.open_pool(name)
+        await shop.until_replicas(0, name)
+    async with scraping(program, tmp_path, operator=[operator.address]) as seen:
+        await until_answered(lambda: scrapes(seen) and not seen.fired(), "the first scrape")
+
+        slow = api.faults.add(Fault(delay=3.0, status=503, path="/slow/scale"))
+        failing = api.faults.add(Fault(status=503, path="/failing/scale"))
+        shop.arrive(20)
+        await until_answered(
+            lambda: seen.fired() >= {("CrewcallReconcileSlow", ""), ("CrewcallApiErrors", "")}, "both alerts"
+        )
+        slow.clear()
+        failing.clear()
+        await until_answered(lambda: not seen.fired(), "their end")
+
+        refused = api.faults.add(Fault(status=403, resource=LEASES))
+        await until_answered(lambda: ("CrewcallNoLeader", "") in seen.fired(), "the alert of the lease")
+        refused.clear()
+        await until_answered(lambda: not seen.fired(), "its end")
+        assert await asyncio.to_thread(seen.broken_rules) == []
+
+
+@pytest.mark.slow
+async def test_alerts_of_replicas_and_workers_fire_with_their_faults_and_end_with_them(
+    program: Path, shop: Shop, operator: RunningOperator, api: ApiServer, server: RedisServer, tmp_path: Path
+) -> None:
+    """Real workers, each in the name of one of the pool's pods."""
+    api.kubelet.options.is_schedulable = False
+    await shop.open_pool(minReplicas=3)
+    with ExitStack() as crew:
+        async with scraping(program, tmp_path, operator=[operator.address]) as seen:
+            await until_answered(lambda: fires(seen, "CrewcallReplicasNotReady"), "the alert of pods without a node")
+            api.kubelet.options.is_schedulable = True
+            api.kubelet.retry()
+            await until_answered(lambda: not seen.fired(), "its end")
+
+            pods = await shop.cluster.list("Pod", shop.namespace)
+            workers = {it["metadata"]["name"]: hired(crew, shop, server, tmp_path, it) for it in pods}
+            broker = CrewcallBroker(url=server.url)
+            for job in range(30):  # enough for two replicas
+                broker.enqueue(jobs.hold.message(job))
+            broker.close()
+            await until_answered(lambda: server.client.llen(jobs.BEGUN) == 3, "each runs a job")
+            await shop.change_pool({"minReplicas": 0})
+            await until_answered(lambda: fires(seen, "CrewcallDrainStuck"), "the alert of the one that is to go")
+            await shop.change_pool({"minReplicas": 3})
+            await until_answered(lambda: not seen.fired(), "its end")
+
+            for pod, it in workers.items():
+                await asyncio.to_thread(it.kill)
+                await shop.cluster.delete("Pod", shop.namespace, pod)
+            await until_answered(lambda: fires(seen, "CrewcallWorkersDie"), "the alert of workers that died")
+            await until_answered(lambda: not seen.fired(), "its end")
+            assert await asyncio.to_thread(seen.broken_rules) == []
+
+
 async def test_the_operator_leaves_at_once_though_prometheus_keeps_its_connection(
     shop: Shop, operator: RunningOperator
 ) -> None:
@@ -174,6 +238,18 @@ async def test_the_operator_leaves_at_once_though_prometheus_keeps_its_connectio
             assert "crewcall_build_info" in await answer.text()
         async with asyncio.timeout(KOPF_WAITS):
             assert await operator.stop() == 0
+
+
+def hired(crew: ExitStack, shop: Shop, server: RedisServer, folder: Path, pod: Object) -> WorkerProcess:
+    """A worker of one thread that tells of itself as that pod's."""
+    name = pod["metadata"]["name"]
+    environment = {wire.ENV_NAMESPACE: shop.namespace, wire.ENV_POOL: "notifications", wire.ENV_POD: name}
+    (folder / name).mkdir()
+    return crew.enter_context(worker("crewcall-worker", server, folder / name, threads=1, environment=environment))
+
+
+def fires(seen: Prometheus, alert: str) -> bool:
+    return (alert, "notifications") in seen.fired()
 
 
 def scrapes(seen: Prometheus) -> int:

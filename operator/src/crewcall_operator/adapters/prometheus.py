@@ -123,9 +123,9 @@ class PoolMetrics(Collector):
             self._decisions[*key, decision.reason.value] += 1
         if report.applied and fleet is not None and decision is not None:
             self._changes[*key, "up" if decision.replicas > fleet.current else "down"] += 1
-        for dead in report.recovered:
-            self._deaths[*key] += 1
-            self._returned[*key] += dead.returned
+        # From zero on: Prometheus takes the first value of a series for no increase, so three deaths at once were none.
+        self._deaths[*key] += len(report.recovered)
+        self._returned[*key] += sum(dead.returned for dead in report.recovered)
 
     def forget(self, key: PoolKey) -> None:
         self._reports.pop(key, None)

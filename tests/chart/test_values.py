@@ -15,6 +15,8 @@ VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
 #: With defaults inside, and yet one value each: Kubernetes says what may be in them.
 FREE = {("resources",), ("podSecurityContext",)}
+#: Such defaults are none.
+EMPTY = ("", None, {}, [])
 
 
 def test_every_value_is_in_the_schema_and_every_one_there_has_a_default() -> None:
@@ -46,12 +48,48 @@ def test_the_defaults_satisfy_the_schema() -> None:
         ({"resources": {"limit": {"memory": "1Gi"}}}, "limit"),
         ({"networkPolicy": {"from": {}}}, "networkPolicy.from"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed"),
+        ({"operator": None}, "missing property 'operator'"),
+        ({"operator": {"leaderElection": None}}, "operator.*missing property 'leaderElection'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_path(chart: Chart, values: dict[str, Any], named: str) -> None:
     # Helm's words changed from one release to the next, and so did a path's separator: hence a pattern.
     with pytest.raises(Refused, match=named):
         chart.render(values)
+
+
+def test_a_value_that_is_set_to_null_is_refused_where_a_default_would_be_lost() -> None:
+    """Helm takes out what is null, and its default with it."""
+    defaults, judge = yaml.safe_load(VALUES.read_text()), jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
+    paths = {path[:end] for path in _value_paths(defaults) for end in range(1, len(path) + 1)}
+
+    refused = {path for path in paths if not judge.is_valid(_changed(defaults, path))}
+
+    assert refused == {path for path in paths - FREE if _at(defaults, path) not in EMPTY}
+
+
+def test_a_value_without_a_default_may_be_null(chart: Chart) -> None:
+    defaults = yaml.safe_load(VALUES.read_text())
+    everything = {path[0]: {"enabled": True} for path in _value_paths(defaults) if path[-1] == "enabled"}
+    nulls = everything
+    for path in _value_paths(defaults):
+        if _at(defaults, path) in EMPTY:
+            nulls = _changed(nulls, path, None)
+
+    assert chart.render(nulls) == chart.render(everything)
+
+
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    return _at(values[path[0]], path[1:]) if path else values
+
+
+def _changed(values: Mapping[str, Any], path: tuple[str, ...], *value: Any) -> dict[str, Any]:
+    """The values with another one at this path, or without any there."""
+    first, *rest = path
+    others = {name: it for name, it in values.items() if name != first}
+    if rest:
+        return others | {first: _changed(values.get(first, {}), tuple(rest), *value)}
+    return others | dict.fromkeys([first], *value) if value else others
 
 
 def _value_paths(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -43,8 +43,8 @@ object's own. What the user adds cannot take the place of the labels that select
 */}}
 {{- define "crewcall.metadata" -}}
 {{- $root := index . 0 -}}
-labels: {{- mergeOverwrite (dict) $root.Values.commonLabels (index . 1) (include "crewcall.labels" $root | fromYaml) | toYaml | nindent 2 }}
-{{- with mergeOverwrite (dict) $root.Values.commonAnnotations (index . 2) }}
+labels: {{- mergeOverwrite (dict) (default dict $root.Values.commonLabels) (index . 1) (include "crewcall.labels" $root | fromYaml) | toYaml | nindent 2 }}
+{{- with mergeOverwrite (dict) (default dict $root.Values.commonAnnotations) (index . 2) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}

@@ -16,7 +16,7 @@ SCHEMA = CHART / "values.schema.json"
 #: With defaults inside, and yet one value each: Kubernetes says what may be in them.
 FREE = {("resources",), ("podSecurityContext",)}
 #: Such defaults are none.
-EMPTY = ("", None, {}, [])
+EMPTY: tuple[Any, ...] = ("", None, {}, [])
 
 
 def test_every_value_is_in_the_schema_and_every_one_there_has_a_default() -> None:

@@ -34,6 +34,7 @@ KINDS: Mapping[str, Kind] = {
     "ReplicaSet": Kind("apps/v1", "replicasets"),
     "HorizontalPodAutoscaler": Kind("autoscaling/v2", "horizontalpodautoscalers"),
     "Lease": Kind("coordination.k8s.io/v1", "leases"),
+    "PodDisruptionBudget": Kind("policy/v1", "poddisruptionbudgets"),
     "Role": Kind(_RBAC, "roles"),
     "RoleBinding": Kind(_RBAC, "rolebindings"),
     "ClusterRole": Kind(_RBAC, "clusterroles", is_namespaced=False),

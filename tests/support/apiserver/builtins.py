@@ -84,6 +84,7 @@ BUILTINS: tuple[Resource, ...] = (
         categories=("all",),
     ),
     _kind("coordination.k8s.io", "leases", "Lease"),
+    _kind("policy", "poddisruptionbudgets", "PodDisruptionBudget", _WITH_CONDITIONS, "pdb", has_status=True),
     _kind(
         "apiextensions.k8s.io",
         "customresourcedefinitions",

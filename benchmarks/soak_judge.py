@@ -11,6 +11,10 @@ look at. A change is wrong where
   whoever looks at leisure must have seen it;
 - it makes a Deployment for a pool that was gone for longer than `GHOST`.
 
+How many replicas a promise (`queueLatency`) needs goes by what came and was done, and by how long replicas take to
+start; that is the simulator's to judge. Here such a pool is held to what is certain of it: its bounds, no change while blind,
+and a replica at least while anything waits.
+
 Who wrote without the lease is told by `tests.support.succession`. Times are in seconds of `time.monotonic`, those of a
 request its arrival at the API server: what waits there was decided on before.
 """
@@ -52,16 +56,24 @@ class Level:
 
 @dataclass(slots=True)
 class Subject:
-    """One pool: the Deployment it scales, the Redis that its queue is on, and the levels of that queue."""
+    """One pool: the Deployment it scales, the Redis that its queue is on, and the levels of that queue.
+
+    Its target is a promise, or else `EACH` jobs for each replica.
+    """
 
     target: Name
     redis: str
     floor: int = LEAST
+    promises: bool = False
     levels: list[Level] = field(default_factory=list)
     gone_since: float | None = None
 
-    def wanted(self, level: Level) -> int:
-        return self.bounded(math.ceil(level.jobs / EACH))
+    def wanted(self, level: Level) -> tuple[int, int]:
+        """At least, and at most."""
+        if self.promises:
+            return self.bounded(min(level.jobs, 1)), MOST
+        replicas = self.bounded(math.ceil(level.jobs / EACH))
+        return replicas, replicas
 
     def bounded(self, replicas: int) -> int:
         """As many as the spec alone allows, with its schedule, whatever the queue holds."""
@@ -71,14 +83,14 @@ class Subject:
         """The most that anybody can have seen asked for in that time."""
         ends = [*(level.since for level in self.levels[1:]), math.inf]
         pairs = zip(self.levels, ends, strict=True)
-        return max([self.floor, *(self.wanted(it) for it, end in pairs if it.asked <= until and end >= since)])
+        return max([self.floor, *(self.wanted(it)[1] for it, end in pairs if it.asked <= until and end >= since)])
 
     def highest_certain(self, since: float, until: float, blind: list[tuple[float, float]]) -> int:
         """The most that was asked for in that time, for so long and in such a way that everybody has seen it."""
         ends = [*(level.asked for level in self.levels[1:]), math.inf]
         spans = [(it, max(it.since, since), min(end, until)) for it, end in zip(self.levels, ends, strict=True)]
         clear = [it for it, a, b in spans if b - a >= SEEN and not any(start < b and end > a for start, end in blind)]
-        return max([self.floor, *map(self.wanted, clear)])
+        return max([self.floor, *(self.wanted(it)[0] for it in clear)])
 
 
 @dataclass(slots=True)

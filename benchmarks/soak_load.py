@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import dramatiq
 import redis
 from tests.support.sentinel import MASTER, Watched
 
 from benchmarks.soak_judge import EACH, LEAST, MOST, WINDOW, Level, Name, Subject
 from crewcall_operator.adapters.embedded_redis import HOST
+from crewcall_worker import options
+from crewcall_worker.broker import CrewcallBroker
 
 AWAY, HOME = "away", "shop"
 #: Seconds for a Redis to answer: more than the longest pause that it is given.
@@ -20,6 +23,8 @@ PATIENCE = 5.0
 #: Pools by the Redis that they are on; those of the namespace that is deleted; those that borrow a Deployment.
 ON = {"mortal": 8, "frosty": 7, "watched": 5}
 IN_AWAY, BORROWING = 3, 2
+#: Of five pools one has jobs of organisations, which wait in lanes; of seven one has a promise in place of a backlog.
+ORGANIZATIONS, PROMISE = ("acme", "brill", "corax"), {"queueLatency": "10s"}
 #: A schedule that is always in force, whatever the clock says, and what it asks for.
 SCHEDULED = 2
 ALWAYS = {"name": "always", "start": "* * * * *", "end": "0 0 29 2 *", "minReplicas": SCHEDULED}
@@ -56,8 +61,11 @@ def pools(redises: Redises) -> dict[Name, tuple[dict[str, Any], Subject]]:
             pool["spec"]["deploymentRef"] = {"name": f"borrowed-{number:02d}"}
         if number == 0:
             pool["spec"]["schedules"] = [ALWAYS]
+        promises = number % 7 == 4
+        if promises:
+            pool["spec"]["target"] = PROMISE
         target = (key[0], pool["spec"].get("deploymentRef", {"name": key[1]})["name"])
-        found[key] = pool, Subject(target, on, SCHEDULED if number == 0 else LEAST)
+        found[key] = pool, Subject(target, on, SCHEDULED if number == 0 else LEAST, promises)
     return found
 
 
@@ -86,7 +94,8 @@ async def change(key: Name, subject: Subject, redises: Redises, lock: asyncio.Lo
             jobs = random.choice((0, 0, random.randint(1, 130)))
             level = Level(jobs, time.monotonic())
             subject.levels = [*subject.levels[-50:], level]  # before it is there: an operator may see it first
-            await asyncio.to_thread(_fill, redises.client(subject.redis), key[1], jobs)
+            fill = _fill_lanes if int(key[1][-2:]) % 5 == 2 else _fill
+            await asyncio.to_thread(fill, redises.client(subject.redis), key[1], jobs)
             level.since = time.monotonic()
         await asyncio.sleep(min(left, random.uniform(4.0, 12.0)))
 
@@ -99,5 +108,20 @@ def _fill(client: redis.Redis, queue: str, jobs: int) -> None:
             pipeline.hset(f"dramatiq:{queue}.msgs", mapping=dict.fromkeys(ids, "{}"))
             pipeline.rpush(f"dramatiq:{queue}", *ids)
         pipeline.execute()
-        if client.info()["connected_slaves"]:
-            client.wait(1, 1_000)  # so that a failover loses nothing
+        _until_replicated(client)
+
+
+def _fill_lanes(client: redis.Redis, queue: str, jobs: int) -> None:
+    """By the runtime itself: the lanes are its own."""
+    organizations = [{options.ORGANIZATION: ORGANIZATIONS[number % len(ORGANIZATIONS)]} for number in range(jobs)]
+    with client:
+        broker = CrewcallBroker(client=client)
+        broker.flush(queue)
+        broker.outbox.enqueue_many([(dramatiq.Message(queue, "work", (), {}, told), None) for told in organizations])
+        _until_replicated(client)
+
+
+def _until_replicated(client: redis.Redis) -> None:
+    """So that a failover loses nothing."""
+    if client.info()["connected_slaves"]:
+        client.wait(1, 1_000)

@@ -49,6 +49,26 @@ def test_judges_a_change_by_what_was_asked_for(
     assert verdict(judging(*levels), scaling(replicas)) == wrong
 
 
+@pytest.mark.parametrize(
+    ("jobs", "replicas", "wrong"),
+    [
+        (50, MOST, []),
+        (50, 1, []),
+        (1, 0, ["3 -> 0: 1 were asked for within the window"]),
+        (0, 0, []),
+        (50, 11, ["3 -> 11: outside 0-10", "3 -> 11: no more than 10 were asked for"]),
+    ],
+    ids=["as many as there may be", "one", "none while a job waits", "none", "out of bounds"],
+)
+def test_holds_a_promise_to_its_bounds_and_to_a_replica_while_anything_waits(
+    jobs: int, replicas: int, wrong: list[str]
+) -> None:
+    judge = judging((60.0, jobs))
+    judge.subjects[TARGET].promises = True
+
+    assert verdict(judge, scaling(replicas)) == wrong
+
+
 @pytest.mark.parametrize(("replicas", "wrong"), [(3, 0), (5, 0), (6, 1), (2, 1)])
 def test_takes_both_levels_for_possible_while_one_is_replaced(replicas: int, wrong: int) -> None:
     judge = judging((60.0, 30), replicas=4)

@@ -3,9 +3,9 @@
 Two operator processes that elect a leader and have exactly the rights that the chart grants, the test API server with
 its controllers, four real Redises (two of them a primary and its replica behind a Sentinel), and 20 pools whose queues
 change all the time: most have a backlog to work off, some a promise to keep, and in some the jobs wait in lanes.
-Meanwhile every failure that the operator is built for is injected at random (`soak_faults`), from a seed that is printed;
-each change of replicas is judged by what was so when it was asked for (`soak_judge`). Then all is mended, and every pool must come to what its
-queue asks for. The first operator is never ended, and its memory is watched.
+Meanwhile every failure that the operator is built for is injected at random (`soak_faults`), from a seed that is
+printed; each change of replicas is judged by what was so when it was asked for (`soak_judge`). Then all is mended, and
+every pool must come to what its queue asks for. The first operator is never ended, and its memory is watched.
 
 Prints one JSON line. Exits 1 where a change was wrong, a writer did not hold the lease, a pool does not come right,
 memory grows, or a traceback is in a log.

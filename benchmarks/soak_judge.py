@@ -12,8 +12,8 @@ look at. A change is wrong where
 - it makes a Deployment for a pool that was gone for longer than `GHOST`.
 
 How many replicas a promise (`queueLatency`) needs goes by what came and was done, and by how long replicas take to
-start; that is the simulator's to judge. Here such a pool is held to what is certain of it: its bounds, no change while blind,
-and a replica at least while anything waits.
+start; that is the simulator's to judge. Here such a pool is held to what is certain of it: its bounds, no change while
+blind, and a replica at least while anything waits.
 
 Who wrote without the lease is told by `tests.support.succession`. Times are in seconds of `time.monotonic`, those of a
 request its arrival at the API server: what waits there was decided on before.

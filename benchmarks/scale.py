@@ -202,7 +202,7 @@ async def _ticks(running: RunningOperator) -> dict[float, float]:
 async def _all_looked_at(running: RunningOperator) -> None:
     looked_at = 0
     while looked_at < POOLS:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.0)  # a scrape of so many pools takes its time as well
         looked_at = (await _metrics(running)).count("\ncrewcall_pool_current_replicas{")
 
 

@@ -31,7 +31,7 @@ from crewcall_operator.watchers import Watchers, named
 #: What is watched: group, version and plural.
 POOLS, DEPLOYMENTS, PODS = (GROUP, VERSION, PLURAL), ("apps", "v1", "deployments"), ("", "v1", "pods")
 
-#: Seconds between two lists that find what a watch has missed, at the most and at the least.
+#: Seconds between two lists that find what a watch has missed, at the most; and of silence until a list is over.
 RELIST, RELIST_LEAST = 180.0, 5.0
 
 #: Seconds before credentials that were refused are tried again.
@@ -63,14 +63,15 @@ class Watch:
         return self.watchers.run(tasks, names, lambda: log.info("watching WorkerPools in %s", where))
 
     async def forget_missed_deletions(self, cluster: Cluster) -> None:
-        """Let go of what is gone, every few minutes and soon after a watch was broken for so long that kopf had to list
-        anew: it never tells of a deletion that it missed."""
+        """Let go of what is gone, every few minutes and once all is heard that kopf had to list anew, as it does where
+        a watch was broken for long: it never tells of a deletion that it missed."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RELIST):
                     await self._listed_anew.wait()
-            await asyncio.sleep(RELIST_LEAST)
-            self._listed_anew.clear()
+                    while self._listed_anew.is_set():
+                        self._listed_anew.clear()
+                        await asyncio.sleep(RELIST_LEAST)
             await self.compare(cluster)
 
     async def compare(self, cluster: Cluster) -> None:
@@ -145,9 +146,17 @@ class Watch:
             self._listed_anew.set()
 
 
+class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
+    """Nobody here asks what changed, so no body is copied to find out."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+
 def _settings(selector: str) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # no list and watch of namespaces and definitions: fewer rights
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.posting.enabled = False  # Events are the status writer's
     settings.networking.error_backoffs = itertools.repeat(2.0)  # by default 54 s of errors end the operator
     settings.networking.request_timeout = 30.0

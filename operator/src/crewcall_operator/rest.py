@@ -19,7 +19,7 @@ from crewcall_operator.core.model import Reason
 from crewcall_operator.ports import Clock, Report
 
 #: Seconds between two full looks at a pool at rest, at the most; at the least it is half of it, to spread them.
-FULL_LOOK = 20.0
+FULL_LOOK = 60.0
 
 #: Reasons for a number of replicas that hold until something happens.
 _LASTING = frozenset({Reason.IDLE, Reason.TOO_FEW_REPLICAS, Reason.PINNED, Reason.PAUSED, Reason.TARGET_NOT_AVAILABLE})

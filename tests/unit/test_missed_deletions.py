@@ -19,7 +19,7 @@ class Compared(Exception):
 
 
 async def test_compares_once_when_all_of_a_long_list_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    watch = Watch(Mock(), Mock(), Mock(), Mock())
+    watch = Watch(Mock(), Mock(), Mock(), Mock(), Mock())
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -40,7 +40,7 @@ async def test_compares_once_when_all_of_a_long_list_is_heard(monkeypatch: pytes
 
 
 async def test_compares_now_and_then_though_a_list_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    watch = Watch(Mock(), Mock(), Mock(), Mock())
+    watch = Watch(Mock(), Mock(), Mock(), Mock(), Mock())
     wait = asyncio.sleep
 
     async def sleep(_seconds: float) -> None:

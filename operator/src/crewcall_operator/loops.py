@@ -14,7 +14,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from crewcall_operator.adapters.cluster import Cluster
-from crewcall_operator.adapters.lease import LeaseElection, NoElection
+from crewcall_operator.adapters.lease import NoElection
+from crewcall_operator.adapters.lease_thread import LeaseThread
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.errors import ApiError
@@ -31,7 +32,7 @@ PAUSE = 1.0
 #: Name lookups at a time. By default there are few, and pools whose names hang would use them up for everybody.
 LOOKUPS = 64
 
-Election = LeaseElection | NoElection
+Election = LeaseThread | NoElection
 Found = TypeVar("Found")
 
 

@@ -26,6 +26,7 @@ from crewcall_operator.adapters.key_values import KeyValues
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi, home_namespace, load_configuration
 from crewcall_operator.adapters.leader_metrics import LeaderMetrics
 from crewcall_operator.adapters.lease import LeaseElection, NoElection
+from crewcall_operator.adapters.lease_thread import LeaseThread
 from crewcall_operator.adapters.led_orders import LedOrders
 from crewcall_operator.adapters.log import LogReporter, log
 from crewcall_operator.adapters.measures import MeasuredOrders, MeasuredReader, Measures
@@ -71,7 +72,7 @@ async def run(settings: OperatorSettings) -> None:
     asyncio.get_running_loop().set_default_executor(Lookups(max_workers=LOOKUPS))
     async with AsyncExitStack() as stack:
         configuration = load_configuration()
-        election = _election(settings, configuration, stack)
+        election = await _election(settings, configuration, stack)
         api = KubernetesApi(configuration, election)
         stack.push_async_callback(api.aclose)
         measures = Measures(time.monotonic)
@@ -129,14 +130,16 @@ async def run(settings: OperatorSettings) -> None:
         log.info("stopped; every Deployment keeps the replicas it has")
 
 
-def _election(settings: OperatorSettings, configuration: Configuration, stack: AsyncExitStack) -> Election:
+async def _election(settings: OperatorSettings, configuration: Configuration, stack: AsyncExitStack) -> Election:
     if not settings.elects:
         return NoElection()
-    api = KubernetesApi(configuration)  # of its own: a renewal waits for no connection
-    stack.push_async_callback(api.aclose)
     namespace = settings.lease.rpartition("/")[0] or home_namespace()
     me = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
-    return LeaseElection(api, namespace, settings.lease_name, Candidate(me), _since_boot, _now)
+
+    def elect(api: KubernetesApi) -> LeaseElection:
+        return LeaseElection(api, namespace, settings.lease_name, Candidate(me), _since_boot, _now)
+
+    return await stack.enter_async_context(LeaseThread(lambda: KubernetesApi(configuration), elect))
 
 
 def _now() -> datetime:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from dramatiq.errors import DecodeError
 from dramatiq.message import Message
@@ -36,7 +36,8 @@ class JobView:
 
     `at_ms` is what its state asks for: since when it is ready or runs, when it is due, was done or died. `payload` is
     that of a typed job, or a plain message's arguments; None where `is_cut`: it is too large to show. `message_id` is
-    its id in Redis, which differs from try to try.
+    its id in Redis, which differs from try to try. `options` are those of the message that none of the other fields
+    has.
     """
 
     id: str
@@ -56,6 +57,11 @@ class JobView:
     death: str | None = None
     error: str | None = None
     traceback: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+_TOLD: Final = frozenset({ORGANIZATION, PRIORITY, DEATH, ERROR, KILLED, "traceback", "redis_message_id"})
+"""Options that are fields of a view."""
 
 
 def view_of(
@@ -131,6 +137,7 @@ def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **r
         death=Death.KILLED_WORKERS if killed else _maybe(options.get(DEATH)),
         error=killed or _maybe(options.get(ERROR)),
         traceback=_maybe(options.get("traceback")),
+        options=_shown({name: value for name, value in options.items() if name not in _TOLD}),
         **rest,
     )
 

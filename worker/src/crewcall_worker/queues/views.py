@@ -78,21 +78,24 @@ class LaneView:
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What a job is to be like; None for whatever. `error` is a part of the error or the reason of death, in any case
-    of letters."""
+    of letters; `has_failed`: it was tried before."""
 
     job: str | None = None
     organization_id: str | None = None
     error: str | None = None
+    has_failed: bool | None = None
 
     @property
     def is_empty(self) -> bool:
-        return self.job is None and self.organization_id is None and self.error is None
+        return self == ANY
 
     def takes(self, view: JobView) -> bool:
         """Whether the job is like that."""
         if self.job is not None and view.job != self.job:
             return False
         if self.organization_id is not None and view.organization_id != self.organization_id:
+            return False
+        if self.has_failed is not None and (view.attempt > 1) != self.has_failed:
             return False
         if self.error is None:
             return True

@@ -9,6 +9,7 @@ Every call may raise `redis.RedisError`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,11 +106,21 @@ class Filter:
 ANY = Filter()
 
 
-class Views:
-    """The views of one Dramatiq namespace, by a client of one's own."""
+def _whole(view: JobView) -> JobView:
+    return view
 
-    def __init__(self, client: redis.Redis, namespace: str = "dramatiq") -> None:
+
+class Views:
+    """The views of one Dramatiq namespace, by a client of one's own.
+
+    `show` makes of each job what may be seen of it, before any filter looks at it.
+    """
+
+    def __init__(
+        self, client: redis.Redis, namespace: str = "dramatiq", show: Callable[[JobView], JobView] = _whole
+    ) -> None:
         self._client = client
+        self._show = show
         self._keys = wire.Keys(namespace)
         self._page = client.register_script(wire.script("page"))
         self._find = client.register_script(wire.script("find"))
@@ -195,7 +206,9 @@ class Views:
         if not answer:
             return None
         state, queue, id_, text, at, worker = answer
-        return view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
+        return self._show(
+            view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
+        )
 
     def organization(self, organization_id: str, days_ago: int = 0) -> tuple[OrganizationCounts, ...]:
         """What an organisation's jobs came to today, or so many days ago, by queue."""
@@ -214,7 +227,9 @@ class Views:
         answer = self._page(args=[self._keys.namespace, queue, state, place, size, organization])
         following, *rest = answer
         views = [
-            view_of(queue, state, _text(rest[at]), rest[at + 1], _time(rest[at + 2]), _text(rest[at + 3]) or None)
+            self._show(
+                view_of(queue, state, _text(rest[at]), rest[at + 1], _time(rest[at + 2]), _text(rest[at + 3]) or None)
+            )
             for at in range(0, len(rest), 4)
         ]
         return views, _text(following)

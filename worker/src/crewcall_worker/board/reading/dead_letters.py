@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.jobs import shown
+from crewcall_worker.board.reading.answers import text
 from crewcall_worker.board.reading.queues import queue_names
-from crewcall_worker.board.reading.source import Source, text
+from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues.views import JobState, JobView, view_of
 
 LETTERS_ON_A_PAGE = 50
@@ -72,7 +72,7 @@ def _letters(source: Source, page: list[tuple[int, str, str]]) -> tuple[JobView,
             pipeline.hget(keys.messages(queue + wire.DEAD), id_ if size <= LARGEST else "")
         texts: list[Any] = pipeline.execute()
     return tuple(
-        replace(shown(source, view_of(queue, JobState.DEAD, id_, told or "", at)), traceback=None)
+        replace(source.hide.of_job(view_of(queue, JobState.DEAD, id_, told or "", at)), traceback=None)
         for (at, queue, id_), told, size in zip(page, texts, sizes, strict=True)
         if size
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 from crewcall_worker.board.reading.source import Source
@@ -63,9 +64,11 @@ def read_jobs(
 
     Raises `ValueError` where the cursor is none that was told.
     """
+    if cursor and not _is_cursor(cursor, listed):
+        raise ValueError(f"cursor is {cursor!r}; expected one that a page of {listed} jobs told")
     like = Filter(job or None, organization_id or None, error or None, True if listed is Listed.FAILED else None)
     page = source.views.page(queue, listed.state, cursor=cursor, limit=limit, like=like)
-    return Page(tuple(replace(shown(source, view), traceback=None) for view in page.jobs), page.cursor)
+    return Page(tuple(replace(view, traceback=None) for view in page.jobs), page.cursor)
 
 
 def read_job(source: Source, job_id: str, queue: str | None = None) -> JobDetail | None:
@@ -77,12 +80,12 @@ def read_job(source: Source, job_id: str, queue: str | None = None) -> JobDetail
     parent = trace.get("traceparent") if isinstance(trace, Mapping) else None
     parts = parent.split("-") if isinstance(parent, str) else []
     return JobDetail(
-        job=shown(source, view),
+        job=view,
         now_ms=source.now_ms(),
         trace_id=parts[1] if len(parts) == 4 else None,
         schedule=_text(view.options.get(SCHEDULE)),
-        rate_key=_text(source.hide({RATE_KEY: view.options.get(RATE_KEY)})[RATE_KEY]),
-        dedupe_key=_text(source.hide({DEDUPE_KEY: view.options.get(DEDUPE_KEY)})[DEDUPE_KEY]),
+        rate_key=_text(view.options.get(RATE_KEY)),
+        dedupe_key=_text(view.options.get(DEDUPE_KEY)),
     )
 
 
@@ -92,9 +95,19 @@ def id_of(view: JobView) -> str:
     return view.id if is_derived else view.message_id
 
 
-def shown(source: Source, view: JobView) -> JobView:
-    """The job without what is not for eyes."""
-    return replace(view, payload=source.hide(view.payload), options=source.hide(dict(view.options)))
+def _is_cursor(cursor: str, listed: Listed) -> bool:
+    """As `lua/page.lua` writes them: "<score> <id>" in a sorted set; of ready jobs "<source>/<place>"."""
+    if listed is Listed.READY:
+        source, slash, cursor = cursor.partition("/")
+        if not slash or not (source.isascii() and source.isdecimal() and len(source) < 3):
+            return False
+        if cursor == "" or (cursor.isascii() and cursor.isdecimal() and len(cursor) < 16):
+            return True
+    score, space, id_ = cursor.partition(" ")
+    try:
+        return bool(space and id_) and isfinite(float(score))
+    except ValueError:
+        return False
 
 
 def _text(value: Any) -> str | None:

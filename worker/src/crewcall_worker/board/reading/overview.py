@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crewcall_worker.board.reading.pools import PoolLook, read_pools
 from crewcall_worker.board.reading.queues import QueueLook, read_queues_page
-from crewcall_worker.board.reading.rates import RateBook, Rates
+from crewcall_worker.board.reading.rates import Rates
 from crewcall_worker.board.reading.source import Source
 
 
@@ -23,9 +23,9 @@ class Overview:
     total_queues: int
 
 
-def read_overview(source: Source, book: RateBook, after: str = "") -> Overview:
+def read_overview(source: Source, after: str = "") -> Overview:
     """Pools, and a page of queues: six round trips."""
     page = read_queues_page(source, after)
     pools = read_pools(source)
     now_ms = page.queues[0].at_ms if page.queues else pools[0].now_ms if pools else source.now_ms()
-    return Overview(now_ms, pools, page.queues, book.note(page.queues), page.after, page.total)
+    return Overview(now_ms, pools, page.queues, source.book.note(page.queues), page.after, page.total)

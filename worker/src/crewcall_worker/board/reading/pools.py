@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.source import Source, text
+from crewcall_worker.board.reading.answers import text
+from crewcall_worker.board.reading.source import Source
 
 MOST_POOLS = 200
 SPARK_ENTRIES = 60

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.source import Source, number, text
+from crewcall_worker.board.reading.answers import number, text
+from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues.job_view import JobState, view_of
 from crewcall_worker.queues.pauses import Pause, read_pause
 

@@ -9,8 +9,10 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from crewcall_worker.board.reading.queues import QueueLook
+if TYPE_CHECKING:
+    from crewcall_worker.board.reading.queues import QueueLook
 
 WINDOW_MS = 30_000
 LEAST_MS = 900

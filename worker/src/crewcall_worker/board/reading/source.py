@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import redis
 
 from crewcall_worker import wire
+from crewcall_worker.board.reading.rates import RateBook
+from crewcall_worker.board.redaction import Redaction
 from crewcall_worker.queues.views import Views
 
-
-def as_it_is(value: Any) -> Any:
-    """Hides nothing."""
-    return value
+NOTHING_HIDDEN = Redaction()
 
 
 class Source:
-    """Shared by all threads of the board. `hide` gets a payload or options, as JSON has it; its answer is shown."""
+    """Shared by all threads of the board. Jobs come out of `views` without what `hide` takes out of them."""
 
-    def __init__(self, client: redis.Redis, namespace: str = "dramatiq", hide: Callable[[Any], Any] = as_it_is) -> None:
+    def __init__(self, client: redis.Redis, namespace: str = "dramatiq", hide: Redaction = NOTHING_HIDDEN) -> None:
         self.client = client
         self.keys = wire.Keys(namespace)
         self.namespace = namespace
-        self.views = Views(client, namespace)
+        self.views = Views(client, namespace, show=hide.of_job)
         self.hide = hide
+        self.book = RateBook()
 
     def now_ms(self) -> int:
         """By Redis's clock, which all times are of."""
         seconds, microseconds = self.client.time()
         return int(seconds * 1000 + microseconds // 1000)
-
-
-def text(value: str | bytes | None) -> str:
-    """What Redis answered as text; "" for nothing."""
-    if value is None:
-        return ""
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def number(value: str | bytes | None) -> int:
-    """A counter; 0 where there is none, or it is no number."""
-    try:
-        return int(value or 0)
-    except ValueError:
-        return 0

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.jobs import shown
-from crewcall_worker.board.reading.source import Source, text
+from crewcall_worker.board.reading.answers import text
+from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues.views import JobState, JobView
 
 MOST_RUNNING = 50
@@ -77,7 +77,7 @@ def _running(source: Source, queues: Sequence[str]) -> Mapping[str, tuple[JobVie
     for queue in list(dict.fromkeys(queues))[:MOST_QUEUES]:
         for view in source.views.page(queue, JobState.RUNNING, limit=MOST_RUNNING).jobs:
             if view.worker:
-                found[view.worker].append(shown(source, view))
+                found[view.worker].append(view)
     return {worker: tuple(sorted(jobs, key=lambda it: it.at_ms or 0)) for worker, jobs in found.items()}
 
 

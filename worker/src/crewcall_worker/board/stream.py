@@ -1,0 +1,116 @@
+"""The stream: what is shown on a page, sent to the browser again as soon as it looks different.
+
+Everybody who looks at the same thing shares one reader: it reads once a second, makes the page's live part, and tells
+all when that has changed. Nobody looking, nobody reads. Streams are bounded in number and in time; a browser whose
+stream ends comes back, through the doors again, and one that gets none polls. A browser that cannot keep up gets the
+newest state, never a backlog of older ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Hashable
+from dataclasses import dataclass, field
+
+import anyio.to_thread
+import redis
+
+LOOK_EVERY = 1.0
+MOST_STREAMS = 200
+LONGEST = 300.0
+"""Seconds that one stream lasts."""
+BEAT_EVERY = 15.0
+"""Seconds of nothing new after which a comment is sent, so that no proxy takes the stream for dead."""
+REST = 4.0
+"""A reader rests for so many times as long as reading took: a slow Redis is not to be kept busy by who looks at it."""
+
+log = logging.getLogger(__name__)
+
+
+class TooManyStreams(RuntimeError):
+    """There are as many streams as may be; the browser polls."""
+
+
+@dataclass(slots=True)
+class _Topic:
+    render: Callable[[], str]
+    listeners: set[asyncio.Queue[str]] = field(default_factory=set)
+    last: str | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Hub:
+    """All streams of one board. For one event loop; what renders runs in a thread."""
+
+    def __init__(self, most: int = MOST_STREAMS, every: float = LOOK_EVERY, longest: float = LONGEST) -> None:
+        self._most = most
+        self._every = every
+        self._longest = longest
+        self._topics: dict[Hashable, _Topic] = {}
+
+    @property
+    def streams(self) -> int:
+        """How many there are."""
+        return sum(len(topic.listeners) for topic in self._topics.values())
+
+    def check(self) -> None:
+        """Raises `TooManyStreams` where there is no room for one more."""
+        if self.streams >= self._most:
+            raise TooManyStreams(f"{self._most} streams are open, which is the most there may be")
+
+    async def listen(self, key: Hashable, render: Callable[[], str]) -> AsyncIterator[str]:
+        """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
+
+        `render` is called in a thread; it may raise `redis.RedisError`, `OSError` or `LookupError`: then nothing is
+        sent until it does not.
+        """
+        self.check()
+        topic = self._topics.setdefault(key, _Topic(render))
+        news: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
+        topic.listeners.add(news)
+        if topic.task is None or topic.task.done():
+            topic.task = asyncio.create_task(self._read(key, topic))
+        elif topic.last is not None:
+            news.put_nowait(topic.last)
+        until = time.monotonic() + self._longest
+        try:
+            yield "retry: 2000\n\n"
+            while (left := until - time.monotonic()) > 0 and not topic.task.done():
+                try:
+                    yield event("live", await asyncio.wait_for(news.get(), min(left, BEAT_EVERY)))
+                except TimeoutError:
+                    yield ": nothing new\n\n"
+        finally:
+            topic.listeners.discard(news)
+            if not topic.listeners and topic.task is not None:
+                topic.task.cancel()
+                self._topics.pop(key, None)
+
+    async def _read(self, key: Hashable, topic: _Topic) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                shown = await anyio.to_thread.run_sync(topic.render)
+            except (redis.RedisError, OSError, LookupError) as error:
+                log.debug("Nothing new of %s: %s", key, error)
+            else:
+                if shown != topic.last:
+                    topic.last = shown
+                    for news in topic.listeners:
+                        _put(news, shown)
+            took = time.monotonic() - begun
+            await asyncio.sleep(max(self._every - took, REST * took, 0.05))
+
+
+def event(name: str, text: str) -> str:
+    """One server-sent event (HTML Standard, section 9.2.6)."""
+    data = "".join(f"data: {line}\n" for line in text.splitlines())
+    return f"event: {name}\n{data}\n"
+
+
+def _put(news: asyncio.Queue[str], shown: str) -> None:
+    if news.full():
+        news.get_nowait()
+    news.put_nowait(shown)

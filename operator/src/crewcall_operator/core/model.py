@@ -146,6 +146,14 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """Somebody, `by`, holds a pool at so many replicas by hand."""
+
+    replicas: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything about a pool that a decision needs to know."""
 

@@ -24,6 +24,7 @@ from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
 from crewcall_operator.adapters.redis_hints import RedisHints
+from crewcall_operator.adapters.redis_history import RedisHistory
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool, PoolKey
@@ -105,8 +106,8 @@ async def _scale(
     pools: Sequence[Pool], options: Options, scaler: ProcessScaler, history: History, stop: Stop, beside: Beside
 ) -> None:
     reader, orders = RedisQueues(time.time), RedisOrders(gone_silent_ms=0)  # a process that has ended is dead at once
-    foreman = Foreman(orders, orders, time.monotonic)
-    engine = Engine(reader, scaler, (history,), time.monotonic, foreman, time.time, startup=STARTUP)
+    foreman, told = Foreman(orders, orders, time.monotonic), RedisHistory(time.monotonic)
+    engine = Engine(reader, scaler, (history, told), time.monotonic, foreman, time.time, startup=STARTUP)
     for pool in pools:
         engine.put(pool)
     try:
@@ -115,12 +116,14 @@ async def _scale(
         await _until_first(
             engine.run(options.interval),
             hints.run(),
+            told.run(),
             beside(running),
             stop.wait(),
         )
     finally:
         await reader.aclose()
         await orders.aclose()
+        await told.aclose()
 
 
 async def _until_first(*all_of: Coroutine[Any, Any, object]) -> None:

@@ -132,6 +132,13 @@ class Keys:
         return f"{self.prefix}asked:{pool}"
 
     @property
+    def audit(self) -> str:
+        return f"{self.prefix}audit"
+
+    def session(self, digest: str) -> str:
+        return f"{self.prefix}session:{digest}"
+
+    @property
     def retention(self) -> str:
         return f"{self.prefix}retention"
 

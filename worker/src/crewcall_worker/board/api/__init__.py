@@ -1,0 +1,10 @@
+"""The API: everything that pages show and do, as JSON, under /api/admin; its OpenAPI document is at openapi.json there.
+
+It reads by `reading` and acts by `actions`, as pages do. Every answer is in the document, every refusal as a `Problem`.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter()

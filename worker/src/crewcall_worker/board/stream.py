@@ -11,18 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 
 import anyio.to_thread
 import redis
+
+from crewcall_worker.board.problems import Refusal
 
 LOOK_EVERY = 1.0
 MOST_STREAMS = 200
 LONGEST = 300.0
 """Seconds that one stream lasts."""
 BEAT_EVERY = 15.0
-"""Seconds of nothing new after which a comment is sent, so that no proxy takes the stream for dead."""
+"""Seconds after which a comment is sent where there is nothing new, so that no proxy takes the stream for dead."""
 REST = 4.0
 """A reader rests for so many times as long as reading took: a slow Redis is not to be kept busy by who looks at it."""
 
@@ -60,11 +62,13 @@ class Hub:
         if self.streams >= self._most:
             raise TooManyStreams(f"{self._most} streams are open, which is the most there may be")
 
-    async def listen(self, key: Hashable, render: Callable[[], str]) -> AsyncIterator[str]:
+    async def listen(
+        self, key: Hashable, render: Callable[[], str], may_go_on: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[str]:
         """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
 
-        `render` is called in a thread; it may raise `redis.RedisError`, `OSError` or `LookupError`: then nothing is
-        sent until it does not.
+        `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then nothing is
+        sent until it does not. `may_go_on` is asked every `BEAT_EVERY` seconds: who has logged out hears no more.
         """
         self.check()
         topic = self._topics.setdefault(key, _Topic(render))
@@ -75,11 +79,16 @@ class Hub:
         elif topic.last is not None:
             news.put_nowait(topic.last)
         until = time.monotonic() + self._longest
+        ask_at = time.monotonic() + BEAT_EVERY
         try:
             yield "retry: 2000\n\n"
-            while (left := until - time.monotonic()) > 0 and not topic.task.done():
+            while (now := time.monotonic()) < until and not topic.task.done():
+                if now >= ask_at:
+                    if not await may_go_on():
+                        return
+                    ask_at = now + BEAT_EVERY
                 try:
-                    yield event("live", await asyncio.wait_for(news.get(), min(left, BEAT_EVERY)))
+                    yield event("live", await asyncio.wait_for(news.get(), min(until, ask_at) - now))
                 except TimeoutError:
                     yield ": nothing new\n\n"
         finally:
@@ -93,7 +102,7 @@ class Hub:
             begun = time.monotonic()
             try:
                 shown = await anyio.to_thread.run_sync(topic.render)
-            except (redis.RedisError, OSError, LookupError) as error:
+            except (redis.RedisError, Refusal) as error:
                 log.debug("Nothing new of %s: %s", key, error)
             else:
                 if shown != topic.last:

@@ -1,15 +1,14 @@
 """The pages: each as a page, as its live part alone, and as a stream of that.
 
-    /admin/queues/q/sms            the page
-    /admin/queues/fragment/q/sms   its live part, for browsers whose stream is broken
-    /admin/queues/stream/q/sms     its live part whenever it looks different
+/admin/queues/q/sms            the page
+/admin/queues/fragment/q/sms   its live part, for browsers whose stream is broken
+/admin/queues/stream/q/sms     its live part whenever it looks different
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -50,7 +49,9 @@ def make_router() -> APIRouter:
 
 
 def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> None:
-    def page(request: Request, board: TheBoard, visit: Visitor, shown: Annotated[Look, Depends(look)]) -> Response:
+    asked = Depends(look)
+
+    def page(request: Request, board: TheBoard, visit: Visitor, shown: Look = asked) -> Response:
         context = shown.read(board.source)
         link = Addresses(board.prefix)
         if shown.name == "search" and context["found"].job is not None:
@@ -65,12 +66,10 @@ def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> N
             said.forget(response, link())
         return response
 
-    def fragment(request: Request, board: TheBoard, visit: Visitor, shown: Annotated[Look, Depends(look)]) -> Response:
+    def fragment(request: Request, board: TheBoard, visit: Visitor, shown: Look = asked) -> Response:
         return HTMLResponse(_live(request, shown, may_act=board.actions.may_act(visit)))
 
-    async def stream(
-        request: Request, board: TheBoard, visit: Visitor, shown: Annotated[Look, Depends(look)]
-    ) -> Response:
+    async def stream(request: Request, board: TheBoard, visit: Visitor, shown: Look = asked) -> Response:
         try:
             hub.check()
         except TooManyStreams as error:

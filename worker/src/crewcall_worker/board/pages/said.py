@@ -1,6 +1,6 @@
 """What an action came to, said once on the page that comes after it.
 
-In a cookie of its own that only this board writes: an address that somebody was sent cannot make the board say anything.
+In a cookie that only this board writes: an address that somebody was sent cannot make the board say anything.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -17,14 +17,11 @@ from crewcall_worker.settings import log_format
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class _Time(click.ParamType[int]):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value)
-        if found is None:
-            self.fail(f"{value!r} is no time; write such as 30m, 12h or 7d.", param, ctx)
-        return int(found[1]) * _UNITS[found[2]]
+def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no time; write such as 30m, 12h or 7d.", ctx, param)
+    return int(found[1]) * _UNITS[found[2]]
 
 
 @click.group(invoke_without_command=True)
@@ -81,7 +78,7 @@ def secret() -> None:
 @board.command()
 @click.option("--subject", required=True, help="Whose token it is: a name, as the audit tells it.")
 @click.option("--role", type=click.Choice(["viewer", "operator"]), default="viewer", show_default=True)
-@click.option("--for", "seconds", type=_Time(), default="12h", show_default=True, help="How long it lets in: 30m, 7d.")
+@click.option("--for", "seconds", callback=_seconds, metavar="TIME", default="12h", show_default=True, help="How long it lets in: 30m, 7d.")
 def token(subject: str, role: str, seconds: int) -> None:
     """Issue a token, signed with CREWCALL_BOARD_JWT_SECRET."""
     try:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.responses import StreamingResponse
 
-from crewcall_worker.board.pages import looks, said
+from crewcall_worker.board.pages import asking, looks, said
 from crewcall_worker.board.pages.chart import chart
 from crewcall_worker.board.pages.looks import Look
 from crewcall_worker.board.problems import Refusal
@@ -45,7 +45,10 @@ def make_router() -> APIRouter:
     for path, look in _LOOKS:
         _add(router, hub, path, look)
     router.add_api_route("/history/{pool:path}", _history, methods=["GET"])
-    return router
+    all_pages = APIRouter()
+    all_pages.include_router(asking.router)
+    all_pages.include_router(router)
+    return all_pages
 
 
 def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> None:

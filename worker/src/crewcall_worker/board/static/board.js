@@ -83,6 +83,16 @@
   });
   count();
 
+  // What goes on by itself, unless somebody stops it
+  const goOn = document.querySelector("[data-go-on]");
+  if (goOn) setTimeout(() => goOn.requestSubmit(), 400);
+
+  // The date of a time, where the browser is; without scripts it is in UTC.
+  document.addEventListener("mouseover", (event) => {
+    const at = event.target.closest && event.target.closest("time[datetime]");
+    if (at) at.title = new Date(at.dateTime).toLocaleString();
+  });
+
   // Asking before an action
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     if (event.detail.target === dialog) asker = document.activeElement;

@@ -72,8 +72,8 @@ recorder:<queue>          string   there while somebody records the queue: for w
                                    listen, when it was said on the channel. Expires after `RECORDED_FOR_MS`.
 pools                     zset     pool -> when the operator last told of it. One that it scales no more goes.
 pool:<pool>               string   JSON of how the operator found the pool and what it decided, see `PoolRecord`.
-                                   Written by the operator or the local mode when it changes. Expires after
-                                   `POOL_KEPT_MS`.
+                                   Written by the operator or the local mode when it changes, and each hour. Expires
+                                   after `POOL_KEPT_MS`.
 history:<pool>            stream   how the pool was, one entry each `SAMPLE_EVERY_MS` at most while that changes and one
                                    for each decision that moves replicas, see `HistoryEntry`; about the last
                                    `MOST_HISTORY` are kept. Expires after `POOL_KEPT_MS`.

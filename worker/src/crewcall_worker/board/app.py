@@ -99,7 +99,11 @@ def _refused_by_framework(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     problem = Problem(title=error.detail, status=error.status_code, detail=f"{error.detail}: {request.url.path}")
-    return _told(request, problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and _is_api(request):
+        # The framework names the methods of one route, and others may be at the same path.
+        headers["Allow"] = ", ".join(api.document.methods_at(request.app, _path(request)))
+    return _told(request, problem, headers)
 
 
 def _failed(request: Request, error: Exception) -> Response:

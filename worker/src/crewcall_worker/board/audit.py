@@ -7,6 +7,7 @@ from the logger `crewcall_worker.board.audit`, whose fields are fields of JSON w
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ from crewcall_worker import wire
 MOST_ENTRIES = 10_000
 """About how many are kept in Redis."""
 ENTRIES_ON_A_PAGE = 50
+ENTRY_ID = "^[0-9]{1,15}-[0-9]{1,15}$"
 LONGEST = 500
 """Characters of a target or a detail."""
 
@@ -92,11 +94,10 @@ class Audit:
         """
         newest = "+"
         if before:
-            first, dash, second = before.partition("-")
-            if not (dash and _is_part(first) and _is_part(second)):
+            if re.match(ENTRY_ID, before) is None or not before.isascii():
                 raise ValueError(f"before is {before!r}; expected the id of an entry, as a page tells it")
             # Redis before 6.2 knows no range without its end.
-            milliseconds, number = int(first), int(second)
+            milliseconds, number = (int(part) for part in before.strip().split("-"))
             newest = f"{milliseconds}-{number - 1}" if number else f"{max(0, milliseconds - 1)}-{2**64 - 1}"
         found: Any = self._client.xrevrange(self._key, newest, "-", count=most)
         entries = tuple(_entry(id_, told) for id_, told in found)
@@ -117,10 +118,6 @@ def _entry(id_: str | bytes, told: dict[Any, Any]) -> AuditEntry:
         detail=words.get("detail", ""),
         address=words.get("address", ""),
     )
-
-
-def _is_part(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) < 2**64
 
 
 def _line(text: str) -> str:

@@ -66,6 +66,12 @@ class Conflict(Refusal):
     status = HTTPStatus.CONFLICT
 
 
+class Invalid(Refusal):
+    """What is asked cannot be understood."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class TooLarge(Refusal):
     """The request has more in it than anybody needs to say."""
 

@@ -19,6 +19,10 @@ from crewcall_worker.queues.records import read_record
 from crewcall_worker.wire.lanes import NORMAL
 
 
+DEEPEST = 50
+"""Levels of a payload that are shown."""
+
+
 class JobState(StrEnum):
     """Where a job stands. FETCHED: with a worker that has not begun it; told by `find` alone."""
 
@@ -76,8 +80,8 @@ def view_of(
     read: Callable[..., JobView] = _view_of_record if state is JobState.COMPLETED else _view_of_message
     try:
         return read(queue, state, message_id, text, None if at_ms is None else int(at_ms), worker)
-    except (ValueError, TypeError, DecodeError):
-        # Too large, or another encoder's: that there is something is told all the same.
+    except (ValueError, TypeError, AttributeError, RecursionError, DecodeError):
+        # Too large, another encoder's, or no message: that there is something is told all the same.
         return JobView(
             id=message_id,
             message_id=message_id,
@@ -124,16 +128,16 @@ def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **r
     is_typed = set(message.kwargs) == {PAYLOAD} and not message.args
     payload = message.kwargs[PAYLOAD] if is_typed else {"args": list(message.args), "kwargs": message.kwargs}
     return JobView(
-        id=message.message_id,
+        id=_maybe(message.message_id) or message_id,
         message_id=message_id,
         state=state,
         queue=queue,
-        job=message.actor_name,
+        job=_maybe(message.actor_name) or "",
         organization_id=_maybe(options.get(ORGANIZATION)),
         priority=options[PRIORITY] if isinstance(options.get(PRIORITY), int) else NORMAL,
         attempt=attempts_of(message),
         payload=None if rest.get("is_cut") else _shown(payload),
-        enqueued_ms=message.message_timestamp,
+        enqueued_ms=message.message_timestamp if isinstance(message.message_timestamp, int) else None,
         death=Death.KILLED_WORKERS if killed else _maybe(options.get(DEATH)),
         error=killed or _maybe(options.get(ERROR)),
         traceback=_maybe(options.get("traceback")),
@@ -144,8 +148,24 @@ def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **r
 
 def _shown(payload: Any) -> Any:
     """As JSON would have it: a plain message of another encoder may carry anything."""
-    return json.loads(json.dumps(payload, default=repr))
+    return _cut(json.loads(_clean(json.dumps(payload, default=repr, ensure_ascii=False))), DEEPEST)
+
+
+def _cut(value: Any, depth: int) -> Any:
+    """Without what is nested so deeply that neither people nor JSON's writers would follow."""
+    if isinstance(value, dict | list) and depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _cut(inner, depth - 1) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_cut(inner, depth - 1) for inner in value]
+    return value
 
 
 def _maybe(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return _clean(value) if isinstance(value, str) else None
+
+
+def _clean(text: str) -> str:
+    """Without halves of characters, which JSON can tell of and no encoding can write."""
+    return text.encode(errors="replace").decode()

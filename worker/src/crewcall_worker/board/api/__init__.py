@@ -7,4 +7,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from crewcall_worker.board.api import deeds, document, looks
+
 router = APIRouter()
+router.include_router(document.router)
+router.include_router(looks.router)
+router.include_router(deeds.router)

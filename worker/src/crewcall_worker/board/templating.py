@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 
-from crewcall_worker.board import words
+from crewcall_worker.board import csrf, words
 from crewcall_worker.board.parts import Board
 from crewcall_worker.board.reading.jobs import id_of
 
@@ -72,7 +72,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"STATES": words.STATES, "DEATHS": words.DEATHS, "id_of": id_of}
+    environment.globals |= {"STATES": words.STATES, "DEATHS": words.DEATHS, "CSRF": csrf.FIELD, "id_of": id_of}
     environment.filters |= {it.__name__: it for it in _FILTERS}
     return environment
 

@@ -69,7 +69,11 @@ def duration(ms: float | None) -> str:
 
 def age(ms: float | None) -> str:
     """As a duration, in whole seconds: what grows before one's eyes is not to flicker."""
-    return UNKNOWN if ms is None else duration(max(0.0, ms // 1_000) * 1_000) if ms >= 1_000 else "< 1 s"
+    if ms is None:
+        return UNKNOWN
+    if ms < 10_000:
+        return "< 1 s" if ms < 1_000 else f"{ms // 1_000:.0f} s"
+    return duration(ms // 1_000 * 1_000)
 
 
 def since(at_ms: float | None, now_ms: float) -> str:

@@ -9,7 +9,7 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
   const count = (value) => (value == null ? "?" : value.toLocaleString("en"));
-  const wait = (value) => (value == null ? "?" : value < 60 ? `${value < 10 ? value.toFixed(1) : Math.round(value)} s` : value < 3600 ? `${Math.round(value / 60)} min` : `${(value / 3600).toFixed(1)} h`);
+  const wait = (value) => (value == null ? "?" : value < 60 ? `${+value.toFixed(value < 10 ? 1 : 0)} s` : value < 3600 ? `${Math.round(value / 60)} min` : `${(value / 3600).toFixed(1)} h`);
   const CHARTS = [
     { title: "Jobs", say: count, height: 130, lines: [["ready", "ready", "--c1", 1], ["in flight", "in_flight", "--c2", 2], ["delayed", "delayed", "--c3", 3]] },
     { title: "Wait", say: wait, height: 100, lines: [["oldest ready job", "oldest", "--c1", 1]] },

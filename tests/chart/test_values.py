@@ -14,7 +14,7 @@ from tests.support.chart import CHART, Chart, Refused
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
 #: With defaults inside, and yet one value each: Kubernetes says what may be in them.
-FREE = {("resources",), ("podSecurityContext",)}
+FREE = {("resources",), ("podSecurityContext",), ("board", "resources")}
 
 
 def test_every_value_is_in_the_schema_and_every_one_there_has_a_default() -> None:

@@ -29,7 +29,7 @@ def test_a_user_with_the_rights_of_the_page_is_enough_for_looking_and_doing(redi
             api.post("queues/sms/resume"),
             api.put(f"pools/{POOL}/pin", json={"replicas": 3}),
             api.delete(f"pools/{POOL}/pin"),
-            api.post(f"pools/{POOL}/workers/{worker}/drain"),
+            api.put(f"pools/{POOL}/workers/{worker}/drain"),
             api.post("queues/sms/retry-all", json={}),
             api.post("queues/sms/purge", json={"state": "delayed"}),
         ]

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio.to_thread
 import redis
@@ -38,7 +39,7 @@ class TooManyStreams(RuntimeError):
 @dataclass(slots=True)
 class _Topic:
     render: Callable[[], str]
-    listeners: set[asyncio.Queue[str]] = field(default_factory=set)
+    listeners: set[asyncio.Queue[str | None]] = field(default_factory=set)
     last: str | None = None
     task: asyncio.Task[None] | None = None
 
@@ -64,7 +65,7 @@ class Hub:
 
     async def listen(
         self, key: Hashable, render: Callable[[], str], may_go_on: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
 
         `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then nothing is
@@ -72,25 +73,30 @@ class Hub:
         """
         self.check()
         topic = self._topics.setdefault(key, _Topic(render))
-        news: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
+        news: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
         topic.listeners.add(news)
         if topic.task is None or topic.task.done():
             topic.task = asyncio.create_task(self._read(key, topic))
+            topic.task.add_done_callback(partial(_end, topic))
         elif topic.last is not None:
             news.put_nowait(topic.last)
         until = time.monotonic() + self._longest
         ask_at = time.monotonic() + BEAT_EVERY
         try:
             yield "retry: 2000\n\n"
-            while (now := time.monotonic()) < until and not topic.task.done():
+            while (now := time.monotonic()) < until:
                 if now >= ask_at:
                     if not await may_go_on():
                         return
                     ask_at = now + BEAT_EVERY
                 try:
-                    yield event("live", await asyncio.wait_for(news.get(), min(until, ask_at) - now))
+                    shown = await asyncio.wait_for(news.get(), min(until, ask_at) - now)
                 except TimeoutError:
                     yield ": nothing new\n\n"
+                    continue
+                if shown is None:
+                    return
+                yield event("live", shown)
         finally:
             topic.listeners.discard(news)
             if not topic.listeners and topic.task is not None:
@@ -119,7 +125,16 @@ def event(name: str, text: str) -> str:
     return f"event: {name}\n{data}\n"
 
 
-def _put(news: asyncio.Queue[str], shown: str) -> None:
+def _end(topic: _Topic, task: asyncio.Task[None]) -> None:
+    """A reader ends by a defect, or for want of listeners."""
+    if task.cancelled():
+        return
+    log.error("A page could not be read, and its streams end", exc_info=task.exception())
+    for news in topic.listeners:
+        _put(news, None)
+
+
+def _put(news: asyncio.Queue[str | None], shown: str | None) -> None:
     if news.full():
         news.get_nowait()
     news.put_nowait(shown)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WINDOW_MS = 30_000
 LEAST_MS = 900
+LONGEST_GAP_MS = 120_000
 SAMPLE_EVERY_MS = 5_000
 MOST_SAMPLES = 60
 FORGOTTEN_AFTER_MS = 600_000
@@ -53,8 +54,8 @@ class RateBook:
     def _note(self, look: QueueLook) -> Rates:
         seen = self._looks.setdefault(look.queue, deque())
         samples = self._samples.setdefault(look.queue, deque(maxlen=MOST_SAMPLES))
-        if seen and look.counted.enqueued < seen[-1].counted.enqueued:
-            seen.clear()  # somebody emptied Redis
+        if seen and (look.at_ms - seen[-1].at_ms > LONGEST_GAP_MS or look.counted.enqueued < seen[-1].counted.enqueued):
+            seen.clear()  # nobody has looked for long, or somebody has emptied Redis
         if not seen or look.at_ms > seen[-1].at_ms:
             seen.append(look)
         if not samples or look.at_ms - samples[-1][0] >= SAMPLE_EVERY_MS:
@@ -63,7 +64,7 @@ class RateBook:
             seen.popleft()
         ready = tuple(count for _, count in samples)
         first, passed_ms = seen[0], look.at_ms - seen[0].at_ms
-        if not LEAST_MS <= passed_ms <= 4 * WINDOW_MS:
+        if passed_ms < LEAST_MS:
             return Rates(ready=ready)
         before, now = first.counted, look.counted
         return Rates(

@@ -19,5 +19,5 @@ def snapshot(client: redis.Redis) -> dict[str, Any]:
         "set": client.smembers,
         "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
     }
-    keys = [key for key in sorted(str(key) for key in client.keys()) if not key.startswith(_LEFT_OUT)]
+    keys = [key for key in sorted(str(key) for key in client.scan_iter()) if not key.startswith(_LEFT_OUT)]
     return {key: readers[str(client.type(key))](key) for key in keys}

@@ -5,6 +5,8 @@ Plain ASGI, so that a stream of events passes through as it comes.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -97,22 +99,22 @@ class SmallBodies:
         async def receive_some() -> Message:
             nonlocal read
             message = await receive()
-            if message["type"] == "http.request":
-                read += len(message.get("body", b""))
-                if read > MOST_BYTES:
-                    raise _BodyTooLarge
+            read += len(message.get("body", b""))
+            if read > MOST_BYTES:
+                raise _BodyTooLarge
             return message
 
-        async def send_and_note(message: Message) -> None:
+        async def send_unless_refused(message: Message) -> None:
             nonlocal has_begun
-            has_begun = True
-            await send(message)
+            if read <= MOST_BYTES or has_begun:
+                has_begun = True
+                await send(message)
 
-        try:
-            await self._app(scope, receive_some, send_and_note)
-        except _BodyTooLarge:
-            if not has_begun:
-                await _refuse(scope, receive, send)
+        # Whoever reads the body may take that for a failure of his own, and answer it.
+        with suppress(_BodyTooLarge):
+            await self._app(scope, receive_some, send_unless_refused)
+        if read > MOST_BYTES and not has_begun:
+            await _refuse(scope, receive, send)
 
 
 class _BodyTooLarge(Exception):

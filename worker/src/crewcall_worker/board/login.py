@@ -59,7 +59,7 @@ def log_out(request: Request, board: TheBoard, visit: Acting) -> Response:
 
 def is_own(path: str) -> bool:
     """Whether somebody may be sent there after logging in: to a page of the board, and nowhere else."""
-    return re.fullmatch(r"/admin/[A-Za-z0-9/._~%?&=:+-]*", path) is not None and "//" not in path
+    return re.fullmatch(r"/admin/[A-Za-z0-9/._~%?&=:+-]*", path) is not None and "//" not in path and "/." not in path
 
 
 def login_address(board: Board, path: str) -> str:

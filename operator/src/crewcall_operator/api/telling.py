@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from crewcall_operator.api.conditions import ready
-from crewcall_operator.core.model import BacklogPerReplica, Mode, Pin, Target
+from crewcall_operator.core.model import BacklogPerReplica, Decision, Mode, Pin, Target
 from crewcall_operator.ports import Report
 from crewcall_worker import wire
 from crewcall_worker.wire import HistoryEntry, PoolRecord
@@ -29,11 +29,11 @@ LONGEST_MESSAGE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was last told of a pool: its record, at `at` seconds on the engine's clock, and its last entry."""
+    """What was last told of a pool: its record, at which second of the engine's clock, and its last entry's figures."""
 
     record: PoolRecord
     at: float
-    entry: HistoryEntry
+    sample: HistoryEntry
     sampled_at: float
 
 
@@ -49,17 +49,21 @@ class News:
 def news(report: Report, told: Told | None) -> News:
     """What `report` has to tell, where `told` is what was told before; None where nothing was."""
     now, record = report.at, record_of(report)
-    entry = _entry(report, record, told)
+    sample = _sample(report, record)
+    decided = report.decision if _moves(report, told) else None
+    entry = sample if decided is None else _telling_why(sample, decided)
     if told is None:
-        return News(record, entry, Told(record, now, entry, now))
-    next_ = told
+        return News(record, entry, Told(record, now, sample, now))
     tells_record = _is_worth_telling(record, told, now)
-    if tells_record:
-        next_ = replace(next_, record=record, at=now)
-    is_sample = now - told.sampled_at >= SAMPLE_EVERY and _numbers(entry) != _numbers(told.entry)
-    tells_entry = entry.is_decision or is_sample
-    if tells_entry:
-        next_ = replace(next_, entry=entry, sampled_at=now)
+    tells_entry = decided is not None or (now - told.sampled_at >= SAMPLE_EVERY and sample != told.sample)
+    if not tells_record and not tells_entry:
+        return News(None, None, told)  # as nearly always
+    next_ = Told(
+        record if tells_record else told.record,
+        now if tells_record else told.at,
+        sample if tells_entry else told.sample,
+        now if tells_entry else told.sampled_at,
+    )
     return News(record if tells_record else None, entry if tells_entry else None, next_)
 
 
@@ -85,10 +89,10 @@ def record_of(report: Report) -> PoolRecord:
     )
 
 
-def _entry(report: Report, record: PoolRecord, told: Told | None) -> HistoryEntry:
+def _sample(report: Report, record: PoolRecord) -> HistoryEntry:
     seen = report.observation
     oldest = None if seen is None else seen.oldest_ready_age
-    entry = HistoryEntry(
+    return HistoryEntry(
         at_ms=0,
         ready=None if seen is None else seen.ready,
         in_flight=None if seen is None else seen.in_flight,
@@ -98,9 +102,10 @@ def _entry(report: Report, record: PoolRecord, told: Told | None) -> HistoryEntr
         current=record.current,
         ready_replicas=record.ready_replicas,
     )
-    if report.decision is None or not _moves(report, told):
-        return entry
-    return replace(entry, reason=report.decision.reason.value, message=report.decision.message[:LONGEST_MESSAGE])
+
+
+def _telling_why(sample: HistoryEntry, decision: Decision) -> HistoryEntry:
+    return replace(sample, reason=decision.reason.value, message=decision.message[:LONGEST_MESSAGE])
 
 
 def _moves(report: Report, told: Told | None) -> bool:
@@ -112,14 +117,10 @@ def _moves(report: Report, told: Told | None) -> bool:
 
 
 def _is_worth_telling(record: PoolRecord, told: Told, now: float) -> bool:
-    if replace(record, message=None) != replace(told.record, message=None):
-        return True
-    wait = SAMPLE_EVERY if record != told.record else TOLD_AGAIN
-    return now - told.at >= wait
-
-
-def _numbers(entry: HistoryEntry) -> HistoryEntry:
-    return replace(entry, reason=None, message=None)
+    if record == told.record:
+        return now - told.at >= TOLD_AGAIN
+    differs_in_words_alone = replace(record, message=told.record.message) == told.record
+    return not differs_in_words_alone or now - told.at >= SAMPLE_EVERY
 
 
 def _in_words(target: Target) -> str:

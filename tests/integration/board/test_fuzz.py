@@ -1,6 +1,6 @@
 """The API asked for all that its own document allows, and more: no 5xx, and no answer that the document does not have.
 
-By schemathesis, as its command line does it, on a real board with a real Redis in which there is something of each kind.
+By schemathesis, as its command line does it: a real board, and a real Redis in which there is something of each kind.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dramatiq
 import pytest
@@ -91,7 +92,8 @@ def fill(server: RedisServer) -> None:
     client.zadd(KEYS.pools, {"shop/mail": 1, "odd": 2})
     client.set(KEYS.pool("shop/mail"), write_pool(PoolRecord("shop/mail", queues=("sms",), reason="Idle")))
     client.set(KEYS.pool("odd"), "no record")
-    client.xadd(KEYS.history("shop/mail"), dict(write_history(HistoryEntry(0, ready=1, reason="Idle"))))
+    entry: dict[Any, Any] = dict(write_history(HistoryEntry(0, ready=1, reason="Idle")))
+    client.xadd(KEYS.history("shop/mail"), entry)
     client.hset(KEYS.workers("shop/mail"), "w-1", wire.write_worker(wire.WorkerRecord("w-1", pod="mail-1")))
     client.hset(KEYS.workers("shop/mail"), "odd", "no record")
 

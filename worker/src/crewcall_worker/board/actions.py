@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import redis
 
 from crewcall_worker import wire
-from crewcall_worker.board.audit import Audit, Outcome
+from crewcall_worker.board.audit import Audit, Outcome, one_line
 from crewcall_worker.board.doors import Visit
 from crewcall_worker.board.problems import Conflict, Forbidden, NotThere, Refusal
 from crewcall_worker.board.reading.source import Source
@@ -77,6 +77,7 @@ class Actions:
 
     def pause(self, visit: Visit, queue: str, reason: str = "") -> Pause:
         """Nobody fetches from the queue any more, until it is resumed. What runs goes on to its end."""
+        reason = one_line(reason)
         with self._noted(visit, "pause", f"queue {queue}", reason):
             self._check_queue(queue)
             return self._pauses.pause(queue, by=visit.person.subject, reason=reason)

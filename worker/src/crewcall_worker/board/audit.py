@@ -68,9 +68,9 @@ class Audit:
         fields: dict[Any, Any] = {
             "by": by,
             "action": action,
-            "target": _line(target),
+            "target": one_line(target),
             "outcome": outcome.value,
-            "detail": _line(detail),
+            "detail": one_line(detail),
             "address": address,
         }
         log.info(
@@ -120,8 +120,8 @@ def _entry(id_: str | bytes, told: dict[Any, Any]) -> AuditEntry:
     )
 
 
-def _line(text: str) -> str:
-    """In one line, for whatever is in it came from outside."""
+def one_line(text: str) -> str:
+    """What came from outside, as it may be in a log."""
     clean = "".join(mark if mark.isprintable() else "�" for mark in text)
     return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "…"
 

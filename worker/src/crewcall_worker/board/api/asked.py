@@ -70,4 +70,4 @@ class PurgeRequest(_Body):
 class PinRequest(_Body):
     """At how many replicas a pool is to be held."""
 
-    replicas: int = Field(ge=0, le=MOST_REPLICAS)
+    replicas: int = Field(ge=0, le=MOST_REPLICAS, strict=True)

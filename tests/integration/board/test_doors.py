@@ -314,6 +314,9 @@ def test_the_cookie_is_for_this_board_and_no_script(board: RunningBoard) -> None
         ({"HOST": "0.0.0.0"}, {}),
         ({}, {"X-Forwarded-Proto": "https"}),
         ({}, {"Host": "board.test"}),
+        ({}, {"Origin": "https://board.test", "Sec-Fetch-Site": "same-origin"}),
+        ({}, {"Origin": "http://board.test", "Sec-Fetch-Site": "same-origin"}),
+        ({}, {"Origin": "http://[", "Sec-Fetch-Site": "same-origin"}),
     ],
 )
 def test_the_cookie_is_for_tls_alone_wherever_more_than_this_machine_may_come(
@@ -323,6 +326,13 @@ def test_the_cookie_is_for_tls_alone_wherever_more_than_this_machine_may_come(
         told = stranger.post("/admin/login", data={"token": board.token()}, headers=headers).headers["set-cookie"]
 
     assert "; secure" in told.lower()
+
+
+def test_a_browser_on_this_machine_is_let_in_without_tls_from_a_containers_board(redis_server: RedisServer) -> None:
+    with running_board(redis_server.url, HOST="0.0.0.0") as board, board.stranger() as stranger:
+        answer = stranger.post("/admin/login", data={"token": board.token()}, headers={"Origin": board.url})
+
+    assert (answer.status_code, "secure" in answer.headers["set-cookie"].lower()) == (303, False)
 
 
 def test_logging_out_ends_the_session_wherever_its_cookie_is(board: RunningBoard) -> None:
@@ -390,7 +400,7 @@ def test_every_answer_tells_the_browser_to_be_strict(board: RunningBoard) -> Non
         assert policy.pop("default-src") == policy.pop("base-uri") == policy.pop("frame-ancestors") == "'none'"
         assert set(policy.values()) == {"'self'"}
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
         assert "server" not in answer.headers
 

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -157,8 +158,23 @@ class Doors:
 
     def _is_secure(self, request: Request) -> bool:
         """Whether the cookie is for TLS alone. It is, but where this machine alone reaches the board, without TLS."""
-        has_tls = request.url.scheme == "https" or "https" in request.headers.get("x-forwarded-proto", "")
-        return has_tls or not (self._settings.is_loopback and is_loopback(request.url.hostname or ""))
+        if request.url.scheme == "https" or "https" in request.headers.get("x-forwarded-proto", ""):
+            return True
+        if not is_loopback(request.url.hostname or ""):
+            return True
+        # A proxy may have put that name there: a browser says what it sees. In a container, all addresses listen.
+        origin = request.headers.get("origin")
+        if origin is None:
+            return not self._settings.is_loopback
+        return not (origin.startswith("http://") and is_loopback(origin_host(origin)))
+
+
+def origin_host(origin: str) -> str:
+    """The name in an Origin, without its port; "" where there is none."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 def address_of(request: Request) -> str:

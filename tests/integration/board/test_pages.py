@@ -205,6 +205,17 @@ def test_the_part_of_a_page_that_lives_is_to_be_had_alone(board: RunningBoard) -
     assert part.count('<tr role="row" id="job-') == whole.count('<tr role="row" id="job-') == 14
 
 
+def test_a_pools_history_is_with_the_page_and_not_sent_with_each_change(board: RunningBoard) -> None:
+    with board.browser() as client:
+        whole, part = page(client, "/pools/shop/notifications"), page(client, "/fragment/pools/shop/notifications")
+        tables = page(client, "/tables/shop/notifications")
+
+    assert "BacklogFell" in words(whole)
+    assert "BacklogFell" in words(tables)
+    assert "BacklogFell" not in part
+    assert '<section id="history" data-keep' in part
+
+
 def test_the_charts_get_figures_and_decisions(board: RunningBoard) -> None:
     with board.browser() as client:
         told = client.get("/admin/queues/history/shop/notifications").json()

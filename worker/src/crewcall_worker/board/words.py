@@ -77,13 +77,15 @@ def age(ms: float | None) -> str:
 
 
 def since(at_ms: float | None, now_ms: float) -> str:
-    """3 min ago · in 12 s · now"""
+    """3 min ago · in 10 s · now; in steps of 5 s from ten on: a page full of times is not to flicker"""
     if at_ms is None:
         return UNKNOWN
     passed = now_ms - at_ms
     if abs(passed) < 1_000:
         return "now"
-    return f"{age(passed)} ago" if passed > 0 else f"in {age(-passed)}"
+    step = 5_000 if 10_000 <= abs(passed) < 60_000 else 1_000
+    told = age(abs(passed) // step * step)
+    return f"{told} ago" if passed > 0 else f"in {told}"
 
 
 def moment(at_ms: float | None) -> str:

@@ -38,6 +38,8 @@ class Look:
     path: tuple[str, ...]
     query: Mapping[str, str]
     read: Callable[[Source], dict[str, Any]]
+    read_once: Callable[[Source], dict[str, Any]] = lambda _: {}
+    """What the whole page has besides, and its live part does not."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -75,10 +77,12 @@ def pool(pool: str) -> Look:
         return {
             "pool": found,
             "workers": read_workers(source, pool, found.record.queues),
-            "history": read_history(source, pool),
         }
 
-    return Look("pool", f"Pool {pool}", ("pools", pool), {}, read)
+    def read_once(source: Source) -> dict[str, Any]:
+        return {"history": read_history(source, pool)}
+
+    return Look("pool", f"Pool {pool}", ("pools", pool), {}, read, read_once)
 
 
 def queue(

@@ -45,6 +45,7 @@ def make_router() -> APIRouter:
     for path, look in _LOOKS:
         _add(router, hub, path, look)
     router.add_api_route("/history/{pool:path}", _history, methods=["GET"])
+    router.add_api_route("/tables/{pool:path}", _tables, methods=["GET"])
     all_pages = APIRouter()
     all_pages.include_router(asking.router)
     all_pages.include_router(router)
@@ -55,7 +56,7 @@ def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> N
     asked = Depends(look)
 
     def page(request: Request, board: TheBoard, visit: Visitor, shown: Look = asked) -> Response:
-        context = shown.read(board.source)
+        context = shown.read(board.source) | shown.read_once(board.source)
         link = Addresses(board.prefix)
         if shown.name == "search" and context["found"].job is not None:
             found = context["found"].job.job
@@ -103,3 +104,9 @@ def _history(board: TheBoard, visit: Visitor, pool: str) -> Response:
     """What the charts of a pool draw."""
     del visit
     return JSONResponse(chart(read_history(board.source, pool)))
+
+
+def _tables(request: Request, board: TheBoard, visit: Visitor, pool: str) -> Response:
+    """The same in tables."""
+    history = read_history(board.source, pool)
+    return HTMLResponse(render(request, "pool_tables.html", visit=visit, history=history))

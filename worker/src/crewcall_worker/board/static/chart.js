@@ -5,6 +5,7 @@
   const place = document.getElementById("charts");
   const said = document.getElementById("decision-said");
   if (!place) return;
+  const tables = document.getElementById("tables");
   const REFRESH_MS = 10000;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
@@ -114,6 +115,7 @@
     }
     if (!history.at.length) return;
     if (!plots.length) { draw(); return; }
+    if (tables && tables.querySelector("details[open]")) htmx.ajax("GET", tables.dataset.tables, { target: tables, swap: "morph:innerHTML" });
     plots.forEach((plot, index) => plot.setData([history.at, ...CHARTS[index].lines.map(([, name]) => history[name])]));
   };
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from crewcall_operator.adapters.redis_link import Call
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
-from crewcall_operator.api.telling import Told, news
+from crewcall_operator.api.telling import NOTHING, Told, news
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Clock, Report
 from crewcall_worker import wire
@@ -107,7 +107,7 @@ class RedisHistory:
         self._pools[pool.key] = pool
         if self._left_alone.get(pool.redis.place, 0.0) > self._clock():
             return
-        found = news(report, self._told.get(pool.key))
+        found = news(report, self._told.get(pool.key, NOTHING))
         self._told[pool.key] = found.told
         if found.record is None and found.entry is None:
             return
@@ -165,7 +165,7 @@ class RedisHistory:
         for one in pools:
             told = self._told.get(one.key)
             if told is not None:  # the same again, once it can be written; what happened until then is not known there
-                self._told[one.key] = replace(told, record=replace(told.record, reason=None))
+                self._told[one.key] = told._replace(record=told.record._replace(state=0))
 
 
 def _where(pool: Pool) -> _Where:

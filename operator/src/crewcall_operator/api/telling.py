@@ -8,7 +8,8 @@ told at intervals, and between two of them the board reads the queues itself. Wh
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 from crewcall_operator.api.conditions import ready
 from crewcall_operator.core.model import BacklogPerReplica, Decision, Mode, Pin, Target
@@ -27,14 +28,30 @@ LONGEST_MESSAGE: Final = 1_000
 """In characters; the whole is in the status."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What was last told of a pool: its record, at which second of the engine's clock, and its last entry's figures."""
+class ToldRecord(NamedTuple):
+    """What was last told of how a pool is, at `at` seconds on the engine's clock: hashes of it and of its words."""
 
-    record: PoolRecord
+    state: int
+    words: int
+    desired: int | None
     at: float
-    sample: HistoryEntry
-    sampled_at: float
+
+
+class ToldEntry(NamedTuple):
+    """The last entry of a pool's history, at `at` seconds on the engine's clock: a hash of its figures."""
+
+    figures: int
+    at: float
+
+
+class Told(NamedTuple):
+    """What was last told of a pool. Hashes, for there may be thousands of them."""
+
+    record: ToldRecord = ToldRecord(0, 0, -1, -inf)
+    entry: ToldEntry = ToldEntry(0, -inf)
+
+
+NOTHING: Final = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +63,29 @@ class News:
     told: Told
 
 
-def news(report: Report, told: Told | None) -> News:
-    """What `report` has to tell, where `told` is what was told before; None where nothing was."""
-    now, record = report.at, record_of(report)
+def news(report: Report, told: Told) -> News:
+    """What `report` has to tell, where `told` is what was told before."""
+    now, found = report.at, ready(report)
+    record = _record(report, found.reason)
     sample = _sample(report, record)
-    decided = report.decision if _moves(report, told) else None
-    entry = sample if decided is None else _telling_why(sample, decided)
-    if told is None:
-        return News(record, entry, Told(record, now, sample, now))
-    tells_record = _is_worth_telling(record, told, now)
-    tells_entry = decided is not None or (now - told.sampled_at >= SAMPLE_EVERY and sample != told.sample)
+    decision = report.decision if _moves(report, told.record) else None
+    next_record = ToldRecord(hash(record), hash(found.message), record.desired, now)
+    next_entry = ToldEntry(hash(sample), now)
+    tells_record = _is_worth_telling(next_record, told.record)
+    is_sample = next_entry.figures != told.entry.figures and now - told.entry.at >= SAMPLE_EVERY
+    tells_entry = decision is not None or is_sample
     if not tells_record and not tells_entry:
         return News(None, None, told)  # as nearly always
-    next_ = Told(
-        record if tells_record else told.record,
-        now if tells_record else told.at,
-        sample if tells_entry else told.sample,
-        now if tells_entry else told.sampled_at,
+    return News(
+        replace(record, message=found.message[:LONGEST_MESSAGE]) if tells_record else None,
+        _with_reason(sample, decision) if tells_entry else None,
+        Told(next_record if tells_record else told.record, next_entry if tells_entry else told.entry),
     )
-    return News(record if tells_record else None, entry if tells_entry else None, next_)
 
 
-def record_of(report: Report) -> PoolRecord:
-    """How the pool is, by this report."""
-    policy, fleet, found = report.pool.policy, report.fleet, ready(report)
+def _record(report: Report, reason: str) -> PoolRecord:
+    """How the pool is by this report, but for the words."""
+    policy, fleet = report.pool.policy, report.fleet
     pin = report.pin if policy.pinned is None else Pin(policy.pinned, "spec.replicas")
     return PoolRecord(
         pool=wire.pool_name(*report.pool.key),
@@ -82,8 +98,7 @@ def record_of(report: Report) -> PoolRecord:
         current=None if fleet is None else fleet.current,
         ready_replicas=None if fleet is None else fleet.ready,
         draining=None if report.plan is None else len(report.plan.draining),
-        reason=found.reason,
-        message=found.message[:LONGEST_MESSAGE],
+        reason=reason,
         pinned=None if pin is None else pin.replicas,
         pinned_by=None if pin is None else pin.by,
     )
@@ -104,23 +119,23 @@ def _sample(report: Report, record: PoolRecord) -> HistoryEntry:
     )
 
 
-def _telling_why(sample: HistoryEntry, decision: Decision) -> HistoryEntry:
+def _with_reason(sample: HistoryEntry, decision: Decision | None) -> HistoryEntry:
+    if decision is None:
+        return sample
     return replace(sample, reason=decision.reason.value, message=decision.message[:LONGEST_MESSAGE])
 
 
-def _moves(report: Report, told: Told | None) -> bool:
+def _moves(report: Report, told: ToldRecord) -> bool:
     """Whether another number than before was decided on, and is to be gone to: on the way there it is no news."""
     decided = None if report.decision is None else report.decision.replicas
-    is_new = told is None or decided != told.record.desired
     is_move = report.fleet is not None and decided != report.fleet.current
-    return is_new and is_move and report.pool.policy.mode is Mode.AUTO
+    return decided != told.desired and is_move and report.pool.policy.mode is Mode.AUTO
 
 
-def _is_worth_telling(record: PoolRecord, told: Told, now: float) -> bool:
-    if record == told.record:
-        return now - told.at >= TOLD_AGAIN
-    differs_in_words_alone = replace(record, message=told.record.message) == told.record
-    return not differs_in_words_alone or now - told.at >= SAMPLE_EVERY
+def _is_worth_telling(new: ToldRecord, told: ToldRecord) -> bool:
+    if new.state != told.state:
+        return True
+    return new.at - told.at >= (SAMPLE_EVERY if new.words != told.words else TOLD_AGAIN)
 
 
 def _in_words(target: Target) -> str:

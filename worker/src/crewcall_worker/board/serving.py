@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 
 import uvicorn
@@ -31,6 +32,9 @@ def serve(settings: BoardSettings) -> None:
         log.info(
             "It speaks plain HTTP: put something with TLS before it, and name that in CREWCALL_BOARD_TRUSTED_PROXIES"
         )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Uvicorn sends itself once more what ended it; by then there is nothing left to end.
+        signal.signal(number, lambda *_: None)
     server_of(app, settings).run(sockets=[listener])
 
 

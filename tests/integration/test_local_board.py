@@ -65,6 +65,7 @@ def test_the_pools_are_told_of_to_whoever_reads_their_redis(redis_server: RedisS
         record = wire.read_pool(name, str(redis_server.client.get(keys.pool(name))))
 
     assert (record.queues, record.desired, record.reason) == (("sms",), 0, "Idle")
+    assert redis_server.client.exists(keys.pools, keys.pool(name)) == 0  # nobody scales it any more
 
 
 def test_where_the_usual_port_is_taken_it_has_another(redis_server: RedisServer, tmp_path: Path) -> None:

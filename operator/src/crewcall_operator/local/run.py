@@ -133,6 +133,9 @@ async def _scale(
     finally:
         await reader.aclose()
         await orders.aclose()
+        for pool in pools:
+            told.forget(pool.key)  # no other engine takes them over, as in a cluster
+        await told.flush()
         await told.aclose()
 
 

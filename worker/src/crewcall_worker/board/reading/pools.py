@@ -6,7 +6,7 @@ looked. What the pool's workers tell themselves is in `workers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +93,10 @@ def read_history(source: Source, pool: str, hours: float = HISTORY_HOURS, most: 
     to_ms = source.now_ms()
     from_ms = to_ms - round(hours * 3_600_000)
     found: Any = source.client.xrange(source.keys.history(pool), min=from_ms, max="+", count=wire.MOST_HISTORY + 500)
-    entries = _entries(found)
-    step = max(1, -(-len(entries) // max(1, most)))
-    last = len(entries) - 1
-    kept = tuple(
-        entry for place, entry in enumerate(entries) if entry.is_decision or place % step == 0 or place == last
-    )
-    return History(pool, from_ms, to_ms, kept, is_thinned=len(kept) < len(entries))
+    step = max(1, -(-len(found) // max(1, most)))
+    last = len(found) - 1
+    kept = [it for place, it in enumerate(found) if place % step == 0 or place == last or _is_decision(it[1])]
+    return History(pool, from_ms, to_ms, _entries(kept), is_thinned=len(kept) < len(found))
 
 
 def _look(
@@ -124,6 +121,11 @@ def _pin(name: str, told: str | bytes | None) -> wire.Pin | None:
         return wire.read_pin(name, told)
     except wire.UnknownRecord:
         return None
+
+
+def _is_decision(told: Mapping[Any, Any]) -> bool:
+    """As `HistoryEntry.is_decision`, without reading all of it."""
+    return b"reason" in told or "reason" in told
 
 
 def _entries(found: Iterable[Any]) -> tuple[wire.HistoryEntry, ...]:

@@ -163,11 +163,12 @@ async def test_a_pool_that_is_gone_is_told_of_no_more_and_keeps_its_history(
     tell(history, pool, 7)
     await history.flush()
 
+    tell(history, pool, 8, at=101.0)
     history.forget(pool.key)
     await history.flush()
 
     assert (record(redis_server), redis_server.client.exists(KEYS.pools)) == (None, 0)
-    assert len(entries(redis_server)) == 1
+    assert [entry.desired for entry in entries(redis_server)] == [7, 8]
 
 
 async def test_a_pool_that_comes_back_at_once_is_told_of(history: RedisHistory, redis_server: RedisServer) -> None:

@@ -122,7 +122,7 @@ class RedisHistory:
         self._told.pop(key, None)
         pool = self._pools.pop(key, None)
         if pool is not None:
-            self._waiting[_where(pool)] = _Waiting(key, pool.redis, GONE)
+            self._waiting.setdefault(_where(pool), _Waiting(key, pool.redis)).json = GONE
 
     async def run(self) -> None:
         """Write what waits, each second, until cancelled."""

@@ -33,7 +33,7 @@ from crewcall_worker.queues.views import ANY, Filter, JobState, JobView
 
 MOST_REPLICAS = 100_000
 WITHIN = 2.0
-"""Seconds for one call about many jobs; each of its steps takes Redis about a millisecond."""
+"""Seconds for one call about many jobs; each of its steps takes Redis a millisecond or two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,33 @@ def test_a_history_is_thinned_out_but_for_its_decisions(source: Source, client: 
     assert thin.decisions == whole.decisions
     assert len(thin.entries) <= 11 + len(whole.decisions)
     assert thin.entries[-1] == whole.entries[-1]
+    assert len(read_history(source, POOL).entries) == len(whole.entries)
     assert min(entry.at_ms for entry in short.entries) >= short.from_ms == short.to_ms - 30 * MINUTE
+
+
+def test_a_history_goes_on_where_it_was_read_to(source: Source, client: redis.Redis) -> None:
+    board_scene.remember(client, POOL, minutes=10)
+    before = read_history(source, POOL)
+    client.xadd(KEYS.history(POOL), {"v": "1", "ready": "7"})
+    client.xadd(KEYS.history(POOL), {"v": "99", "ready": "8"})  # of a newer operator
+    client.xadd(KEYS.history(POOL), {"v": "1", "ready": "9"})
+
+    after = read_history(source, POOL)
+
+    assert after.entries[:-2] == before.entries
+    assert [entry.ready for entry in after.entries[-2:]] == [7, 9]
+    assert after.entries == read_history(Source(client), POOL).entries
+
+
+def test_a_history_begins_anew_where_redis_was_emptied(source: Source, client: redis.Redis) -> None:
+    board_scene.remember(client, POOL, minutes=10)
+    read_history(source, POOL)
+    client.delete(KEYS.history(POOL))
+    assert read_history(source, POOL).entries == ()
+
+    client.xadd(KEYS.history(POOL), {"v": "1", "ready": "7"})
+
+    assert [entry.ready for entry in read_history(source, POOL).entries] == [7]
 
 
 def test_workers_tell_what_they_run_and_who_asked_them_to_drain(source: Source, client: redis.Redis) -> None:

@@ -6,12 +6,13 @@ looked. What the pool's workers tell themselves is in `workers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crewcall_worker import wire
 from crewcall_worker.board.reading.answers import text
+from crewcall_worker.board.reading.histories import read_entries
 from crewcall_worker.board.reading.source import Source
 
 MOST_POOLS = 200
@@ -76,7 +77,7 @@ def read_pools(source: Source, pools: Sequence[str] | None = None) -> tuple[Pool
         (seconds, microseconds), pins, records, *histories = pipeline.execute()
     now_ms = int(seconds * 1000 + microseconds // 1000)
     return tuple(
-        _look(name, now_ms, record, _pin(name, pin), _entries(reversed(history)))
+        _look(name, now_ms, record, _pin(name, pin), read_entries(reversed(history)))
         for name, pin, record, history in zip(names, pins, records, histories, strict=True)
         if record is not None or pools is not None
     )
@@ -92,11 +93,11 @@ def read_history(source: Source, pool: str, hours: float = HISTORY_HOURS, most: 
     """The pool's last hours, thinned out to about `most` samples; all decisions are in it."""
     to_ms = source.now_ms()
     from_ms = to_ms - round(hours * 3_600_000)
-    found: Any = source.client.xrange(source.keys.history(pool), min=from_ms, max="+", count=wire.MOST_HISTORY + 500)
-    step = max(1, -(-len(found) // max(1, most)))
-    last = len(found) - 1
-    kept = [it for place, it in enumerate(found) if place % step == 0 or place == last or _is_decision(it[1])]
-    return History(pool, from_ms, to_ms, _entries(kept), is_thinned=len(kept) < len(found))
+    entries = source.histories.read(pool, from_ms)
+    step = max(1, -(-len(entries) // max(1, most)))
+    last = len(entries) - 1
+    kept = tuple(it for place, it in enumerate(entries) if it.is_decision or place % step == 0 or place == last)
+    return History(pool, from_ms, to_ms, kept, is_thinned=len(kept) < len(entries))
 
 
 def _look(
@@ -121,18 +122,3 @@ def _pin(name: str, told: str | bytes | None) -> wire.Pin | None:
         return wire.read_pin(name, told)
     except wire.UnknownRecord:
         return None
-
-
-def _is_decision(told: Mapping[Any, Any]) -> bool:
-    """As `HistoryEntry.is_decision`, without reading all of it."""
-    return b"reason" in told or "reason" in told
-
-
-def _entries(found: Iterable[Any]) -> tuple[wire.HistoryEntry, ...]:
-    entries: list[wire.HistoryEntry] = []
-    for id_, told in found:
-        try:
-            entries.append(wire.read_history(id_, told))
-        except wire.UnknownRecord:
-            continue  # of a newer operator: a gap in the chart
-    return tuple(entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import redis
 
 from crewcall_worker import wire
+from crewcall_worker.board.reading.histories import Histories
 from crewcall_worker.board.reading.rates import RateBook
 from crewcall_worker.board.redaction import Redaction
 from crewcall_worker.queues.views import Views
@@ -22,6 +23,7 @@ class Source:
         self.views = Views(client, namespace, show=hide.of_job)
         self.hide = hide
         self.book = RateBook()
+        self.histories = Histories(client, self.keys)
 
     def now_ms(self) -> int:
         """By Redis's clock, which all times are of."""

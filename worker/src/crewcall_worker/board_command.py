@@ -78,7 +78,9 @@ def secret() -> None:
 @board.command()
 @click.option("--subject", required=True, help="Whose token it is: a name, as the audit tells it.")
 @click.option("--role", type=click.Choice(["viewer", "operator"]), default="viewer", show_default=True)
-@click.option("--for", "seconds", callback=_seconds, metavar="TIME", default="12h", show_default=True, help="How long it lets in: 30m, 7d.")
+@click.option(
+    "--for", "seconds", callback=_seconds, metavar="TIME", default="12h", show_default=True, help="How long: 30m, 7d."
+)
 def token(subject: str, role: str, seconds: int) -> None:
     """Issue a token, signed with CREWCALL_BOARD_JWT_SECRET."""
     try:

@@ -94,10 +94,10 @@ class Audit:
         """
         newest = "+"
         if before:
-            if re.match(ENTRY_ID, before) is None or not before.isascii():
+            if re.fullmatch(ENTRY_ID, before) is None:
                 raise ValueError(f"before is {before!r}; expected the id of an entry, as a page tells it")
             # Redis before 6.2 knows no range without its end.
-            milliseconds, number = (int(part) for part in before.strip().split("-"))
+            milliseconds, number = (int(part) for part in before.split("-"))
             newest = f"{milliseconds}-{number - 1}" if number else f"{max(0, milliseconds - 1)}-{2**64 - 1}"
         found: Any = self._client.xrevrange(self._key, newest, "-", count=most)
         entries = tuple(_entry(id_, told) for id_, told in found)

@@ -67,10 +67,13 @@ class Sessions:
         text: Any = self._client.get(self._key(id_))
         if text is None:
             return None
-        told = json.loads(text)
-        if told["until"] <= self._now():
-            return None
-        return Session(id_, Person(told["sub"], Role(told["role"]), told["until"]), told["csrf"])
+        try:
+            told = json.loads(text)
+            person = Person(str(told["sub"]), Role(told["role"]), float(told["until"]))
+            session = Session(id_, person, str(told["csrf"]))
+        except (ValueError, KeyError, TypeError):
+            return None  # none that this version has written
+        return session if person.until > self._now() else None
 
     def close(self, id_: str) -> None:
         """End it, if it is there."""

@@ -18,7 +18,6 @@ from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
 from crewcall_worker.wire.lanes import NORMAL
 
-
 DEEPEST = 50
 """Levels of a payload that are shown."""
 

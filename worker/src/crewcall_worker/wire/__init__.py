@@ -51,9 +51,9 @@ running:<queue>           zset     redis_message_id of a job that runs -> since 
 completed:<queue>         zset     id of a typed job that is done -> when. What is older or more than is kept is dropped
                                    with the next one; expires. `records:<queue>`, a hash, has the JSON of each, see
                                    `queues.records`.
-audit                     stream   who did what with the board: by, action, target, outcome, detail, address. Cut to about
-                                   10,000 entries.
-session:<digest>          string   JSON of who is logged in to the board, and until when it expires. The digest is that of a
+audit                     stream   who did what with the board: by, action, target, outcome, detail, address. Cut to
+                                   about 10,000 entries.
+session:<digest>          string   JSON of who is logged in to the board; expires with that. The digest is that of the
                                    cookie and of what tokens are checked by.
 retention                 string   how long dead letters are kept, in ms, as the worker that began last was told.
                                    Absent: for 7 days.

@@ -53,6 +53,26 @@ def test_jobs_are_removed_run_ahead_of_their_time_and_purged(board: RunningBoard
     assert "60 jobs are removed." in purged
 
 
+def test_a_long_purge_tells_how_far_it_is_and_goes_on_where_it_was(
+    board: RunningBoard, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crewcall_worker.board.actions.WITHIN", 0.0)
+    for number in range(60, 700):
+        board_scene.complete(redis_server.client, "sms", "sms.send", number, ago_ms=number)
+    with board.browser() as client:
+        form = form_of(page(client, "/confirm/purge?queue=sms&state=completed"))
+        first = answer = client.post("/admin/queues/act/purge", data=form)
+        for _ in range(3):
+            if answer.status_code == 303:
+                break
+            answer = client.post("/admin/queues/act/purge", data=form_of(answer.text))
+        told = words(client.get(answer.headers["location"]).text)
+
+    assert "500 jobs are removed. Up to 200 are left." in words(first.text)
+    assert "data-go-on" in first.text
+    assert "Completed 0" in told
+
+
 def test_a_pool_is_pinned_and_unpinned(board: RunningBoard) -> None:
     with board.browser() as client:
         pinned = answer_to(client, "pin", "pool=shop/notifications", replicas="3")

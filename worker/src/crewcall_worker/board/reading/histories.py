@@ -1,8 +1,8 @@
 """The history of pools, as far as it is known here: what was read of a stream once is not read again.
 
 Entries never change, and are dropped at the old end alone. So each reading asks for what came after the last entry that
-is known, and for that one itself: where it is not there any more, somebody has emptied Redis, and all is read anew. Kept
-are the pools that were looked at last.
+is known, and for that one itself: where it is not there any more, somebody has emptied Redis, and all is read anew.
+Kept are the pools that were looked at last.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import redis
 from crewcall_worker import wire
 from crewcall_worker.board.reading.answers import text
 
-MOST_POOLS = 50
+MOST_POOLS = 20
 MOST_ENTRIES = wire.MOST_HISTORY + 500
 
 Entry = tuple[str, wire.HistoryEntry]

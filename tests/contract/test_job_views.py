@@ -187,7 +187,7 @@ def test_filters_go_by_job_organisation_and_error(
         redis_server.client.zadd(KEYS.dead("sms"), {message.message_id: number})
         redis_server.client.hset(KEYS.messages("sms.XQ"), message.message_id, message.encode())
 
-    def found(**like: str) -> list[str]:
+    def found(**like: Any) -> list[str]:
         return told(views.page("sms", JobState.DEAD, like=Filter(**like)).jobs)
 
     assert found(error="ANSWER 7") == ["7"]
@@ -342,7 +342,9 @@ def test_what_no_application_would_send_is_shown_as_far_as_it_can_be(views: View
     deep: dict[str, Any] = {}
     for _ in range(200):
         deep = {"deeper": deep}
-    message = Message("sms", "send", (), {"half": "\ud800", "deep": deep}, {"error": "\udfff", "priority": "high"}, "1")
+    message: Message[None] = Message(
+        "sms", "send", (), {"half": "\ud800", "deep": deep}, {"error": "\udfff", "priority": "high"}, "1"
+    )
     redis_server.client.rpush(KEYS.ready("sms"), "1")
     redis_server.client.hset(KEYS.messages("sms"), "1", message.encode().decode())
 

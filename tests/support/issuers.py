@@ -23,6 +23,7 @@ class Issuer:
         self.asked: list[str] = []
         self.is_broken = False
         self.claims_to_be = self.url
+        self.keys_at = f"{self.url}/keys"
         self.keys: dict[str, Any] = {}
         self.add_rsa("first")
 
@@ -38,7 +39,7 @@ class Issuer:
 
     def answer(self, path: str) -> Any:
         if path == "/.well-known/openid-configuration":
-            return {"issuer": self.claims_to_be, "jwks_uri": f"{self.url}/keys"}
+            return {"issuer": self.claims_to_be, "jwks_uri": self.keys_at}
         return {"keys": [self._public(kid, key) for kid, key in self.keys.items()]}
 
     def _public(self, kid: str, key: Any) -> dict[str, Any]:

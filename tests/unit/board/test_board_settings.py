@@ -85,6 +85,8 @@ def test_an_issuer_stands_in_for_the_secret() -> None:
         ({"PREFIX": "crew"}, "PREFIX is 'crew'; write a path such as /crewcall"),
         ({"PREFIX": "/a/../b"}, "PREFIX is '/a/../b'"),
         ({"PREFIX": "//evil.test"}, "PREFIX is '//evil.test'"),
+        ({"PREFIX": "/admin"}, "PREFIX is '/admin'; write a path that begins with neither /admin nor /api"),
+        ({"PREFIX": "/api/board"}, "neither /admin nor /api"),
         ({"READ_ONLY": "perhaps"}, "READ_ONLY is 'perhaps'; write true or false"),
         ({"REDACT": "a..b"}, r"REDACT is 'a\.\.b'; write names or paths"),
         ({"SESSION_HOURS": "0"}, "SESSION_HOURS is '0'; write a whole number from 1 to 168"),

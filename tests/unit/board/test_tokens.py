@@ -155,7 +155,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def tokens(issuer: Issuer, clock: Clock) -> IssuerTokens:
-    issuer.is_broken, issuer.claims_to_be = False, issuer.url
+    issuer.is_broken, issuer.claims_to_be, issuer.keys_at = False, issuer.url, f"{issuer.url}/keys"
     issuer.asked.clear()
     return IssuerTokens(settings.Issuer(issuer.url, "board"), steady=clock)
 
@@ -229,6 +229,13 @@ def test_an_issuer_that_does_not_answer_is_left_alone_for_a_while(
 
 def test_a_discovery_of_another_issuer_is_not_believed(issuer: Issuer, tokens: IssuerTokens) -> None:
     issuer.claims_to_be = "https://evil.test"
+
+    with pytest.raises(IssuerSilent):
+        tokens.person(issuer.token())
+
+
+def test_keys_that_anybody_on_the_way_could_change_are_not_fetched(issuer: Issuer, tokens: IssuerTokens) -> None:
+    issuer.keys_at = "http://keys.test/keys"
 
     with pytest.raises(IssuerSilent):
         tokens.person(issuer.token())

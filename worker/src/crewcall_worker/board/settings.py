@@ -163,7 +163,7 @@ def _issuer(environment: Mapping[str, str], audience: str) -> Issuer | None:
             raise BadSetting(ENV_ISSUER, None, f"name the issuer whose keys are at {ENV_JWKS_URL}")
         return None
     for variable, value in ((ENV_ISSUER, url), (ENV_JWKS_URL, jwks_url)):
-        if value and not _is_safe(value):
+        if value and not is_safe(value):
             raise BadSetting(variable, value, "write a URL that begins with https:// (http:// for this machine alone)")
     if not audience:
         # An issuer's tokens for other applications would do as well.
@@ -171,7 +171,8 @@ def _issuer(environment: Mapping[str, str], audience: str) -> Issuer | None:
     return Issuer(url, audience, jwks_url)
 
 
-def _is_safe(url: str) -> bool:
+def is_safe(url: str) -> bool:
+    """Whether nobody on the way to it can change what it answers."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -194,6 +195,9 @@ def _prefix(environment: Mapping[str, str]) -> str:
     prefix = environment.get(ENV_PREFIX, "").strip().rstrip("/")
     if prefix and (not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix) or re.search(r"/\.{1,2}(/|$)", prefix)):
         raise BadSetting(ENV_PREFIX, prefix, "write a path such as /crewcall")
+    if prefix.split("/")[1:2] in (["admin"], ["api"]):
+        # Where a proxy takes the prefix off, nobody could tell what is left from it.
+        raise BadSetting(ENV_PREFIX, prefix, "write a path that begins with neither /admin nor /api, the board's own")
     return prefix
 
 

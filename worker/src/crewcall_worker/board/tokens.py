@@ -21,7 +21,7 @@ from jwt import PyJWKClient
 from jwt.exceptions import ExpiredSignatureError, InvalidTokenError, PyJWKClientError, PyJWKSetError
 
 from crewcall_worker.board.people import Person, Role
-from crewcall_worker.board.settings import BoardSettings, Issuer
+from crewcall_worker.board.settings import BoardSettings, Issuer, is_safe
 from crewcall_worker.errors import WorkerError
 
 LEEWAY = 30.0
@@ -30,6 +30,8 @@ LONGEST_TOKEN = 16_384
 LONGEST_SUBJECT = 200
 KEYS_WITHIN = 5.0
 KEYS_FOR = 300.0
+LARGEST_DISCOVERY = 1_000_000
+"""Bytes."""
 ASK_AGAIN_AFTER = 10.0
 """Seconds in which an issuer that did not answer is not asked again: else each bad token would hold up a thread."""
 
@@ -144,12 +146,12 @@ def _discovered(issuer: str) -> str:
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     try:
         with urllib.request.urlopen(url, timeout=KEYS_WITHIN) as response:  # noqa: S310  # https: see `settings`
-            told = json.load(response)
+            told = json.loads(response.read(LARGEST_DISCOVERY))
     except urllib.error.URLError as error:
         raise OSError(f"{url}: {error}") from error
     found = told.get("jwks_uri") if isinstance(told, dict) else None
-    if not isinstance(found, str) or not found.startswith(("https://", "http://")):
-        raise ValueError(f"{url} tells no jwks_uri")
+    if not isinstance(found, str) or not is_safe(found):
+        raise ValueError(f"{url} tells no jwks_uri by https")
     if told.get("issuer") != issuer:
         raise ValueError(f"{url} is of issuer {told.get('issuer')!r}; expected {issuer!r}")
     return found

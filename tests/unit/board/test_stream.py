@@ -10,7 +10,7 @@ from contextlib import aclosing
 import pytest
 import redis
 
-from crewcall_worker.board.stream import Hub, TooManyStreams, event
+from crewcall_worker.board.stream import AWAY, Hub, TooManyStreams, event
 
 
 async def always() -> bool:
@@ -99,12 +99,17 @@ async def test_a_browser_that_is_slow_gets_the_newest_state_and_no_backlog() -> 
         assert await next_event(stream) == event("live", "4")
 
 
-async def test_a_redis_that_is_away_sends_nothing_and_comes_back() -> None:
+async def test_a_redis_that_is_away_is_told_once_and_so_is_its_coming_back() -> None:
     hub, page = Hub(every=0.01), Page()
-    page.problem = redis.ConnectionError("away")
     async with aclosing(hub.listen("page", page, always)) as stream:
+        assert await next_event(stream) == event("live", "one")
+        page.problem = redis.ConnectionError("away")
+        assert await next_event(stream) == AWAY
+        async with aclosing(hub.listen("page", page, always)) as late:
+            assert await next_event(late) == AWAY
         waiting = asyncio.create_task(next_event(stream))
         await page.made_again()
+        assert not waiting.done()
         page.problem = None
         assert await waiting == event("live", "one")
 

@@ -31,7 +31,14 @@ def test_tells_a_duration_in_the_two_largest_units_at_most(ms: int | None, told:
 
 @pytest.mark.parametrize(
     ("at_ms", "told"),
-    [(None, "?"), (99_500, "now"), (96_900, "3 s ago"), (112_000, "in 10 s"), (74_000, "25 s ago"), (100_000 - 180_000, "3 min ago")],
+    [
+        (None, "?"),
+        (99_500, "now"),
+        (96_900, "3 s ago"),
+        (112_000, "in 10 s"),
+        (74_000, "25 s ago"),
+        (100_000 - 180_000, "3 min ago"),
+    ],
 )
 def test_tells_when_something_was_or_will_be(at_ms: int | None, told: str) -> None:
     assert words.since(at_ms, 100_000) == told

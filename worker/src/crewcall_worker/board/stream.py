@@ -41,6 +41,7 @@ class _Topic:
     render: Callable[[], str]
     listeners: set[asyncio.Queue[str | None]] = field(default_factory=set)
     last: str | None = None
+    is_away: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -68,18 +69,21 @@ class Hub:
     ) -> AsyncGenerator[str, None]:
         """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
 
-        `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then nothing is
-        sent until it does not. `may_go_on` is asked every `BEAT_EVERY` seconds: who has logged out hears no more.
+        `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then it is told once that what is
+        shown is old, by the event `away`. `may_go_on` is asked every `BEAT_EVERY` seconds: who has
+        logged out hears no more.
         """
         self.check()
         topic = self._topics.setdefault(key, _Topic(render))
         news: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
         topic.listeners.add(news)
         if topic.task is None or topic.task.done():
-            topic.task = asyncio.create_task(self._read(key, topic))
+            topic.task = asyncio.create_task(self._read(topic))
             topic.task.add_done_callback(partial(_end, topic))
+        elif topic.is_away:
+            news.put_nowait(AWAY)
         elif topic.last is not None:
-            news.put_nowait(topic.last)
+            news.put_nowait(event("live", topic.last))
         until = time.monotonic() + self._longest
         ask_at = time.monotonic() + BEAT_EVERY
         try:
@@ -96,25 +100,27 @@ class Hub:
                     continue
                 if shown is None:
                     return
-                yield event("live", shown)
+                yield shown
         finally:
             topic.listeners.discard(news)
             if not topic.listeners and topic.task is not None:
                 topic.task.cancel()
                 self._topics.pop(key, None)
 
-    async def _read(self, key: Hashable, topic: _Topic) -> None:
+    async def _read(self, topic: _Topic) -> None:
         while True:
             begun = time.monotonic()
             try:
                 shown = await anyio.to_thread.run_sync(topic.render)
             except (redis.RedisError, Refusal) as error:
-                log.debug("Nothing new of %s: %s", key, error)
+                if not topic.is_away:
+                    log.warning("A page's stream has nothing to tell: %s", error)
+                    topic.is_away = True
+                    _tell(topic, AWAY)
             else:
-                if shown != topic.last:
-                    topic.last = shown
-                    for news in topic.listeners:
-                        _put(news, shown)
+                if shown != topic.last or topic.is_away:
+                    topic.last, topic.is_away = shown, False
+                    _tell(topic, event("live", shown))
             took = time.monotonic() - begun
             await asyncio.sleep(max(self._every - took, REST * took, 0.05))
 
@@ -123,6 +129,14 @@ def event(name: str, text: str) -> str:
     """One server-sent event (HTML Standard, section 9.2.6)."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"event: {name}\n{data}\n"
+
+
+AWAY = event("away", "-")
+
+
+def _tell(topic: _Topic, text: str) -> None:
+    for news in topic.listeners:
+        _put(news, text)
 
 
 def _end(topic: _Topic, task: asyncio.Task[None]) -> None:

@@ -14,12 +14,12 @@
     polling: "The stream is broken: refreshed every 5 s",
     held: "Held while jobs are selected",
   };
-  // Said when it changes, and not before it has lasted for a moment: a page that opens is not to be talked over.
-  const tell = (name) => {
-    if (state && state.dataset.state !== name) {
-      state.dataset.state = name;
-      state.textContent = WORDS[name];
-    }
+  // Announced when it changes later on: a page that opens is not to be talked over.
+  const tell = (name, words = WORDS[name]) => {
+    if (!state || state.dataset.state === name) return;
+    if (state.dataset.state !== "off") state.setAttribute("role", "status");
+    state.dataset.state = name;
+    state.textContent = words;
   };
 
   // What somebody has opened or selected outlives the next state of the page.
@@ -48,7 +48,13 @@
 
   if (live) {
     let failed = 0;
-    document.body.addEventListener("htmx:sseOpen", () => { failed = 0; stopPolling(); });
+    document.body.addEventListener("htmx:sseOpen", (event) => {
+      failed = 0;
+      stopPolling();
+      event.detail.source.addEventListener("away", () => {
+        tell("away", `Redis does not answer: what you see is of ${new Date().toLocaleTimeString([], { hour12: false })}`);
+      });
+    });
     document.body.addEventListener("htmx:sseError", () => { failed += 1; if (failed > 1) startPolling(); });
     document.body.addEventListener("htmx:sseBeforeMessage", (event) => {
       if (isHeld()) {
@@ -79,7 +85,13 @@
     if (event.target.matches("[data-select-all]")) {
       live.querySelectorAll('input[name="id"]').forEach((box) => { box.checked = event.target.checked; });
     }
-    if (event.target.matches('[data-select-all], input[name="id"]')) count();
+    if (event.target.matches('[data-select-all], input[name="id"]')) {
+      count();
+      if (!selected().length && state && state.dataset.state === "held") {
+        tell(polling === null ? "live" : "polling");
+        poll();
+      }
+    }
   });
   count();
 

@@ -21,6 +21,7 @@ from crewcall_worker import wire
 from crewcall_worker.board import actions
 from crewcall_worker.board.people import Role
 from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, Reject, job
+from crewcall_worker.queues.schedules import Schedules
 from crewcall_worker.settings import Settings
 from crewcall_worker.wire.pools import PoolRecord, write_pool
 
@@ -347,6 +348,18 @@ def test_what_is_redacted_is_in_no_page_and_no_answer_and_found_by_no_search(sho
         paths, (200, False)
     )
     assert (job["payload"]["to"], job["error"], found["jobs"]) == ("•••", "Reject: no way to •••", [])
+
+
+def test_what_is_redacted_misleads_no_action(shop: Shop) -> None:
+    schedules = Schedules(shop.client)
+    schedules.put("yearly", "0 0 1 1 *", shop.send, Send(organization_id="acme", to="all"))
+    with running_board(shop.server.url, REDACT="schedule") as board, board.api() as api:
+        (tick,) = api.get("/queues/sms/jobs?state=delayed").json()["jobs"]
+        removed = api.delete(f"/queues/sms/jobs/{tick['id']}")
+        (following,) = api.get("/queues/sms/jobs?state=delayed").json()["jobs"]
+
+    assert (tick["options"]["schedule"], removed.status_code) == ("•••", 204)
+    assert following["at_ms"] > tick["at_ms"]
 
 
 def test_no_payload_is_taken_for_html(shop: Shop, board: RunningBoard) -> None:

@@ -29,7 +29,7 @@ from crewcall_worker.queues.pauses import Pause, Pauses
 from crewcall_worker.queues.pins import Pins
 from crewcall_worker.queues.removal import Removal
 from crewcall_worker.queues.schedules import Contested
-from crewcall_worker.queues.views import ANY, Filter, JobState, JobView
+from crewcall_worker.queues.views import ANY, Filter, JobState, JobView, Views
 
 MOST_REPLICAS = 100_000
 WITHIN = 2.0
@@ -59,7 +59,8 @@ class Actions:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_read_only = is_read_only
-        self._source = source
+        #: With all that there is of a job: whoever acts goes by its options, which may not be for eyes.
+        self._jobs = Views(source.client, source.namespace)
         self._keys = source.keys
         self._client = source.client
         self._audit = audit
@@ -185,7 +186,7 @@ class Actions:
 
     def _job(self, queue: str, job_id: str) -> JobView:
         self._check_queue(queue)
-        job = self._source.views.find(job_id, queue)
+        job = self._jobs.find(job_id, queue)
         if job is None:
             raise NotThere(f"queue {queue} has no job {job_id}; it may be done, and forgotten by now")
         return job

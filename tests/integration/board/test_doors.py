@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +20,10 @@ from crewcall_worker.board.doors import BEARERS, COOKIE, LOGINS
 from crewcall_worker.board.people import Role
 from crewcall_worker.board.settings import board_settings
 
-OPEN = {"/", "/healthz", "/readyz", "/admin/login"}
-"""What answers whom nobody knows: the first sends on to the login."""
+HOMES = {"/", "/admin", "/admin/", "/admin/queues/"}
+"""What people type: they are sent on to the overview, and from there to the login."""
+OPEN = HOMES | {"/healthz", "/readyz", "/admin/login"}
+"""What answers whom nobody knows."""
 TICKET = "a-ticket-that-nobody-can-guess-at-all"
 
 
@@ -410,10 +413,35 @@ def test_the_probes_tell_nothing_else(board: RunningBoard) -> None:
         assert [stranger.get(path).text for path in ("/healthz", "/readyz")] == ["ok\n", "ok\n"]
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/admin", "/admin/queues/static/../login.html"])
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/admin/queues/static/"])
 def test_what_frameworks_open_by_themselves_is_not_there(board: RunningBoard, path: str) -> None:
     with board.stranger() as stranger:
         assert stranger.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/queues/static/../templates/login.html",
+        "/admin/queues/static/%2e%2e/templates/login.html",
+        "/admin/queues/static/..%2fapp.py",
+        "/admin/queues/static//etc/passwd",
+        "/admin/queues/static/%2fetc/passwd",
+        "/api/admin/../../readyz",
+    ],
+)
+def test_no_path_leads_out_of_the_static_files(board: RunningBoard, path: str) -> None:
+    url = httpx2.URL(board.url)
+    with socket.create_connection((url.host, url.port or 0)) as connection:
+        # By hand: a client would tidy up the path first.
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {url.host}\r\nConnection: close\r\n\r\n".encode())
+        with connection.makefile("rb") as answer:
+            assert answer.readline().split()[1] == b"404"
+
+
+def test_what_people_type_leads_to_the_overview(board: RunningBoard) -> None:
+    with board.stranger() as stranger:
+        assert {stranger.get(path).headers["location"] for path in HOMES} == {"/admin/queues"}
 
 
 def test_a_body_without_an_end_is_refused(board: RunningBoard) -> None:

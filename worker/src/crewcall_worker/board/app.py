@@ -54,12 +54,14 @@ def make_app(settings: BoardSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.board = board
+    app.state.readiness = probes.Readiness(board.client)
     app.include_router(probes.router)
     app.include_router(login.router)
     app.include_router(api.router, prefix=API)
     app.mount(f"{PAGES}/static", static_files())
     app.include_router(pages.make_router())
-    app.add_api_route("/", _home, methods=["GET"], include_in_schema=False)
+    for path in ("/", "/admin", "/admin/", f"{PAGES}/"):
+        app.add_api_route(path, _home, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(redis.RedisError, _redis_away)
     app.add_exception_handler(QueueUnavailable, _redis_away)

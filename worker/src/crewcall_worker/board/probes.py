@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import redis
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
-
-from crewcall_worker.board.visits import TheBoard
 
 KNOWN_FOR = 1.0
 """Seconds for which an answer of Redis stands: whoever asks more often asks nobody."""
 
 router = APIRouter(include_in_schema=False)
-_lock = threading.Lock()
-_known: dict[int, tuple[float, bool]] = {}
+
+
+class Readiness:
+    """Whether one board's Redis answers, as of a second ago at most. Threads may share it."""
+
+    def __init__(self, client: redis.Redis, steady: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._steady = steady
+        self._lock = threading.Lock()
+        self._known: tuple[float, bool] | None = None
+
+    def answers(self) -> bool:
+        """By a PING, unless that was asked a moment ago."""
+        with self._lock:
+            if self._known is None or self._steady() - self._known[0] >= KNOWN_FOR:
+                self._known = (self._steady(), self._ping())
+            return self._known[1]
+
+    def _ping(self) -> bool:
+        try:
+            self._client.ping()
+        except redis.RedisError:
+            return False
+        return True
 
 
 @router.get("/healthz")
@@ -26,19 +47,7 @@ def lives() -> PlainTextResponse:
 
 
 @router.get("/readyz")
-def is_ready(board: TheBoard) -> PlainTextResponse:
+def is_ready(request: Request) -> PlainTextResponse:
     """Whether Redis answers; 503 where not."""
-    with _lock:
-        at, answers = _known.get(id(board), (-KNOWN_FOR, False))
-        if time.monotonic() - at >= KNOWN_FOR:
-            answers = _answers(board.client)
-            _known[id(board)] = (time.monotonic(), answers)
-    return PlainTextResponse("ok\n") if answers else PlainTextResponse("Redis does not answer\n", 503)
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        client.ping()
-    except redis.RedisError:
-        return False
-    return True
+    readiness: Readiness = request.app.state.readiness
+    return PlainTextResponse("ok\n") if readiness.answers() else PlainTextResponse("Redis does not answer\n", 503)

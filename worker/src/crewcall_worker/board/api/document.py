@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -37,9 +36,14 @@ def openapi(request: Request, board: TheBoard, visit: Visitor) -> JSONResponse:
     return JSONResponse(make_document(request.app) | {"servers": [{"url": board.prefix or "/"}]})
 
 
-@cache
 def make_document(app: FastAPI) -> dict[str, Any]:
-    """Of all routes of the application that are to be in it."""
+    """Of all routes of the application that are to be in it; it is made once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _document(app)
+    return app.openapi_schema
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document["components"]["schemas"]
     schemas.pop("HTTPValidationError", None)

@@ -46,6 +46,7 @@ BEFORE, BETWEEN, AFTER = 1.5, 7.5, 1.5
 GIVE_UP_AFTER = 65.0
 END_AT_ANY_PRICE_AFTER = 85.0
 LONGEST_REACTION = 1.2
+BOARD_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ class Demo:
         """Two bursts and an accident, until the pool is at rest again or it is time to give up."""
         self.history = history = running.history
         self.producer = await asyncio.to_thread(Producer, running.url)
+        if running.board is not None:  # its start takes a processor for seconds, and the reaction is measured
+            await asyncio.to_thread(running.board.answers_within, BOARD_WITHIN)
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_UP_AFTER):
                 for pause, jobs in zip((BEFORE, BETWEEN), BURSTS, strict=True):
@@ -172,7 +175,7 @@ def main() -> int:
     last_resort.start()
     demo = Demo()
     try:
-        asyncio.run(run(Options(files=(POOL_FILE,)), console, beside=demo.play))
+        asyncio.run(run(Options(files=(POOL_FILE,), has_board=True), console, beside=demo.play))
     except (CrewcallError, redis.RedisError) as error:
         console.print(f"The demo has come to nothing: {error}", style="red")
         return 1

@@ -8,8 +8,10 @@ several that stand together.
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -77,24 +79,23 @@ def documented_values(text: str) -> Iterator[tuple[str, Any, str]]:
     above: list[str] = []
     preface: list[str] = []
     before = ""
-    group = ""
+    within: list[str] = []
     for line in text.partition("\n\n")[2].splitlines():
-        if comment := re.match(r"(  )?# ?(.*)", line):
-            above.append(comment[2])
+        if comment := re.match(r" *# ?(.*)", line):
+            above.append(comment[1])
         elif not line:
             preface, above, before = above, [], ""
-        elif key := re.match(r"(  )?(\w+):", line):
-            if key[1] and group in PARTS:
+        elif key := re.match(r"( *)(\w+):", line):
+            path = [*within[: len(key[1]) // 2], key[2]]
+            if set(path[:-1]) & set(PARTS):
                 continue
+            within, default = path, reduce(operator.getitem, path, defaults)
+            is_group = isinstance(default, dict) and bool(default) and key[2] not in PARTS
             words = " ".join([*preface, *above])
-            if key[1]:
-                yield f"{group}.{key[2]}", json.dumps(defaults[group][key[2]]), words
-            else:
-                group, default = key[2], defaults[key[2]]
-                is_group = isinstance(default, dict) and bool(default) and group not in PARTS
+            if len(path) == 1:
                 words = words or before
                 before = "" if is_group else words
-                yield group, None if is_group else json.dumps(default), words
+            yield ".".join(path), None if is_group else json.dumps(default), words
             above, preface = [], []
 
 

@@ -14,7 +14,7 @@ from tests.support.chart import CHART, Chart, Refused
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
 #: With defaults inside, and yet one value each: Kubernetes says what may be in them.
-FREE = {("resources",), ("podSecurityContext",)}
+FREE = {("resources",), ("podSecurityContext",), ("board", "resources")}
 #: Such defaults are none.
 EMPTY: tuple[Any, ...] = ("", None, {}, [])
 

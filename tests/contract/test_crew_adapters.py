@@ -22,11 +22,13 @@ from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.model import Observation, QueueLatency, Worker, WorkerState
+from crewcall_operator.core.model import Observation, Pin, QueueLatency, Worker, WorkerState
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.queues.drains import Drains
+from crewcall_worker.queues.pins import Pins
 
 KEYS = wire.Keys()
 POOL = "shop/pool"
@@ -123,13 +125,13 @@ async def test_knows_that_there_are_no_workers_where_nobody_has_the_runtime(read
 @pytest.mark.parametrize(
     ("keys", "unknown"),
     [
-        (["dramatiq:*"], "workers are not known"),
-        (["dramatiq:*", "crewcall:dramatiq:orders:*"], "workers are not known"),
-        (["dramatiq:*", "crewcall:dramatiq:workers:*"], "orders are not known"),
+        (["dramatiq:*"], ["workers are not known"]),
+        (["dramatiq:*", "crewcall:dramatiq:orders:*"], ["workers are not known"]),
+        (["dramatiq:*", "crewcall:dramatiq:workers:*"], ["orders are not known", "the pin is not known"]),
     ],
 )
 async def test_does_not_know_workers_or_orders_that_it_may_not_read_and_says_what_to_grant(
-    reader: RedisQueues, redis_server: RedisServer, keys: list[str], unknown: str
+    reader: RedisQueues, redis_server: RedisServer, keys: list[str], unknown: list[str]
 ) -> None:
     redis_server.client.acl_setuser(
         "looker", enabled=True, reset=True, passwords=["+secret"], categories=["+@all"], keys=keys
@@ -138,7 +140,7 @@ async def test_does_not_know_workers_or_orders_that_it_may_not_read_and_says_wha
     seen = await look(reader, a_pool(redis_server.url.replace("//", "//looker:secret@"), "sms"))
 
     assert (len(seen.queues), seen.knows_workers) == (1, False)
-    assert [words.partition(": ")[0] for words in seen.unread] == [unknown, "lanes and pauses are not known"]
+    assert [words.partition(": ")[0] for words in seen.unread] == [*unknown, "lanes and pauses are not known"]
     assert all("Grant it: " in words for words in seen.unread)
 
 
@@ -159,6 +161,50 @@ async def test_tells_of_the_workers_though_it_may_not_read_the_orders(
     seen = await look(reader, a_pool(redis_server.url.replace("//", "//looker:secret@"), "sms"))
 
     assert ([worker.id for worker in seen.workers], seen.orders, seen.knows_workers) == (["w1"], frozenset(), False)
+
+
+async def test_tells_which_workers_a_hand_has_asked_to_drain(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    for id_ in ("w1", "w2"):
+        tell(redis_server, wire.WorkerRecord(id_, pod=f"pod-of-{id_}"))
+    Drains(redis_server.client, "dramatiq").ask(POOL, "w2", by="ada")
+
+    seen = await look(reader, pool)
+
+    assert {worker.id: worker.is_asked for worker in seen.workers} == {"w1": False, "w2": True}
+    assert (seen.orders, seen.unread) == (frozenset(), ())
+
+
+async def test_reads_each_pools_pin_by_hand_with_a_name_that_is_fit_to_be_shown(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool
+) -> None:
+    other, free = (a_pool(redis_server.url, "sms", name=name) for name in ("other", "free"))
+    pins = Pins(redis_server.client, "dramatiq")
+    pins.pin(POOL, 3, by="ada")
+    pins.pin("shop/other", 0, by="a\x1b[2J\n" + 200 * "b")
+
+    seen = await reader.read([pool, other, free])
+
+    found = {key.name: (it.pin, it.knows_pin) for key, it in seen.items() if isinstance(it, Observation)}
+    assert found == {
+        "pool": (Pin(3, "ada"), True),
+        "other": (Pin(0, "a[2J" + 96 * "b"), True),
+        "free": (None, True),
+    }
+
+
+@pytest.mark.parametrize("text", ["three", '{"v":2,"replicas":3}', '{"v":1,"replicas":-1}'])
+async def test_a_pin_that_it_does_not_understand_is_not_taken_for_none_and_costs_nothing_else(
+    reader: RedisQueues, redis_server: RedisServer, pool: Pool, text: str
+) -> None:
+    redis_server.client.hset(KEYS.pins, POOL, text)
+
+    seen = await look(reader, pool)
+
+    assert (seen.pin, seen.knows_pin, seen.knows_workers) == (None, False, True)
+    (words,) = seen.unread
+    assert words.startswith(f"the pin is not known: the pin of pool {POOL}")
 
 
 async def test_sees_nothing_of_the_workers_of_another_pool(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dramatiq
@@ -257,3 +258,60 @@ def test_a_job_that_has_killed_its_workers_says_so(redis_server: RedisServer, le
 
     assert letter is not None
     assert (letter.death, letter.error) == ("killed_workers", "Crewcall: 3 workers were killed")
+
+
+def retry_in_steps(letters: DeadLetters, like: Filter, most: int) -> tuple[int, list[int]]:
+    """How many were tried anew, and how many were left after each step."""
+    done, left, cursor = 0, [], None
+    while True:
+        retried = letters.retry_some("sms", like, cursor, most)
+        done, cursor = done + retried.done, retried.cursor
+        left.append(retried.left)
+        if cursor is None:
+            return done, left
+
+
+def test_many_are_tried_anew_in_steps_that_tell_how_far_they_are(
+    redis_server: RedisServer, letters: DeadLetters
+) -> None:
+    for number in range(5):
+        bury(redis_server, f"id-{number}", number, error="timeout" if number % 2 else "refused")
+
+    assert retry_in_steps(letters, Filter(error="refused"), 2) == (3, [3, 1, 0])
+
+    assert redis_server.client.zrange(DEAD, 0, -1) == ["id-1", "id-3"]
+
+
+def test_what_dies_between_two_steps_is_left_alone(redis_server: RedisServer, letters: DeadLetters) -> None:
+    for number in range(3):
+        bury(redis_server, f"id-{number}", number)
+    first = letters.retry_some("sms", cursor=None, most=2)
+    bury(redis_server, "later", 2**50)
+
+    second = letters.retry_some("sms", cursor=first.cursor, most=2)
+
+    assert (first.done, second.done, second.cursor) == (2, 1, None)
+    assert redis_server.client.zrange(DEAD, 0, -1) == ["later"]
+
+
+def test_what_cannot_be_tried_anew_keeps_nobody_from_the_end(redis_server: RedisServer, letters: DeadLetters) -> None:
+    for number in range(3):
+        redis_server.client.zadd(DEAD, {f"odd-{number}": number})
+    redis_server.client.hset(DEAD_MESSAGES, "odd-1", "no message")
+    bury(redis_server, "id", 9)
+
+    assert retry_in_steps(letters, Filter(), 1) == (1, [3, 2, 1, 0])
+
+
+def test_no_filter_finds_what_is_not_shown(redis_server: RedisServer, broker: CrewcallBroker) -> None:
+    bury(redis_server, "id", 1, error="no way to +15550001")
+    letters = DeadLetters(broker, show=lambda view: replace(view, error="no way to •••"))
+
+    assert letters.retry_some("sms", Filter(error="15550001")).done == 0
+    assert letters.retry_some("sms", Filter(error="no way")).done == 1
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1/x", "-1/2", "1/2/3"])
+def test_a_cursor_that_was_never_told_is_refused(letters: DeadLetters, cursor: str) -> None:
+    with pytest.raises(ValueError, match="expected what an earlier answer told"):
+        letters.retry_some("sms", cursor=cursor)

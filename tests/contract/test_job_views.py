@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.queues import CATALOGUE, FixedDelays, JobContext, JobType, Payload, Priority, Reject, job
+from crewcall_worker.queues.job_view import DEEPEST
 from crewcall_worker.queues.limits import OrganizationLimits
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.views import Filter, JobState, JobView, LaneView, Page, QueueCounts, Views
@@ -185,7 +187,7 @@ def test_filters_go_by_job_organisation_and_error(
         redis_server.client.zadd(KEYS.dead("sms"), {message.message_id: number})
         redis_server.client.hset(KEYS.messages("sms.XQ"), message.message_id, message.encode())
 
-    def found(**like: str) -> list[str]:
+    def found(**like: Any) -> list[str]:
         return told(views.page("sms", JobState.DEAD, like=Filter(**like)).jobs)
 
     assert found(error="ANSWER 7") == ["7"]
@@ -311,7 +313,20 @@ def test_a_plain_producers_job_is_seen_as_well(views: Views, redis_server: Redis
     assert (counts.ready, counts.delayed, counts.delayed_unlisted) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("text", ["no message", "x" * 70_000, '{"queue_name": "sms"}'])
+NO_MESSAGE = {
+    "queue_name": "sms",
+    "actor_name": "a",
+    "args": 1,
+    "kwargs": [],
+    "options": [],
+    "message_id": "1",
+    "message_timestamp": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "text", ["no message", "x" * 70_000, '{"queue_name": "sms"}', "[]", "[" * 20_000, json.dumps(NO_MESSAGE)]
+)
 def test_a_text_that_cannot_be_shown_is_told_of_all_the_same(
     views: Views, redis_server: RedisServer, text: str
 ) -> None:
@@ -321,6 +336,22 @@ def test_a_text_that_cannot_be_shown_is_told_of_all_the_same(
     (view,) = views.page("sms", JobState.READY).jobs
 
     assert view == JobView("1", "1", JobState.READY, "sms", is_cut=True)
+
+
+def test_what_no_application_would_send_is_shown_as_far_as_it_can_be(views: Views, redis_server: RedisServer) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(200):
+        deep = {"deeper": deep}
+    message: Message[None] = Message(
+        "sms", "send", (), {"half": "\ud800", "deep": deep}, {"error": "\udfff", "priority": "high"}, "1"
+    )
+    redis_server.client.rpush(KEYS.ready("sms"), "1")
+    redis_server.client.hset(KEYS.messages("sms"), "1", message.encode().decode())
+
+    (view,) = views.page("sms", JobState.READY).jobs
+
+    assert (view.payload["kwargs"]["half"], view.error, view.priority) == ("?", "?", 1)
+    assert json.dumps(view.payload["kwargs"]["deep"]).count("deeper") == DEEPEST - 2
 
 
 def test_looking_changes_nothing_and_is_allowed_to_a_reader(redis_server: RedisServer, broker: CrewcallBroker) -> None:

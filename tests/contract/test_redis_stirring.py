@@ -11,6 +11,7 @@ from tests.support.waiting import DEADLINE
 
 from crewcall_operator.adapters.redis_stirring import POOLS_IN_A_SCRIPT, RedisStirring
 from crewcall_worker import wire
+from crewcall_worker.queues.pins import Pins
 
 
 @pytest.fixture
@@ -51,6 +52,13 @@ async def test_finds_workers_and_orders(stirring: RedisStirring, redis_server: R
     redis_server.client.hset(keys.orders(wire.pool_name("shop", "three")), "pod", "drain")
 
     assert [key.name for key in await stirring.stirring(pools)] == ["one", "three"]
+
+
+async def test_finds_pools_that_are_pinned_by_hand(stirring: RedisStirring, redis_server: RedisServer) -> None:
+    pools = [a_pool(redis_server.url, "sms", name=name) for name in ("one", "two")]
+    Pins(redis_server.client, "dramatiq").pin(wire.pool_name("shop", "two"), 0, by="ada")
+
+    assert [key.name for key in await stirring.stirring(pools)] == ["two"]
 
 
 async def test_dead_letters_do_not_stir(stirring: RedisStirring, redis_server: RedisServer) -> None:

@@ -37,7 +37,7 @@ FULL = WorkerRecord(
 
 def test_every_key_and_channel_is_written_down_at_the_head_of_the_module() -> None:
     head = wire.__doc__ or ""
-    table = re.findall(r"^([a-z]+)(?::<[a-z]+>)* +(?:hash|zset|list|set|string|channel) ", head, re.MULTILINE)
+    table = re.findall(r"^([a-z]+)(?::<[a-z]+>)* +(?:hash|zset|list|set|string|stream|channel) ", head, re.MULTILINE)
     beside = re.findall(r"`([a-z]+):<[a-z]+>`, a (?:hash|zset|list|set|string)", head)
 
     assert {*table, *beside} == {*names_of_keys(), "sweep", "plain"}  # which are the sweep scripts' own

@@ -97,11 +97,12 @@ def local(
     **variables: str,
 ) -> Iterator[Local]:
     """`crewcall local` on the pool, in a session of its own, as from a terminal's prompt. `stdout` is a descriptor to
-    write to instead of the file."""
+    write to instead of the file. It serves no board, which takes seconds to start, but where `options` say so."""
     output = tmp_path / "output"
+    pools = str(pool_file(tmp_path, grace_period))
     with output.open("wb") as written:
         process = subprocess.Popen(
-            [*around, CREWCALL, "local", "-f", str(pool_file(tmp_path, grace_period)), "--interval", "0.05", *options],
+            [*around, CREWCALL, "local", "-f", pools, "--interval", "0.05", "--no-board", *options],
             env={**os.environ, **variables},
             cwd=ROOT,
             stdin=subprocess.PIPE,

@@ -21,6 +21,7 @@ from tests.support.shop import Shop, installed
 from tests.support.workerpools import ABSENT, CRD_FILE
 
 from crewcall_worker import wire
+from crewcall_worker.queues.drains import Drains
 from crewcall_worker.wire import WorkerRecord, WorkerState
 
 KEYS = wire.Keys()
@@ -163,6 +164,33 @@ async def test_no_pod_is_lost_when_load_returns(shop: Shop, operator: RunningOpe
 
     assert await with_pods(shop, 3) == before
     await shop.cluster.until(lambda: _told(shop, "DrainWithdrawn"), "the Event")
+
+
+@pytest.mark.pods
+async def test_a_pod_that_a_hand_asked_to_drain_goes_once_another_is_ready_in_its_place(
+    shop: Shop, operator: RunningOperator, crew: Crew
+) -> None:
+    await shop.open_pool()
+    shop.arrive(40)
+    asked, other = await with_pods(shop, 2)
+    for pod in (asked, other):
+        crew.tell(pod, busy=1)
+    Drains(crew.client, "dramatiq").ask(crew.pool, f"of-{asked}", by="ada")
+
+    await shop.until_replicas(3)
+    (newcomer,) = set(await with_pods(shop, 3)) - {asked, other}
+    await run_pod(shop, newcomer, is_ready=False)  # the cluster would take it in place of one that is ready
+    await asyncio.sleep(0.3)
+    crew.tell(asked, WorkerState.DRAINED)
+    crew.tell(newcomer)
+    await asyncio.sleep(0.4)
+    assert await shop.replicas() == 3
+    await run_pod(shop, newcomer)
+    crew.tell(asked, WorkerState.DRAINED)
+    await shop.until_replicas(2)
+
+    assert set(await with_pods(shop, 2)) == {other, newcomer}
+    assert crew.orders() == {}
 
 
 @pytest.mark.pods

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -182,6 +183,12 @@ def test_has_words_for_every_reason(reason: Reason) -> None:
 
 def test_has_none_for_a_reason_of_a_newer_operator() -> None:
     assert phrase("FullMoon", _policy()) == ""
+
+
+def test_a_pin_that_is_not_in_the_spec_is_somebodys_hand() -> None:
+    held = replace(_policy(), pinned=3)
+
+    assert [phrase("Pinned", it) for it in (held, _policy())] == ["pinned by spec.replicas", "pinned by hand"]
 
 
 @pytest.mark.parametrize(

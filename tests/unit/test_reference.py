@@ -38,6 +38,11 @@ def test_words_go_to_the_values_that_they_stand_above() -> None:
             "  d: true",
             "  # Of e.",
             '  e: ""',
+            "  # Of the group within.",
+            "  g:",
+            "    # Of h.",
+            "    h: 2",
+            "    resources: {a: 1}",
             "f: []",
         ]
     )
@@ -48,6 +53,9 @@ def test_words_go_to_the_values_that_they_stand_above() -> None:
         ("c", None, "Of all that follow. Of the group."),
         ("c.d", "true", ""),
         ("c.e", '""', "Of e."),
+        ("c.g", None, "Of the group within."),
+        ("c.g.h", "2", "Of h."),
+        ("c.g.resources", '{"a": 1}', ""),
         ("f", "[]", ""),
     ]
 

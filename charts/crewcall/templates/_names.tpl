@@ -37,13 +37,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The name of the board's objects. */}}
+{{- define "crewcall.boardName" -}}
+{{- printf "%s-board" (include "crewcall.fullname" . | trunc 57 | trimSuffix "-") -}}
+{{- end -}}
+
+{{/* What the board's pods are found by. */}}
+{{- define "crewcall.boardSelector" -}}
+{{- set (include "crewcall.selector" . | fromYaml) "app.kubernetes.io/component" "board" | toYaml -}}
+{{- end -}}
+
 {{/*
 Labels and annotations of an object of the release, under `metadata`: (list $ labels annotations), the two being the
-object's own. What the user adds cannot take the place of the labels that selectors go by.
+object's own; of the board's with "board" behind them. What the user adds cannot take the place of the labels that
+selectors go by.
 */}}
 {{- define "crewcall.metadata" -}}
 {{- $root := index . 0 -}}
-labels: {{- mergeOverwrite (dict) (default dict $root.Values.commonLabels) (index . 1) (include "crewcall.labels" $root | fromYaml) | toYaml | nindent 2 }}
+{{- $own := include "crewcall.labels" $root | fromYaml -}}
+{{- if gt (len .) 3 -}}{{- $_ := set $own "app.kubernetes.io/component" (index . 3) -}}{{- end -}}
+labels: {{- mergeOverwrite (dict) (default dict $root.Values.commonLabels) (index . 1) $own | toYaml | nindent 2 }}
 {{- with mergeOverwrite (dict) (default dict $root.Values.commonAnnotations) (index . 2) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}

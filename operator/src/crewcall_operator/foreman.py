@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.leaving import leaving
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.model import Fleet, Mode, Observation
 from crewcall_operator.core.victims import Plan, plan
@@ -26,13 +27,27 @@ SWEEP_EVERY = 3.0
 def plan_for(
     pool: Pool, fleet: Fleet, observed: Observation | None, memory: Memory, wanted: int, now: float
 ) -> Plan | None:
-    """How to come to `wanted` replicas; None where the pods or their workers are not known."""
+    """How to come to `wanted` replicas beside those that leave; None where the pods or their workers are not known."""
     if fleet.pods is None or observed is None:
         return None
+    by_hand = leaving(fleet, observed)
     if pool.policy.mode is not Mode.AUTO:
-        wanted = fleet.current  # nobody goes, so nobody shall stay drained either
+        wanted = fleet.current - len(by_hand)  # nobody goes, so nobody shall stay drained either
     standing = {pod: now - since for pod, since in memory.orders.items()}
-    return plan(fleet.pods, observed.workers, standing, fleet.current, wanted, memory.startups.usual, now)
+    steps = plan(
+        fleet.pods,
+        observed.workers,
+        standing,
+        fleet.current,
+        wanted,
+        memory.startups.usual,
+        now,
+        by_hand,
+        pool.policy.max_replicas,
+    )
+    if pool.policy.mode is not Mode.AUTO:
+        return replace(steps, replicas=fleet.current, remove=(), unanswered=())
+    return steps
 
 
 def without_orders(steps: Plan, current: int) -> Plan:

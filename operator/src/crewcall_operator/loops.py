@@ -18,6 +18,7 @@ from crewcall_operator.adapters.lease import NoElection
 from crewcall_operator.adapters.lease_thread import LeaseThread
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_hints import RedisHints
+from crewcall_operator.adapters.redis_history import RedisHistory
 from crewcall_operator.errors import ApiError
 from crewcall_operator.handlers import Watch
 from crewcall_operator.settings import OperatorSettings
@@ -50,6 +51,7 @@ async def operate(
     election: Election,
     watch: Watch,
     hints: RedisHints,
+    history: RedisHistory,
     stop: asyncio.Event,
 ) -> None:
     """Watch and scale until `stop`. Raises what a loop has failed with."""
@@ -57,7 +59,7 @@ async def operate(
         if watch.intake.engine.pools:  # of before the watch ended: what went meanwhile nobody has told
             await watch.compare(cluster)
         try:
-            await _watch_and_scale(settings, cluster, election, watch, hints, stop)
+            await _watch_and_scale(settings, cluster, election, watch, hints, history, stop)
             break
         except WatchEnded as ended:
             log.error("the watch has ended: %s. Nothing is scaled until it has begun anew", ended)
@@ -70,6 +72,7 @@ async def _watch_and_scale(
     election: Election,
     watch: Watch,
     hints: RedisHints,
+    history: RedisHistory,
     stop: asyncio.Event,
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
@@ -82,6 +85,7 @@ async def _watch_and_scale(
         asyncio.create_task(engine.run(settings.interval)),
         asyncio.create_task(status.run()),
         asyncio.create_task(hints.run()),
+        asyncio.create_task(history.run()),
         asyncio.create_task(watch.forget_missed_deletions(cluster)),
         asyncio.create_task(stop.wait()),
     ]

@@ -33,6 +33,7 @@ from crewcall_operator.adapters.measures import MeasuredOrders, MeasuredReader, 
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.prometheus import PoolMetrics
 from crewcall_operator.adapters.redis_hints import RedisHints
+from crewcall_operator.adapters.redis_history import RedisHistory
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.adapters.redis_sources import ClusterSources
@@ -92,7 +93,9 @@ async def run(settings: OperatorSettings) -> None:
         measured = MeasuredOrders(orders, orders, measures)
         led = LedOrders(measured, measured, election)
         foreman = Foreman(led, led, time.monotonic)
-        reporters = (status, metrics, measures, LogReporter())
+        history = RedisHistory(time.monotonic, sources=sources)
+        stack.push_async_callback(history.aclose)
+        reporters = (status, metrics, measures, LogReporter(), history)
         looks = MeasuredReader(reader, measures)
         stirring = RedisStirring(sources=sources)
         stack.push_async_callback(stirring.aclose)
@@ -126,7 +129,7 @@ async def run(settings: OperatorSettings) -> None:
         watch = Watch(intake, deployments, pods, scaler, watchers)
         election.on_lead += [engine.take_over, status.take_over]
         hints = RedisHints(lambda: engine.pools, engine.hint, sources)
-        await operate(settings, cluster, election, watch, hints, stop)
+        await operate(settings, cluster, election, watch, hints, history, stop)
         log.info("stopped; every Deployment keeps the replicas it has")
 
 

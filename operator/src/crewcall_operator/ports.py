@@ -13,7 +13,7 @@ from typing import Protocol
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.estimate import Estimate
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Decision, Fleet, Observation
+from crewcall_operator.core.model import Decision, Fleet, Observation, Pin
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 
@@ -111,7 +111,7 @@ class Report:
     the decision was carried out where pods are told apart, without its orders where these could not be written
     (`unordered` says why); `recovered` are the workers that were found dead; `hindered` says in words what could not be
     read of the workers or done for them; `flow` is what was known of the work, and `estimate` what a promise was sized
-    by.
+    by. `pin` is the one by hand, where there is one, whether or not the spec goes before it.
     """
 
     pool: Pool
@@ -127,6 +127,7 @@ class Report:
     recovered: tuple[Recovered, ...] = ()
     hindered: tuple[str, ...] = ()
     estimate: Estimate | None = None
+    pin: Pin | None = None
     flow: Flow | None = field(default=None, compare=False)
 
     @property

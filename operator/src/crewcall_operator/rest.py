@@ -29,7 +29,7 @@ class Stirring(Protocol):
     """Finds pools in whose Redis there is anything at all."""
 
     async def stirring(self, pools: Sequence[Pool]) -> Collection[PoolKey]:
-        """Those of `pools`, all on one Redis, that have jobs, workers or orders, or could not be asked about."""
+        """Those of `pools`, all on one Redis, that have jobs, workers, orders or a pin, or could not be asked about."""
         ...
 
 

@@ -13,8 +13,9 @@ from crewcall_operator.core.crew import threads_told
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.leadership import Leadership
+from crewcall_operator.core.leaving import leaving, remaining
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.model import Fleet, Mode, Observation, pinned
 from crewcall_operator.core.schedule import in_force
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for, without_orders
@@ -59,13 +60,14 @@ class Turn:
                 await self.foreman.let_work(pool, observed.orders)
             return report
         memory = self._recalled(pool, fleet, observed, now)
-        observed = manned(pool, fleet, observed, memory, now)
+        staff = remaining(fleet, leaving(fleet, observed))
+        observed = manned(pool, staff, observed, memory, now)
         schedule = in_force(pool.policy.schedules, self.wall_clock())
         if observed is not None:
             memory = memory.working(observed, now)  # once, for the decision and all that is remembered of it
-        decision = decide(pool.policy, observed, fleet.current, memory, now, schedule)
+        decision = decide(pinned(pool.policy, memory.pin), observed, staff.current, memory, now, schedule)
         steps = plan_for(pool, fleet, observed, memory, decision.replicas, now)
-        report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps)
+        report = replace(report, observation=observed, fleet=fleet, decision=decision, plan=steps, pin=memory.pin)
         memory = remember(pool.policy, memory, observed, decision, now)
         report = replace(report, flow=memory.flow, estimate=estimate(pool.policy, observed, memory))
         self.roster.keep(pool, memory)
@@ -94,7 +96,7 @@ class Turn:
             self.roster.watch(pool, fleet.current)
         if observed is None:
             return memory
-        memory = memory.standing(observed.orders, now)
+        memory = memory.standing(observed.orders | leaving(fleet, observed), now).pinning(observed)
         if not observed.knows_workers:
             return replace(memory, startups=memory.startups.losing_sight())
         with_worker = frozenset(worker.pod for worker in observed.workers)

@@ -14,6 +14,8 @@ from tests.support.compose import ROOT, NotSet, read, seconds
 
 from crewcall_jobs import settings as job_settings
 from crewcall_worker import settings
+from crewcall_worker.board.settings import board_settings
+from crewcall_worker.errors import BadSetting
 from crewcall_worker.redis_address import ENV_REDIS_PASSWORD
 
 DEVELOPMENT, PRODUCTION = "compose.yaml", "compose.prod.yaml"
@@ -40,8 +42,8 @@ def test_an_error_in_a_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read("compose.yaml")
 
 
-def test_development_has_redis_a_worker_and_a_mail_catcher_and_asks_for_nothing() -> None:
-    assert set(read(DEVELOPMENT)["services"]) == {"redis", "worker", "mail"}
+def test_development_has_redis_a_worker_the_board_and_a_mail_catcher_and_asks_for_nothing() -> None:
+    assert set(read(DEVELOPMENT)["services"]) == {"redis", "worker", "board", "mail"}
 
 
 @pytest.mark.parametrize("missing", PASSWORDS)
@@ -80,6 +82,39 @@ def test_the_worker_understands_its_environment_and_has_the_module_that_it_is_to
     settings.from_environment(told)
     job_settings.from_environment(told)
     assert importlib.import_module(module)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_board_runs_in_the_workers_image_and_lets_nobody_in_by_default(name: str) -> None:
+    found = services(name)
+    told = {variable: value for variable, value in found["board"]["environment"].items() if value}
+
+    assert found["board"]["image"] == found["worker"]["image"]
+    with pytest.raises(BadSetting, match="CREWCALL_BOARD_JWT_SECRET"):
+        board_settings(told)
+    del told["CREWCALL_BOARD_HOST"], told["REDIS_URL"]
+    assert not any("SECRET" in variable and "FILE" not in variable for variable in told)
+
+
+def test_the_board_understands_its_environment_in_development(tmp_path: Path) -> None:
+    """Its entry point makes the secret, as `crewcall-worker board secret` does."""
+    found = services(DEVELOPMENT)["board"]
+    secret = tmp_path / "board.secret"
+    secret.write_text("s" * 64)
+    told = board_settings({**found["environment"], "CREWCALL_BOARD_JWT_SECRET_FILE": str(secret)})
+
+    assert (told.secret, told.is_loopback, told.port) == ("s" * 64, False, 8440)
+    assert f"> {found['environment']['CREWCALL_BOARD_JWT_SECRET_FILE']};" in found["entrypoint"][-1]
+
+
+def test_the_board_in_production_is_there_where_it_is_asked_for_with_a_secret_from_outside() -> None:
+    variables = {**PASSWORDS, "CREWCALL_BOARD_JWT_SECRET": "t" * 32, "CREWCALL_BOARD_PREFIX": "/crewcall"}
+    board = read(PRODUCTION, variables)["services"]["board"]
+
+    told = board_settings(board["environment"])
+
+    assert board["profiles"] == ["board"]
+    assert (told.secret, told.prefix, told.redis.redis_password) == ("t" * 32, "/crewcall", "one")
 
 
 @pytest.mark.parametrize("name", FILES)

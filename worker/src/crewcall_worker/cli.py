@@ -15,6 +15,7 @@ import click
 
 from crewcall_worker import drain as draining
 from crewcall_worker import logs
+from crewcall_worker.board_command import board
 from crewcall_worker.errors import BadSetting, NotInstalled, WorkerError
 from crewcall_worker.jobs_command import jobs
 from crewcall_worker.settings import from_environment, log_format
@@ -123,6 +124,7 @@ def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) ->
 
 
 main.add_command(jobs)
+main.add_command(board)
 
 
 def _write_pid(file: Path) -> None:

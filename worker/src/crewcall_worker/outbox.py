@@ -32,6 +32,10 @@ PROMOTION = "crewcall_promotion"
 """The option of a delayed message in a worker's memory: the worker and the id that it was fetched under."""
 REVIVAL = "crewcall_revival"
 """The option of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step."""
+HURRY = "crewcall_hurry"
+"""The option of a delayed message that is to run now: its id in Redis. It leaves the delayed ones in the same step."""
+_BY_HAND = "."
+"""In place of the worker that promotes a message."""
 REGISTER_EVERY = 60.0
 ASK_AGAIN_AFTER = 0.5
 JITTER_MS = 1_000
@@ -128,12 +132,12 @@ class Outbox:
         queue_name = queue if delay is None else dq_name(queue)
         message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
         kept = message.options  # the copy's own
-        worker, origin = kept.pop(PROMOTION, ("", kept.pop(REVIVAL, "")))
+        worker, origin = _origin(kept)
         like, like_for_ms = _likeness(kept)
         eta: int | str = ""
         if delay is not None:
             eta = kept["eta"] = kept[wire.READY_AT] = current_millis() + delay
-        elif not worker:
+        elif worker in ("", _BY_HAND):
             kept[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
 
         self._broker.emit_before("enqueue", message, delay)
@@ -165,7 +169,7 @@ class Outbox:
 
     def _is_bound(self, promoter: str) -> bool:
         """Whether it is bound to arrive, however long that takes."""
-        return bool(promoter) or getattr(self._thread, "is_job_over", False)
+        return promoter not in ("", _BY_HAND) or getattr(self._thread, "is_job_over", False)
 
     def _ready_now(self) -> int:
         """Redis's time. It never goes back by a little, as each answer took its own time: jobs keep their order."""
@@ -215,6 +219,16 @@ def _redis_id(message: Message[Any]) -> str:
         return ordered_id(time.time_ns(), secrets.randbits(62))
     retries = message.options.get("retries")
     return f"{message.message_id}.{retries}" if retries else message.message_id
+
+
+def _origin(kept: dict[str, Any]) -> tuple[str, str]:
+    """Who takes the message from where, and under which id; ("", "") for a new one. It is taken off its options."""
+    if PROMOTION in kept:
+        worker, id_ = kept.pop(PROMOTION)
+        return worker, id_
+    if HURRY in kept:
+        return _BY_HAND, kept.pop(HURRY)
+    return "", kept.pop(REVIVAL, "")
 
 
 def _likeness(kept: dict[str, Any]) -> tuple[str, int]:

@@ -151,7 +151,14 @@ class Scripts:
         keys = self._keys
         pool = self._pool
         now_ms, order, is_fenced, paused = self._beat(
-            keys=[keys.workers(pool), keys.orders(pool), keys.fenced(pool), keys.heartbeats, keys.paused],
+            keys=[
+                keys.workers(pool),
+                keys.orders(pool),
+                keys.fenced(pool),
+                keys.heartbeats,
+                keys.paused,
+                keys.asked(pool),
+            ],
             args=[worker, pod, record, HEARTBEAT_AHEAD_MS],
         )
         return Heard(now_ms, read_order(order), bool(is_fenced), frozenset(_text(queue) for queue in paused))
@@ -160,7 +167,8 @@ class Scripts:
         """A worker goes home; false where it still has unacknowledged messages, by which it is to be found."""
         keys = self._keys
         acks = [keys.acks(worker, queue + suffix) for queue in queues for suffix in ("", DELAYED)]
-        return bool(self._leave(keys=[keys.workers(self._pool), keys.heartbeats, *acks], args=[worker]))
+        left = [keys.workers(self._pool), keys.heartbeats, keys.asked(self._pool)]
+        return bool(self._leave(keys=[*left, *acks], args=[worker]))
 
 
 def _read_fetched(reply: Any) -> list[Fetched] | Refused:

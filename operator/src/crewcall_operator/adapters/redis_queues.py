@@ -136,7 +136,9 @@ class RedisQueues:
                     unread.append(why)
             states.append(state)
         words = tuple(dict.fromkeys(unread))
-        return Observation(tuple(states), crew.workers, crew.orders, words, crew.is_known)
+        return Observation(
+            tuple(states), crew.workers, crew.orders, words, crew.is_known, pin=crew.pin, knows_pin=crew.knows_pin
+        )
 
     def _state(self, pool: PoolKey, key: str, name: str, line: str, now: float, delayed_jobs: Delayed) -> QueueState:
         ready, held, delayed, dead, ready_at_ms, limited, is_paused = map(int, line.split())

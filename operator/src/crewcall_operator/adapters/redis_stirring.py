@@ -1,7 +1,8 @@
 """Whether anything stirs in the Redis of pools at rest: one question for a hundred of them, and mostly an empty answer.
 
 Redis keeps no empty list and no empty hash, so a pool has jobs, workers or orders where one of its keys holds anything.
-Dead letters do not count: they stay for days. The rights are those that `redis_queues` asks for.
+So does a pool that is pinned by hand. Dead letters do not count: they stay for days. The rights are those that
+`redis_queues` asks for.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from crewcall_worker import wire
 POOLS_IN_A_SCRIPT = 100
 
 _SCRIPT = """
--- ARGV[1] = [[workers, orders, queue, ...], ...] as JSON, one list for each pool. Answers with the places, from 0 on,
--- of those that hold anything.
+-- ARGV[1] = [[workers, orders, pins, the pool's name in them, queue, ...], ...] as JSON, one list for each pool.
+-- Answers with the places, from 0 on, of those that hold anything.
 local stirring = {}
 for i, keys in ipairs(cjson.decode(ARGV[1])) do
-    local found = redis.call("HLEN", keys[1]) + redis.call("HLEN", keys[2])
-    for j = 3, #keys do
+    local found = redis.call("HLEN", keys[1]) + redis.call("HLEN", keys[2]) + redis.call("HEXISTS", keys[3], keys[4])
+    for j = 5, #keys do
         found = found + redis.call("LLEN", keys[j])
             + redis.call("HLEN", keys[j] .. ".msgs") + redis.call("HLEN", keys[j] .. ".DQ.msgs")
     end
@@ -46,7 +47,7 @@ class RedisStirring:
         self._asked: dict[str, tuple[tuple[Pool, ...], list[Call]]] = {}
 
     async def stirring(self, pools: Sequence[Pool]) -> Collection[PoolKey]:
-        """Those of `pools`, all on one Redis, that have jobs, workers or orders, or could not be asked about."""
+        """Those of `pools`, all on one Redis, that have jobs, workers, orders or a pin, or could not be asked about."""
         calls = self._calls(pools)
         try:
             link = await self._links.to(pools[0].redis)
@@ -81,4 +82,4 @@ def _of_batch(pools: Sequence[Pool], number: int, answer: Sequence[int] | QueueU
 def _keys(pool: Pool) -> list[str]:
     keys, name = wire.Keys(pool.redis.namespace), wire.pool_name(*pool.key)
     queues = [f"{pool.redis.namespace}:{queue.name}" for queue in pool.policy.queues]
-    return [keys.workers(name), keys.orders(name), *queues]
+    return [keys.workers(name), keys.orders(name), keys.pins, name, *queues]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from crewcall_operator.api.happenings import listed
 from crewcall_operator.api.names import LABEL_POOL
 from crewcall_operator.core.estimate import WORDS
-from crewcall_operator.core.model import Decision, Mode, Reason
+from crewcall_operator.core.model import Decision, Mode, Reason, pinned
 from crewcall_operator.core.wording import SENTENCES
 from crewcall_operator.ports import Report
 
@@ -116,8 +116,10 @@ def _scaling_active(report: Report) -> Condition:
             else "replicas and template stay as they are"
         )
         return Condition("ScalingActive", FALSE, "ScalingDisabled", f"mode is {policy.mode.value}; {left}")
+    policy = pinned(policy, report.pin)
     if policy.pinned is not None:
-        return Condition("ScalingActive", FALSE, "ScalingDisabled", f"spec.replicas pins the pool to {policy.pinned}")
+        message = f"{policy.pinned_by} pins the pool to {policy.pinned}"
+        return Condition("ScalingActive", FALSE, "ScalingDisabled", message)
     if report.unavailable is not None:
         return Condition("ScalingActive", FALSE, _blind_reason(report), str(report.unavailable))
     if report.decision is None:

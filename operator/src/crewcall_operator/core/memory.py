@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
 from crewcall_operator.core.ledger import NO_ENTRIES, Ledger
-from crewcall_operator.core.model import Observation
+from crewcall_operator.core.model import Observation, Pin
 from crewcall_operator.core.saturation import UNTRIED, Saturation
 from crewcall_operator.core.startups import UNSEEN, Startups
 
@@ -43,7 +43,7 @@ class Memory:
     """`observed_at` is when Redis last answered, `busy_at` when work was last outstanding.
 
     `orders` are the pods that are asked to drain, each with when that began. `threads` is how many jobs a replica runs
-    at once, as its workers told last; None where none ever did.
+    at once, as its workers told last; None where none ever did. `pin` is the one by hand that was last read.
     """
 
     recommendations: tuple[Recommendation, ...]
@@ -56,6 +56,7 @@ class Memory:
     ledger: Ledger = NO_ENTRIES
     saturation: Saturation = UNTRIED
     threads: int | None = None
+    pin: Pin | None = None
 
     @classmethod
     def beginning(cls, now: float, current: int, startup: float = UNSEEN) -> Memory:
@@ -112,6 +113,10 @@ class Memory:
     def hearing(self, threads: int | None) -> Memory:
         """Remember how many jobs a replica runs at once, where its workers tell."""
         return self if threads is None else replace(self, threads=threads)
+
+    def pinning(self, observed: Observation) -> Memory:
+        """Remember the pin by hand, or that there is none; where it could not be read it is as it was."""
+        return replace(self, pin=observed.pin) if observed.knows_pin else self
 
     def resting(self, at: float) -> Memory:
         """Remember that nothing happened until `at`, since the last look."""

@@ -6,7 +6,7 @@ Pure values, no behaviour beyond sums. Durations in seconds, sizes in jobs or re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from crewcall_operator.core.counters import Counters, Crew
@@ -146,6 +146,14 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """Somebody, `by`, holds a pool at so many replicas by hand."""
+
+    replicas: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything about a pool that a decision needs to know."""
 
@@ -158,7 +166,15 @@ class Policy:
     fallback: Fallback = Fallback()
     mode: Mode = Mode.AUTO
     pinned: int | None = None
+    pinned_by: str = "spec.replicas"
     schedules: tuple[Schedule, ...] = ()
+
+
+def pinned(policy: Policy, pin: Pin | None) -> Policy:
+    """The policy with a pin by hand; one of the spec goes before it."""
+    if pin is None or policy.pinned is not None:
+        return policy
+    return replace(policy, pinned=pin.replicas, pinned_by=f"a pin of {pin.by}")
 
 
 class WorkerState(StrEnum):
@@ -209,7 +225,7 @@ class Worker:
     """A worker as it told of itself, `silent_for` seconds ago. `pod` is the replica it runs in.
 
     `busy` jobs run in its threads, the longest for `oldest_age` seconds (None where none runs); `prefetched` more wait
-    for one. `threads` is None where it does not tell.
+    for one. `threads` is None where it does not tell. One that `is_asked` was asked by hand to drain.
     """
 
     id: str
@@ -220,6 +236,7 @@ class Worker:
     silent_for: float = 0.0
     threads: int | None = None
     prefetched: int = 0
+    is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +244,8 @@ class Observation:
     """One look at one pool. A look that failed is None instead: that is never zero.
 
     `workers` are those with the runtime, `orders` the pods that are asked to drain. `unread` says in words what could
-    not be read. Without `knows_workers` that were workers or orders: there may be more of them than are here.
+    not be read. Without `knows_workers` that were workers or orders: there may be more of them than are here. `pin` is
+    the one by hand, which could not be read without `knows_pin`.
     """
 
     queues: tuple[QueueState, ...]
@@ -236,6 +254,8 @@ class Observation:
     unread: tuple[str, ...] = ()
     knows_workers: bool = True
     crew: Crew | None = None
+    pin: Pin | None = None
+    knows_pin: bool = True
 
     @property
     def ready(self) -> int:

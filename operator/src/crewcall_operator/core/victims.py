@@ -9,6 +9,9 @@ may go at once, and one that still works to one that is idle. As many orders are
 A ReplicaSet takes what is not ready first, whatever is marked (kubernetes/pkg/controller/controller_utils.go,
 `ActivePodsWithRanks`). So nobody goes before one that is less ready and still has something to lose.
 
+One that a hand has asked to drain goes beside all that, whatever the load: another one is asked for first, where there
+is room below the most that there may be, and once that is ready and the one that was asked is drained, it goes.
+
 Replicas without the runtime tell nothing and hear no order. Where there are no others they are scaled the plain way:
 the cluster chooses. Beside others they are the last ones to be chosen, for what they run is not known.
 Carrying out a plan belongs to `foreman`.
@@ -17,7 +20,7 @@ Carrying out a plan belongs to `foreman`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from crewcall_operator.core.model import Phase, Pod, Worker, WorkerState
@@ -67,40 +70,53 @@ def plan(
     wanted: int,
     startup: float,
     now: float,
+    leaving: Set[str] = frozenset(),
+    most: int | None = None,
 ) -> Plan:
-    """How to come from `current` replicas to `wanted`. `standing` are the orders, with for how long they stand."""
+    """How to come from `current` replicas to `wanted` beside those in `leaving`, which a hand has asked to drain.
+
+    `standing` are the orders, wishes of hands included, with for how long they stand. Until who leaves is gone there
+    may be more than are wanted, but no more than `most`; None: any number.
+    """
     crews: dict[str, list[Worker]] = defaultdict(list)
     for worker in workers:
         crews[worker.pod].append(worker)
-    staying = _staying(pods, current)
-    replicas = [_Replica(pod, tuple(crews[pod.name]), standing.get(pod.name)) for pod in staying]
+    there = staying(pods, current)
+    replicas = [_Replica(pod, tuple(crews[pod.name]), standing.get(pod.name)) for pod in there]
+    going_by_hand = [it for it in replicas if it.pod.name in leaving]
+    others = [it for it in replicas if it.pod.name not in leaving]
     plain = tuple(it.pod.name for it in replicas if it.is_plain(startup, now))
     names = {pod.name for pod in pods}
     gone = tuple(pod for pod in standing if pod not in names and pod not in crews)
 
-    surplus = max(0, current - wanted)
+    room = wanted + len(going_by_hand)
+    room = room if most is None else max(wanted, min(room, most))
+    surplus = max(0, current - len(going_by_hand) - wanted)
     # Those that are still to be made go first: they cost nobody anything.
     unmade = min(surplus, max(0, current - len(pods)))
-    victims = sorted(replicas, key=lambda it: it.rank(startup, now))[: surplus - unmade]
+    victims = sorted(others, key=lambda it: it.rank(startup, now))[: surplus - unmade]
     chosen = {it.pod.name for it in victims}
-    kept = tuple(it.pod.name for it in replicas if it.ordered_for is not None and it.pod.name not in chosen)
+    kept = tuple(it.pod.name for it in others if it.ordered_for is not None and it.pod.name not in chosen)
     if not any(it.workers for it in replicas):
         return Plan(wanted, withdraw=(*kept, *gone), kept=kept, plain=plain)
     # Marking others would take the marks off those that are about to go.
-    going = _going(victims, replicas) if len(staying) == len(pods) else []
+    going = []
+    if room <= current and len(there) == len(pods):
+        stay = [it for it in others if it.pod.name not in chosen]
+        going = [*_going(victims, replicas), *_replaced(going_by_hand, stay)]
     return Plan(
-        replicas=wanted if wanted >= current else current - unmade - len(going),
+        replicas=room if room > current else current - unmade - len(going),
         remove=tuple(it.pod.name for it in going),
         order=tuple(Order(it.pod.name, it.load) for it in victims if it.ordered_for is None and not it.may_go),
         withdraw=(*kept, *gone),
         kept=kept,
-        draining=tuple(it.pod.name for it in victims if not it.may_go),
+        draining=tuple(it.pod.name for it in (*victims, *going_by_hand) if not it.may_go),
         unanswered=tuple(it.pod.name for it in going if it.is_unanswered),
         plain=plain,
     )
 
 
-def _staying(pods: Sequence[Pod], current: int) -> list[Pod]:
+def staying(pods: Sequence[Pod], current: int) -> list[Pod]:
     """The pods without those that are about to go: marked, and above what is asked for."""
     excess = len(pods) > current
     return [pod for pod in pods if not (excess and pod.is_marked)]
@@ -110,6 +126,13 @@ def _going(victims: Sequence[_Replica], replicas: Sequence[_Replica]) -> list[_R
     """The victims that may go, less those in whose place the cluster would take one that may not."""
     first_at_stake = min((it.stage for it in replicas if not it.may_go), default=_READY)
     return [it for it in victims if it.may_go and it.stage <= first_at_stake]
+
+
+def _replaced(leaving: Sequence[_Replica], stay: Sequence[_Replica]) -> list[_Replica]:
+    """Of those that were asked by hand the ones that may go: where somebody who stays is less ready, the cluster would
+    take that one in their place."""
+    least = min((it.stage for it in stay), default=_READY)
+    return [it for it in leaving if it.may_go and it.stage <= least]
 
 
 _Stage = tuple[Phase, bool]

@@ -24,7 +24,7 @@ _PHRASES: Final = {
     "PodsUnschedulable": "more would find no node",
     "DownstreamSaturated": "more would bring no more",
     "Scheduled": "a schedule asks for",
-    "Pinned": "pinned by spec.replicas",
+    "Pinned": "pinned by {pin}",
     "Paused": "mode is Paused",
     "WorkersUnread": "what workers run is unknown: hold",
     "RedisUnavailable": "Redis is silent: hold",
@@ -40,6 +40,7 @@ def phrase(reason: str, policy: Policy | None) -> str:
     rules = policy.behavior
     return _PHRASES.get(reason, "").format(
         target=target(policy),
+        pin="hand" if policy.pinned is None else policy.pinned_by,
         cooldown=span(policy.cooldown),
         up=span(rules.scale_up.stabilization),
         down=span(rules.scale_down.stabilization),

@@ -42,7 +42,29 @@ BAD_INPUT = 2
     envvar="CREWCALL_LOCAL_PLAIN",
     help="Write a line for each change, as when this is no terminal.",
 )
-def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_plain: bool) -> None:
+@click.option(
+    "--board/--no-board",
+    "has_board",
+    default=True,
+    show_default=True,
+    envvar="CREWCALL_LOCAL_BOARD",
+    help="Serve the board beside the pools, on this machine alone, and tell its address.",
+)
+@click.option(
+    "--board-port",
+    type=click.IntRange(1, 65_535),
+    metavar="PORT",
+    envvar="CREWCALL_LOCAL_BOARD_PORT",
+    help="Where the board listens. Default: 8440, or another one where that is taken.",
+)
+def local(
+    files: tuple[Path, ...],
+    redis_url: str | None,
+    interval: float,
+    is_plain: bool,
+    has_board: bool,
+    board_port: int | None,
+) -> None:
     """Run the pools of the FILEs on this machine, with processes for pods.
 
     The very engine of the operator, for development machines and single hosts: workers come and go with the backlog.
@@ -68,7 +90,7 @@ def local(files: tuple[Path, ...], redis_url: str | None, interval: float, is_pl
             "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
         )
     try:
-        sys.exit(asyncio.run(run(Options(files, redis_url, interval, is_plain), Console())))
+        sys.exit(asyncio.run(run(Options(files, redis_url, interval, is_plain, has_board, board_port), Console())))
     except BadFiles as error:
         for line in error.lines:
             click.echo(line, err=True)

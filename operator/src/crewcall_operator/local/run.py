@@ -12,18 +12,20 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from crewcall_operator.adapters.board_process import BoardProcess
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
 from crewcall_operator.adapters.redis_hints import RedisHints
+from crewcall_operator.adapters.redis_history import RedisHistory
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool, PoolKey
@@ -43,11 +45,12 @@ STARTUP = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run as others see it: the Redis' URL, what happened so far, and the workers there are."""
+    """A run as others see it: the Redis' URL, what happened so far, the workers there are, and the board if any."""
 
     url: str
     history: History
     workers: Workers
+    board: BoardProcess | None = None
 
 
 Beside = Callable[[Running], Coroutine[Any, Any, None]]
@@ -56,12 +59,14 @@ Beside = Callable[[Running], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for: `interval` in seconds, `redis_url` None for an embedded Redis."""
+    """What was asked for: `interval` in seconds, `redis_url` None for an embedded Redis, `board_port` None for any."""
 
     files: tuple[Path, ...]
     redis_url: str | None = None
     interval: float = 0.5
     is_plain: bool = False
+    has_board: bool = False
+    board_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,17 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
         scaler = ProcessScaler(os.environ, Path.cwd(), logs, lifeline, history.happened, time.monotonic)
         stop.again = scaler.kill
         names = names_of(pool.key for pool in pools)
-        with _view(options, console, redis, logs, history, scaler, names) as view:
-            refreshing = asyncio.create_task(_refresh(view, scaler, stop))
+        namespace, log = pools[0].redis.namespace, logs / "board.log"
+        with (
+            BoardProcess(redis.url, namespace, os.environ, log, lifeline, options.board_port)
+            if options.has_board
+            else nullcontext() as board,
+            _view(options, console, redis, logs, history, scaler, names, board) as view,
+        ):
+            refreshing = asyncio.create_task(_refresh(view, scaler, stop, board))
             try:
-                await _scale([on_redis(pool, redis.url) for pool in pools], options, scaler, history, stop, beside)
+                running = Running(redis.url, history, scaler.workers, board)
+                await _scale([on_redis(pool, redis.url) for pool in pools], options, scaler, stop, beside, running)
             finally:
                 stop.request()
                 await scaler.close()
@@ -102,25 +114,29 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
 
 
 async def _scale(
-    pools: Sequence[Pool], options: Options, scaler: ProcessScaler, history: History, stop: Stop, beside: Beside
+    pools: Sequence[Pool], options: Options, scaler: ProcessScaler, stop: Stop, beside: Beside, running: Running
 ) -> None:
     reader, orders = RedisQueues(time.time), RedisOrders(gone_silent_ms=0)  # a process that has ended is dead at once
-    foreman = Foreman(orders, orders, time.monotonic)
-    engine = Engine(reader, scaler, (history,), time.monotonic, foreman, time.time, startup=STARTUP)
+    foreman, told = Foreman(orders, orders, time.monotonic), RedisHistory(time.monotonic)
+    engine = Engine(reader, scaler, (running.history, told), time.monotonic, foreman, time.time, startup=STARTUP)
     for pool in pools:
         engine.put(pool)
     try:
         hints = RedisHints(lambda: engine.pools, engine.hint)
-        running = Running(pools[0].redis.url, history, scaler.workers)
         await _until_first(
             engine.run(options.interval),
             hints.run(),
+            told.run(),
             beside(running),
             stop.wait(),
         )
     finally:
         await reader.aclose()
         await orders.aclose()
+        for pool in pools:
+            told.forget(pool.key)  # no other engine takes them over, as in a cluster
+        await told.flush()
+        await told.aclose()
 
 
 async def _until_first(*all_of: Coroutine[Any, Any, object]) -> None:
@@ -160,9 +176,12 @@ def _view(
     history: History,
     scaler: ProcessScaler,
     names: Mapping[PoolKey, str],
+    board: BoardProcess | None,
 ) -> View:
     shown_url = re.sub(r"//.*@", "//***@", redis.url)  # it may hold a password
     title = [f"Crewcall local · {redis.name}", f"REDIS_URL={shown_url}", f"The workers' output is in {logs}"]
+    if board is not None:
+        title.append(f"Board {board.address}")
     if console.is_terminal and not console.is_dumb_terminal and not options.is_plain:
         return LiveView(console, Frame(title, history, scaler.workers, _wall, names), time.monotonic)
     view = PlainView(console, title, _wall, names)
@@ -170,13 +189,16 @@ def _view(
     return view
 
 
-async def _refresh(view: View, scaler: ProcessScaler, stop: Stop) -> None:
+async def _refresh(view: View, scaler: ProcessScaler, stop: Stop, board: BoardProcess | None) -> None:
     while True:
+        failure = None if board is None else board.has_failed
+        missing = "" if failure is None else f" There is no board: {failure}"
         left = scaler.count()
         workers = "1 worker" if left == 1 else f"{left} workers"
-        view.refresh(
+        doing = (
             f"Draining {workers}; Ctrl-C again kills." if stop.is_requested else "Ctrl-C drains the workers and stops."
         )
+        view.refresh(doing + missing)
         await asyncio.sleep(REFRESH)
 
 

@@ -1,8 +1,8 @@
 -- Put messages into their queues: what Dramatiq's own enqueue does, and what Crewcall knows of each, in one step.
 -- ARGV: namespace, what is told of the messages, then the messages. Told of each, in one JSON array of arrays, is:
 -- queue (plain), its id in Redis, ETA (ms, "" without a delay), the worker and the delayed id that this message is the
--- promotion of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew), whether to
--- enter the queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list)
+-- promotion of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew, and with "."
+-- for one that of a delayed message that somebody would not wait for), whether to enter the queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list)
 -- and the organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for
 -- none), the job's id, how long that key stands (ms).
 -- Answers, as JSON, {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote
@@ -12,6 +12,7 @@ local namespace = ARGV[1]
 local crewcall = "crewcall:" .. namespace .. ":"
 local TURNS = 1000000000000 -- as in wire/lanes.py
 local DAY, KEPT = 86400000, 2764800000 -- ms: counts of organisations are kept for 32 days
+local LONGEST = 300000 -- entries of a list to look through, at some 30 million a second
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -24,6 +25,19 @@ local function take_promoted(queue, worker, promoted)
     end
     redis.call("ZREM", crewcall .. "eta:" .. queue, promoted)
     return redis.call("HDEL", delayed .. ".msgs", promoted) == 1
+end
+
+-- A worker may have it in its memory as well, and will find that it is gone.
+local function take_delayed(queue, id)
+    local delayed = namespace .. ":" .. queue .. ".DQ"
+    if redis.call("HDEL", delayed .. ".msgs", id) == 0 then
+        return false
+    end
+    redis.call("ZREM", crewcall .. "eta:" .. queue, id)
+    if redis.call("LLEN", delayed) <= LONGEST then -- else it stays, and is dropped by who fetches it
+        redis.call("LREM", delayed, -1, id)
+    end
+    return true
 end
 
 local function take_dead(queue, id)
@@ -62,6 +76,8 @@ local function enqueue(head, message)
         local is_taken
         if worker == "" then
             is_taken = take_dead(queue, promoted)
+        elseif worker == "." then
+            is_taken = take_delayed(queue, promoted)
         else
             is_taken = take_promoted(queue, worker, promoted)
         end

@@ -40,20 +40,31 @@ local function outstanding(queue, hash, id)
     return found(is_listed and "ready" or "fetched", queue, hash, id)
 end
 
+-- The last of the ids that is in a hash. All are asked for at once: of a hundred queues one by one would take 20 ms.
+local function last_in(hash)
+    local texts = redis.call("HMGET", hash, unpack(ids))
+    for i = #ids, 1, -1 do
+        if texts[i] then
+            return i
+        end
+    end
+    return 0
+end
+
 for _, queue in ipairs(queues) do
     local name = namespace .. ":" .. queue
-    for i = #ids, 1, -1 do
-        local id = ids[i]
-        if redis.call("HEXISTS", name .. ".msgs", id) == 1 then
-            return outstanding(queue, name .. ".msgs", id)
-        end
-        if redis.call("HEXISTS", name .. ".DQ.msgs", id) == 1 then
-            local due = redis.call("ZSCORE", crewcall .. "eta:" .. queue, id)
-            return found("delayed", queue, name .. ".DQ.msgs", id, due)
-        end
-        if redis.call("HEXISTS", name .. ".XQ.msgs", id) == 1 then
-            return found("dead", queue, name .. ".XQ.msgs", id, redis.call("ZSCORE", name .. ".XQ", id))
-        end
+    local ready, delayed, dead = last_in(name .. ".msgs"), last_in(name .. ".DQ.msgs"), last_in(name .. ".XQ.msgs")
+    local last = math.max(ready, delayed, dead)
+    local id = ids[last]
+    if last > 0 and last == ready then
+        return outstanding(queue, name .. ".msgs", id)
+    end
+    if last > 0 and last == delayed then
+        local due = redis.call("ZSCORE", crewcall .. "eta:" .. queue, id)
+        return found("delayed", queue, name .. ".DQ.msgs", id, due)
+    end
+    if last > 0 then
+        return found("dead", queue, name .. ".XQ.msgs", id, redis.call("ZSCORE", name .. ".XQ", id))
     end
     local records = crewcall .. "records:" .. queue
     if redis.call("HEXISTS", records, job) == 1 then

@@ -179,6 +179,7 @@ end
 redis.call("DEL", started)
 redis.call("HDEL", workers, worker)
 redis.call("HDEL", plain, worker)
+redis.call("HDEL", crewcall .. "asked:" .. pool, worker)
 redis.call("ZREM", namespace .. ":__heartbeats__", worker)
 redis.call("ZADD", fenced, "NX", now, worker)
 redis.call("ZREMRANGEBYSCORE", fenced, "-inf", now - FENCED_FOR_MS)

@@ -43,14 +43,32 @@ class Done:
         return Done(self.done + other.done, self.missing + other.missing, self.unreadable + other.unreadable)
 
 
-class DeadLetters:
-    """Those of one broker's namespace. An id is that of the job, or that of its last try in Redis."""
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many are tried anew this time, and how many of those that there were have not been looked at; with `cursor`
+    one goes on, None where there is nothing more to look at."""
 
-    def __init__(self, broker: CrewcallBroker) -> None:
+    done: int
+    left: int
+    cursor: str | None
+
+
+def _as_it_is(view: JobView) -> JobView:
+    return view
+
+
+class DeadLetters:
+    """Those of one broker's namespace. An id is that of the job, or that of its last try in Redis.
+
+    `show` makes of each job what may be seen of it, before any filter looks at it.
+    """
+
+    def __init__(self, broker: CrewcallBroker, show: Callable[[JobView], JobView] = _as_it_is) -> None:
         self._broker = broker
         self._client = broker.client
         self._keys = wire.Keys(broker.namespace)
-        self._views = Views(broker.client, broker.namespace)
+        self._show = show
+        self._views = Views(broker.client, broker.namespace, show=show)
 
     def page(self, queue: str, *, cursor: str | None = None, limit: int = 50, like: Filter = ANY) -> Page:
         """Some of them, the last one first."""
@@ -63,7 +81,7 @@ class DeadLetters:
             return None
         (text,) = self._texts(queue, [message_id])
         died_at = self._client.zscore(self._keys.dead(queue), message_id)
-        return None if text is None else view_of(queue, JobState.DEAD, message_id, text, died_at)
+        return None if text is None else self._show(view_of(queue, JobState.DEAD, message_id, text, died_at))
 
     def retry(self, queue: str, ids: Iterable[str]) -> Done:
         """Try these anew: they go back into their queue, behind what waits there."""
@@ -79,6 +97,21 @@ class DeadLetters:
         for ids in self._alike(queue, like):
             done += self._revive(queue, ids)
         return done
+
+    def retry_some(self, queue: str, like: Filter = ANY, cursor: str | None = None, most: int = CHUNK) -> Retried:
+        """Look at `most` of those that were dead when this was first asked, the oldest first, and try anew all that are
+        like this. For whoever cannot wait until all are done, or wants to tell how far that is.
+
+        Raises `ValueError` where the cursor is none that was told.
+        """
+        dead = self._keys.dead(queue)
+        until_ms, kept = _read_cursor(cursor) if cursor else (self._now_ms(), 0)
+        found: Any = self._client.zrangebyscore(dead, "-inf", until_ms, start=kept, num=most)
+        ids = [_text(id_) for id_ in found]
+        done = self._revive(queue, self._like(queue, ids, like))
+        kept += len(ids) - len(done.done)
+        left = max(0, self._client.zcount(dead, "-inf", until_ms) - kept)
+        return Retried(len(done.done), left, f"{until_ms}/{kept}" if left and ids else None)
 
     def delete_all(self, queue: str, like: Filter = ANY) -> Done:
         """Forget all that are like this and dead by now."""
@@ -130,23 +163,27 @@ class DeadLetters:
     def _alike(self, queue: str, like: Filter) -> Iterator[list[str]]:
         """Ids in chunks. What dies meanwhile is left alone: else a job that fails at once would be tried for ever."""
         for ids in list(self._dead_by_now(queue)):
-            if like.is_empty:
-                yield ids
-                continue
-            texts = self._texts(queue, ids)
-            views = [
-                view_of(queue, JobState.DEAD, id_, text, None)
-                for id_, text in zip(ids, texts, strict=True)
-                if text is not None
-            ]
-            yield [view.message_id for view in views if like.takes(view)]
+            yield self._like(queue, ids, like)
+
+    def _like(self, queue: str, ids: list[str], like: Filter) -> list[str]:
+        if like.is_empty:
+            return ids
+        views = [
+            self._show(view_of(queue, JobState.DEAD, id_, text, None))
+            for id_, text in zip(ids, self._texts(queue, ids), strict=True)
+            if text is not None
+        ]
+        return [view.message_id for view in views if like.takes(view)]
 
     def _dead_by_now(self, queue: str) -> Iterator[list[str]]:
-        seconds, microseconds = self._client.time()
-        now_ms = seconds * 1000 + microseconds // 1000
+        now_ms = self._now_ms()
         for at in range(0, self._client.zcard(self._keys.dead(queue)), CHUNK):
             found: Any = self._client.zrangebyscore(self._keys.dead(queue), "-inf", now_ms, start=at, num=CHUNK)
             yield [_text(id_) for id_ in found]
+
+    def _now_ms(self) -> int:
+        seconds, microseconds = self._client.time()
+        return int(seconds * 1000 + microseconds // 1000)
 
     def _message_id(self, queue: str, id_: str) -> str | None:
         if self._client.zscore(self._keys.dead(queue), id_) is not None:
@@ -175,6 +212,13 @@ class DeadLetters:
 def _anew(queue: str, id_: str, message: Message[Any]) -> Message[Any]:
     options = {name: value for name, value in message.options.items() if name not in _OF_TRIES}
     return replace(message, queue_name=queue, options={**options, outbox.REVIVAL: id_})
+
+
+def _read_cursor(cursor: str) -> tuple[int, int]:
+    until, slash, kept = cursor.partition("/")
+    if not slash or not all(it.isascii() and it.isdecimal() and len(it) < 16 for it in (until, kept)):
+        raise ValueError(f"cursor is {cursor!r}; expected what an earlier answer told")
+    return int(until), int(kept)
 
 
 def _text(value: str | bytes) -> str:

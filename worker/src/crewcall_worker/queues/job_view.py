@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from dramatiq.errors import DecodeError
 from dramatiq.message import Message
@@ -17,6 +17,9 @@ from crewcall_worker.queues.failures import KILLED, Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
 from crewcall_worker.wire.lanes import NORMAL
+
+DEEPEST = 50
+"""Levels of a payload that are shown."""
 
 
 class JobState(StrEnum):
@@ -36,7 +39,8 @@ class JobView:
 
     `at_ms` is what its state asks for: since when it is ready or runs, when it is due, was done or died. `payload` is
     that of a typed job, or a plain message's arguments; None where `is_cut`: it is too large to show. `message_id` is
-    its id in Redis, which differs from try to try.
+    its id in Redis, which differs from try to try. `options` are those of the message that none of the other fields
+    has.
     """
 
     id: str
@@ -56,6 +60,11 @@ class JobView:
     death: str | None = None
     error: str | None = None
     traceback: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+_TOLD: Final = frozenset({ORGANIZATION, PRIORITY, DEATH, ERROR, KILLED, "traceback", "redis_message_id"})
+"""Options that are fields of a view."""
 
 
 def view_of(
@@ -70,8 +79,8 @@ def view_of(
     read: Callable[..., JobView] = _view_of_record if state is JobState.COMPLETED else _view_of_message
     try:
         return read(queue, state, message_id, text, None if at_ms is None else int(at_ms), worker)
-    except (ValueError, TypeError, DecodeError):
-        # Too large, or another encoder's: that there is something is told all the same.
+    except (ValueError, TypeError, AttributeError, RecursionError, DecodeError):
+        # Too large, another encoder's, or no message: that there is something is told all the same.
         return JobView(
             id=message_id,
             message_id=message_id,
@@ -118,27 +127,44 @@ def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **r
     is_typed = set(message.kwargs) == {PAYLOAD} and not message.args
     payload = message.kwargs[PAYLOAD] if is_typed else {"args": list(message.args), "kwargs": message.kwargs}
     return JobView(
-        id=message.message_id,
+        id=_maybe(message.message_id) or message_id,
         message_id=message_id,
         state=state,
         queue=queue,
-        job=message.actor_name,
+        job=_maybe(message.actor_name) or "",
         organization_id=_maybe(options.get(ORGANIZATION)),
         priority=options[PRIORITY] if isinstance(options.get(PRIORITY), int) else NORMAL,
         attempt=attempts_of(message),
         payload=None if rest.get("is_cut") else _shown(payload),
-        enqueued_ms=message.message_timestamp,
+        enqueued_ms=message.message_timestamp if isinstance(message.message_timestamp, int) else None,
         death=Death.KILLED_WORKERS if killed else _maybe(options.get(DEATH)),
         error=killed or _maybe(options.get(ERROR)),
         traceback=_maybe(options.get("traceback")),
+        options=_shown({name: value for name, value in options.items() if name not in _TOLD}),
         **rest,
     )
 
 
 def _shown(payload: Any) -> Any:
     """As JSON would have it: a plain message of another encoder may carry anything."""
-    return json.loads(json.dumps(payload, default=repr))
+    return _cut(json.loads(_clean(json.dumps(payload, default=repr, ensure_ascii=False))), DEEPEST)
+
+
+def _cut(value: Any, depth: int) -> Any:
+    """Without what is nested so deeply that neither people nor JSON's writers would follow."""
+    if isinstance(value, dict | list) and depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _cut(inner, depth - 1) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_cut(inner, depth - 1) for inner in value]
+    return value
 
 
 def _maybe(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return _clean(value) if isinstance(value, str) else None
+
+
+def _clean(text: str) -> str:
+    """Without halves of characters, which JSON can tell of and no encoding can write."""
+    return text.encode(errors="replace").decode()

@@ -69,7 +69,7 @@ class Pauses:
             raise ValueError(f"pause of queue {queue!r} by {by!r}; expected both to be named")
         queue = wire.plain_queue(queue)
         text = json.dumps({"by": by, "reason": reason})
-        pause = _read(queue, self._pause(keys=[self._keys.paused], args=[queue, text, self._keys.pauses]))
+        pause = read_pause(queue, self._pause(keys=[self._keys.paused], args=[queue, text, self._keys.pauses]))
         log.warning("Queue %s is paused by %s%s", queue, pause.by, f": {pause.reason}" if pause.reason else "")
         return pause
 
@@ -79,17 +79,18 @@ class Pauses:
         text = self._resume(keys=[self._keys.paused], args=[queue, self._keys.pauses])
         if text is None:
             return None
-        pause = _read(queue, text)
+        pause = read_pause(queue, text)
         log.warning("Queue %s is resumed by %s; it was paused by %s", queue, by, pause.by)
         return pause
 
     def list(self) -> list[Pause]:
         """All pauses, by queue."""
         found = self._client.hgetall(self._keys.paused)
-        return sorted((_read(_text(queue), text) for queue, text in found.items()), key=lambda pause: pause.queue)
+        return sorted((read_pause(_text(queue), text) for queue, text in found.items()), key=lambda pause: pause.queue)
 
 
-def _read(queue: str, text: str | bytes) -> Pause:
+def read_pause(queue: str, text: str | bytes) -> Pause:
+    """What is in `paused` of this queue."""
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):

@@ -119,6 +119,22 @@ class Schedules:
                 return True
         raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; remove it again")
 
+    def skip(self, name: str, message_id: str) -> bool:
+        """Leave out the next tick, if its job is this one, and plan the one after it; whether that was so.
+
+        Raises `Contested`, and `ValueError` where the schedule cannot be read.
+        """
+        for _ in range(MOST_TRIES):
+            seen = self._seen(name)
+            plan = _plan_of(seen[1])
+            if not seen[0] or plan is None or plan.id != message_id:
+                return False
+            definition = read_definition(seen[0])
+            tick_ms = definition.next(plan.tick_ms, self._now_ms())
+            if self.change(name, seen, definition, tick_ms, plan.last_ms, withdrawn=plan):
+                return True
+        raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; try again")
+
     def all(self) -> tuple[ScheduleView, ...]:
         """Every schedule, by name."""
         with self._client.pipeline(transaction=True) as pipeline:

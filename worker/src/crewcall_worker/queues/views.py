@@ -9,6 +9,7 @@ Every call may raise `redis.RedisError`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,21 +79,24 @@ class LaneView:
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What a job is to be like; None for whatever. `error` is a part of the error or the reason of death, in any case
-    of letters."""
+    of letters; `has_failed`: it was tried before."""
 
     job: str | None = None
     organization_id: str | None = None
     error: str | None = None
+    has_failed: bool | None = None
 
     @property
     def is_empty(self) -> bool:
-        return self.job is None and self.organization_id is None and self.error is None
+        return self == ANY
 
     def takes(self, view: JobView) -> bool:
         """Whether the job is like that."""
         if self.job is not None and view.job != self.job:
             return False
         if self.organization_id is not None and view.organization_id != self.organization_id:
+            return False
+        if self.has_failed is not None and (view.attempt > 1) != self.has_failed:
             return False
         if self.error is None:
             return True
@@ -102,11 +106,21 @@ class Filter:
 ANY = Filter()
 
 
-class Views:
-    """The views of one Dramatiq namespace, by a client of one's own."""
+def _whole(view: JobView) -> JobView:
+    return view
 
-    def __init__(self, client: redis.Redis, namespace: str = "dramatiq") -> None:
+
+class Views:
+    """The views of one Dramatiq namespace, by a client of one's own.
+
+    `show` makes of each job what may be seen of it, before any filter looks at it.
+    """
+
+    def __init__(
+        self, client: redis.Redis, namespace: str = "dramatiq", show: Callable[[JobView], JobView] = _whole
+    ) -> None:
         self._client = client
+        self._show = show
         self._keys = wire.Keys(namespace)
         self._page = client.register_script(wire.script("page"))
         self._find = client.register_script(wire.script("find"))
@@ -192,7 +206,9 @@ class Views:
         if not answer:
             return None
         state, queue, id_, text, at, worker = answer
-        return view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
+        return self._show(
+            view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
+        )
 
     def organization(self, organization_id: str, days_ago: int = 0) -> tuple[OrganizationCounts, ...]:
         """What an organisation's jobs came to today, or so many days ago, by queue."""
@@ -211,7 +227,9 @@ class Views:
         answer = self._page(args=[self._keys.namespace, queue, state, place, size, organization])
         following, *rest = answer
         views = [
-            view_of(queue, state, _text(rest[at]), rest[at + 1], _time(rest[at + 2]), _text(rest[at + 3]) or None)
+            self._show(
+                view_of(queue, state, _text(rest[at]), rest[at + 1], _time(rest[at + 2]), _text(rest[at + 3]) or None)
+            )
             for at in range(0, len(rest), 4)
         ]
         return views, _text(following)

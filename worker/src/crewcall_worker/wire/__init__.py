@@ -51,6 +51,10 @@ running:<queue>           zset     redis_message_id of a job that runs -> since 
 completed:<queue>         zset     id of a typed job that is done -> when. What is older or more than is kept is dropped
                                    with the next one; expires. `records:<queue>`, a hash, has the JSON of each, see
                                    `queues.records`.
+audit                     stream   who did what with the board: by, action, target, outcome, detail, address. Cut to
+                                   about 10,000 entries.
+session:<digest>          string   JSON of who is logged in to the board; expires with that. The digest is that of the
+                                   cookie and of what tokens are checked by.
 retention                 string   how long dead letters are kept, in ms, as the worker that began last was told.
                                    Absent: for 7 days.
 organization:<id>:<day>   hash     "<queue>.enqueued", ".done", ".failed" -> typed jobs of an organisation on that day
@@ -66,6 +70,18 @@ trace:<queue>             list     runs of jobs that ended while somebody record
                                    `MOST_TRACED`. Expires.
 recorder:<queue>          string   there while somebody records the queue: for workers that were not there, or did not
                                    listen, when it was said on the channel. Expires after `RECORDED_FOR_MS`.
+pools                     zset     pool -> when the operator last told of it. One that it scales no more goes.
+pool:<pool>               string   JSON of how the operator found the pool and what it decided, see `PoolRecord`.
+                                   Written by the operator or the local mode when it changes, and each hour. Expires
+                                   after `POOL_KEPT_MS`.
+history:<pool>            stream   how the pool was, one entry each `SAMPLE_EVERY_MS` at most while that changes and one
+                                   for each decision that moves replicas, see `HistoryEntry`; about the last
+                                   `MOST_HISTORY` are kept. Expires after `POOL_KEPT_MS`.
+pins                      hash     pool -> JSON of who pinned it, to how many replicas, and when, see `Pin`. Written by
+                                   hand (`queues.pins`), read by the operator.
+asked:<pool>              hash     worker -> JSON of who asked it to drain, and when, see `Asked`. Written by hand
+                                   (`queues.drains`); the worker drains while it is there, and its pod is replaced. Goes
+                                   with the worker; expires.
 health                    string   written by producers that ask whether Redis takes jobs. Expires at once.
 queues                    set      every queue that the runtime has seen.
 sweep:<pool>              hash     at_ms: when silent workers were last looked for; since_ms: until then nobody could.
@@ -121,6 +137,23 @@ from crewcall_worker.wire.keys import (
     pool_name,
 )
 from crewcall_worker.wire.lanes import TURNS, Lane, lane_of, read_lane
+from crewcall_worker.wire.pools import (
+    MOST_HISTORY,
+    POOL_KEPT_MS,
+    SAMPLE_EVERY_MS,
+    Asked,
+    HistoryEntry,
+    Pin,
+    PoolRecord,
+    read_asked,
+    read_history,
+    read_pin,
+    read_pool,
+    write_asked,
+    write_history,
+    write_pin,
+    write_pool,
+)
 from crewcall_worker.wire.scripts import (
     READ_DELAYED,
     RECOVER,
@@ -175,36 +208,51 @@ __all__ = [
     "FENCED_FOR_MS",
     "HEARTBEAT_AHEAD_MS",
     "LAPSED_AFTER_MS",
+    "MOST_HISTORY",
     "MOST_KILLS",
     "MOST_TRACED",
+    "POOL_KEPT_MS",
     "READY_AT",
     "READ_DELAYED",
     "RECORDED_FOR_MS",
     "RECOVER",
+    "SAMPLE_EVERY_MS",
     "SWEEP",
     "TRACE_KEPT_MS",
     "TURNS",
     "WAIT_BUCKETS_MS",
     "WIRE_VERSION",
+    "Asked",
     "Counter",
     "Delayed",
+    "HistoryEntry",
     "Keys",
     "Lane",
     "Order",
+    "Pin",
+    "PoolRecord",
     "UnknownRecord",
     "WorkerRecord",
     "WorkerState",
     "lane_of",
     "plain_queue",
     "pool_name",
+    "read_asked",
     "read_delayed",
+    "read_history",
     "read_lane",
     "read_order",
+    "read_pin",
+    "read_pool",
     "read_run",
     "read_worker",
     "script",
     "wait_bucket",
     "wait_field",
+    "write_asked",
+    "write_history",
+    "write_pin",
+    "write_pool",
     "write_run",
     "write_worker",
 ]

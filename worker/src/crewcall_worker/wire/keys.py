@@ -115,6 +115,30 @@ class Keys:
         return f"{self.prefix}turns:{job}:{key}:{organization}"
 
     @property
+    def pools(self) -> str:
+        return f"{self.prefix}pools"
+
+    def pool(self, pool: str) -> str:
+        return f"{self.prefix}pool:{pool}"
+
+    def history(self, pool: str) -> str:
+        return f"{self.prefix}history:{pool}"
+
+    @property
+    def pins(self) -> str:
+        return f"{self.prefix}pins"
+
+    def asked(self, pool: str) -> str:
+        return f"{self.prefix}asked:{pool}"
+
+    @property
+    def audit(self) -> str:
+        return f"{self.prefix}audit"
+
+    def session(self, digest: str) -> str:
+        return f"{self.prefix}session:{digest}"
+
+    @property
     def retention(self) -> str:
         return f"{self.prefix}retention"
 

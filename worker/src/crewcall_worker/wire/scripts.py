@@ -43,7 +43,7 @@ def read_delayed(answer: Sequence[int | str | bytes]) -> Delayed:
     )
 
 
-_WITH_LIMITS: Final = frozenset({"enqueue", "fetch", "settle", "limit", "postpone"})
+_WITH_LIMITS: Final = frozenset({"enqueue", "fetch", "settle", "limit", "postpone", "remove", "purge"})
 """Scripts that come with the functions of `lua/limits.lua`."""
 
 

@@ -1,0 +1,130 @@
+"""The board beside a local run: a process of its own on the loopback, with a way in for who sees the terminal.
+
+It is told of its Redis and its settings by the environment (docs/board/settings.md): of a secret that sessions stand on
+and a ticket that logs in once, both of which end with it. Where the board is not installed, or does not start, the run
+goes on without, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from crewcall_operator.adapters.lifeline import Lifeline
+from crewcall_worker import wire
+
+HOST: Final = "127.0.0.1"
+PROGRAM: Final = "crewcall-worker"
+SETTING: Final = "CREWCALL_BOARD_"
+USUAL_PORT: Final = 8440
+STOPPED_WITHIN: Final = 4.0
+
+#: What a user's own environment may say of the board that runs here; the rest is for one that others reach.
+KEPT: Final = ("CREWCALL_BOARD_REDACT", "CREWCALL_BOARD_READ_ONLY", "CREWCALL_BOARD_SESSION_HOURS")
+
+
+class BoardProcess:
+    """The board for the Redis at `url`; entering starts it and waits for nothing, leaving ends it."""
+
+    def __init__(
+        self, url: str, namespace: str, inherited: Mapping[str, str], log: Path, lifeline: Lifeline, port: int | None
+    ) -> None:
+        """`inherited` is the environment of this process, `log` a file for what the board says,
+        which is gone after a run in which it served. Without a `port` it is
+        the usual one, or where somebody has that, another."""
+        self._port = port or _free_port()
+        self._ticket = secrets.token_urlsafe(24)  # no longer: the address shall fit in a line of 80 columns
+        self._log = log
+        self._lifeline = lifeline
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            **{name: value for name, value in inherited.items() if not name.startswith(SETTING) or name in KEPT},
+            wire.ENV_REDIS_URL: url,
+            wire.ENV_REDIS_NAMESPACE: namespace,
+            "CREWCALL_BOARD_HOST": HOST,
+            "CREWCALL_BOARD_PORT": str(self._port),
+            "CREWCALL_BOARD_JWT_SECRET": secrets.token_urlsafe(48),
+            "CREWCALL_BOARD_TICKET": self._ticket,
+        }
+
+    @property
+    def address(self) -> str:
+        """Where to log in, once."""
+        return f"http://{HOST}:{self._port}/admin/login?ticket={self._ticket}"
+
+    @property
+    def has_failed(self) -> str | None:
+        """Why there is no board, in its own last words; None while it runs, or starts."""
+        if self._process is None or self._process.poll() is None:
+            return None
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with status {self._process.returncode}"
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether it takes connections; waits for it."""
+        deadline = time.monotonic() + seconds
+        while self.has_failed is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection((HOST, self._port), timeout=seconds).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return True
+        return False
+
+    def __enter__(self) -> Self:
+        # This installation's program first, as with the workers.
+        path = os.pathsep.join([str(Path(sys.executable).parent), self._environment.get("PATH", os.defpath)])
+        program = shutil.which(PROGRAM, path=path) or PROGRAM
+        with self._log.open("ab") as output:
+            # A session of its own: the terminal's Ctrl-C is for `crewcall local`, which drains before it ends this.
+            self._process = subprocess.Popen(
+                [program, "board"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._lifeline.hold(self._process.pid, STOPPED_WITHIN)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        runs = self.has_failed is None
+        process.terminate()
+        try:
+            process.wait(STOPPED_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._lifeline.let_go(process.pid)
+        if runs:  # what it said is of use only where it did not
+            self._log.unlink(missing_ok=True)
+
+
+def _free_port() -> int:
+    """The usual one, where it is free."""
+    for port in (USUAL_PORT, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the board does
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                continue
+            found: int = listener.getsockname()[1]
+            return found
+    raise OSError(f"no port is free on {HOST}")

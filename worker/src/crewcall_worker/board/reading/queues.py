@@ -1,0 +1,182 @@
+"""Queues at a glance: how many jobs of each state, how old the oldest is, who paused it, and its counters.
+
+Rates are not here: Redis has counters since ever, and two looks make a rate; see `rates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crewcall_worker import wire
+from crewcall_worker.board.reading.answers import number, text
+from crewcall_worker.board.reading.source import Source
+from crewcall_worker.queues.job_view import JobState, view_of
+from crewcall_worker.queues.pauses import Pause, read_pause
+
+QUEUES_ON_A_PAGE = 100
+LARGEST_HEAD = 65_536
+"""Bytes; of a larger message the age is not known."""
+
+_COUNTERS = (
+    wire.Counter.ENQUEUED,
+    wire.Counter.DONE,
+    wire.Counter.FAILED,
+    wire.Counter.RETRIED,
+    wire.Counter.BUSY_MS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counters since ever, of all workers there were: jobs, and ms of threads."""
+
+    enqueued: int = 0
+    done: int = 0
+    failed: int = 0
+    retried: int = 0
+    busy_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """One queue at one moment, in jobs; times in ms of Redis's clock.
+
+    `in_flight`: with workers, the running ones included. `limited`: of the ready ones, those that wait for their
+    organisation to have fewer in flight. `delayed_unlisted`: plain producers', counted and on no page.
+    `oldest_age_ms`: for how long the oldest ready job has been ready; None where none is, or it cannot be told.
+    """
+
+    queue: str
+    at_ms: int
+    ready: int
+    in_flight: int
+    running: int
+    delayed: int
+    delayed_unlisted: int
+    completed: int
+    dead: int
+    limited: int
+    oldest_age_ms: int | None
+    counted: Counted
+    pause: Pause | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nobody fetches from it."""
+        return self.pause is not None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuesPage:
+    """Some queues, by name; `after` asks for those behind them, None where there are no more."""
+
+    queues: tuple[QueueLook, ...]
+    after: str | None
+    total: int
+
+
+def queue_names(source: Source) -> tuple[str, ...]:
+    """Every queue that the runtime has seen, by name."""
+    return source.views.queues()
+
+
+def read_queues_page(source: Source, after: str = "", most: int = QUEUES_ON_A_PAGE) -> QueuesPage:
+    """The queues whose names come after this one."""
+    names = queue_names(source)
+    rest = [name for name in names if name > after]
+    shown = rest[: max(1, min(most, QUEUES_ON_A_PAGE))]
+    return QueuesPage(read_queues(source, shown), shown[-1] if len(rest) > len(shown) else None, len(names))
+
+
+def read_queue(source: Source, queue: str) -> QueueLook:
+    """One queue, which may be one that nobody has seen: then there is nothing in it."""
+    return read_queues(source, [queue])[0]
+
+
+def is_known(source: Source, queue: str) -> bool:
+    """Whether the runtime has seen this queue."""
+    return bool(source.client.sismember(source.keys.queues, queue))
+
+
+def read_queues(source: Source, queues: Sequence[str]) -> tuple[QueueLook, ...]:
+    """These queues: in three round trips, however many."""
+    if not queues:
+        return ()
+    keys = source.keys
+    with source.client.pipeline(transaction=False) as pipeline:
+        pipeline.time()
+        pipeline.hgetall(keys.paused)
+        for queue in queues:
+            pipeline.llen(keys.ready(queue))
+            pipeline.zcard(keys.waiting(queue))
+            pipeline.hlen(keys.messages(queue))
+            pipeline.zcard(keys.running(queue))
+            pipeline.hlen(keys.messages(queue + wire.DELAYED))
+            pipeline.zcard(keys.eta(queue))
+            pipeline.zcard(keys.completed(queue))
+            pipeline.zcard(keys.dead(queue))
+            pipeline.zrange(keys.waiting(queue), 0, 0, withscores=True)
+            pipeline.hget(keys.surplus(queue), "")
+            pipeline.hmget(keys.stats(queue), list(_COUNTERS))
+            pipeline.lindex(keys.ready(queue), 0)
+        (seconds, microseconds), paused, *rest = pipeline.execute()
+    now_ms = int(seconds * 1000 + microseconds // 1000)
+    answers = [rest[at : at + 12] for at in range(0, len(rest), 12)]
+    heads = _heads(source, {queue: text(it[-1]) for queue, it in zip(queues, answers, strict=True) if it[-1]})
+    pauses = {text(name): read_pause(text(name), told) for name, told in paused.items()}
+    return tuple(
+        _look(queue, now_ms, it, heads.get(queue), pauses.get(queue)) for queue, it in zip(queues, answers, strict=True)
+    )
+
+
+def _heads(source: Source, ids: dict[str, str]) -> dict[str, int]:
+    """Since when the head of each queue's list is ready, where its message tells."""
+    if not ids:
+        return {}
+    keys = source.keys
+    with source.client.pipeline(transaction=False) as pipeline:
+        for queue, id_ in ids.items():
+            pipeline.hstrlen(keys.messages(queue), id_)
+        sizes = pipeline.execute()
+    small = {queue: id_ for (queue, id_), size in zip(ids.items(), sizes, strict=True) if 0 < size <= LARGEST_HEAD}
+    with source.client.pipeline(transaction=False) as pipeline:
+        for queue, id_ in small.items():
+            pipeline.hget(keys.messages(queue), id_)
+        texts = pipeline.execute()
+    views = {
+        queue: view_of(queue, JobState.READY, id_, told)
+        for (queue, id_), told in zip(small.items(), texts, strict=True)
+        if told is not None
+    }
+    return {queue: view.at_ms for queue, view in views.items() if view.at_ms is not None}
+
+
+def _look(queue: str, now_ms: int, answers: list[object], head_ms: int | None, pause: Pause | None) -> QueueLook:
+    listed, waiting, held, running, delayed, indexed, completed, dead = (_whole(it) for it in answers[:8])
+    first, surplus, counters = answers[8:11]
+    since = [int(score) for _, score in first] if isinstance(first, list) else []
+    if head_ms is not None:
+        since.append(head_ms)
+    in_flight = max(0, held - listed - waiting)
+    ready = listed + waiting
+    figures = [number(it) for it in counters] if isinstance(counters, list) else []
+    return QueueLook(
+        queue=queue,
+        at_ms=now_ms,
+        ready=ready,
+        in_flight=in_flight,
+        running=min(running, in_flight),
+        delayed=delayed,
+        delayed_unlisted=max(0, delayed - indexed),
+        completed=completed,
+        dead=dead,
+        limited=min(ready, _whole(surplus)),
+        oldest_age_ms=max(0, now_ms - min(since)) if since else None,
+        counted=Counted(*figures),
+        pause=pause,
+    )
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else number(value) if isinstance(value, str | bytes) else 0

@@ -1,0 +1,154 @@
+"""The stream: what is shown on a page, sent to the browser again as soon as it looks different.
+
+Everybody who looks at the same thing shares one reader: it reads once a second, makes the page's live part, and tells
+all when that has changed. Nobody looking, nobody reads. Streams are bounded in number and in time; a browser whose
+stream ends comes back, through the doors again, and one that gets none polls. A browser that cannot keep up gets the
+newest state, never a backlog of older ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio.to_thread
+import redis
+
+from crewcall_worker.board.problems import Refusal
+
+LOOK_EVERY = 1.0
+MOST_STREAMS = 200
+LONGEST = 300.0
+"""Seconds that one stream lasts."""
+BEAT_EVERY = 15.0
+"""Seconds after which a comment is sent where there is nothing new, so that no proxy takes the stream for dead."""
+REST = 4.0
+"""A reader rests for so many times as long as reading took: a slow Redis is not to be kept busy by who looks at it."""
+
+log = logging.getLogger(__name__)
+
+
+class TooManyStreams(RuntimeError):
+    """There are as many streams as may be; the browser polls."""
+
+
+@dataclass(slots=True)
+class _Topic:
+    render: Callable[[], str]
+    listeners: set[asyncio.Queue[str | None]] = field(default_factory=set)
+    last: str | None = None
+    is_away: bool = False
+    task: asyncio.Task[None] | None = None
+
+
+class Hub:
+    """All streams of one board. For one event loop; what renders runs in a thread."""
+
+    def __init__(self, most: int = MOST_STREAMS, every: float = LOOK_EVERY, longest: float = LONGEST) -> None:
+        self._most = most
+        self._every = every
+        self._longest = longest
+        self._topics: dict[Hashable, _Topic] = {}
+
+    @property
+    def streams(self) -> int:
+        """How many there are."""
+        return sum(len(topic.listeners) for topic in self._topics.values())
+
+    def check(self) -> None:
+        """Raises `TooManyStreams` where there is no room for one more."""
+        if self.streams >= self._most:
+            raise TooManyStreams(f"{self._most} streams are open, which is the most there may be")
+
+    async def listen(
+        self, key: Hashable, render: Callable[[], str], may_go_on: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[str, None]:
+        """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
+
+        `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then it is told once that what is
+        shown is old, by the event `away`. `may_go_on` is asked every `BEAT_EVERY` seconds: who has
+        logged out hears no more.
+        """
+        self.check()
+        topic = self._topics.setdefault(key, _Topic(render))
+        news: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
+        topic.listeners.add(news)
+        if topic.task is None or topic.task.done():
+            topic.task = asyncio.create_task(self._read(topic))
+            topic.task.add_done_callback(partial(_end, topic))
+        elif topic.is_away:
+            news.put_nowait(AWAY)
+        elif topic.last is not None:
+            news.put_nowait(event("live", topic.last))
+        until = time.monotonic() + self._longest
+        ask_at = time.monotonic() + BEAT_EVERY
+        try:
+            yield "retry: 2000\n\n"
+            while (now := time.monotonic()) < until:
+                if now >= ask_at:
+                    if not await may_go_on():
+                        return
+                    ask_at = now + BEAT_EVERY
+                try:
+                    shown = await asyncio.wait_for(news.get(), min(until, ask_at) - now)
+                except TimeoutError:
+                    yield ": nothing new\n\n"
+                    continue
+                if shown is None:
+                    return
+                yield shown
+        finally:
+            topic.listeners.discard(news)
+            if not topic.listeners and topic.task is not None:
+                topic.task.cancel()
+                self._topics.pop(key, None)
+
+    async def _read(self, topic: _Topic) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                shown = await anyio.to_thread.run_sync(topic.render)
+            except (redis.RedisError, Refusal) as error:
+                if not topic.is_away:
+                    log.warning("A page's stream has nothing to tell: %s", error)
+                    topic.is_away = True
+                    _tell(topic, AWAY)
+            else:
+                if shown != topic.last or topic.is_away:
+                    topic.last, topic.is_away = shown, False
+                    _tell(topic, event("live", shown))
+            took = time.monotonic() - begun
+            await asyncio.sleep(max(self._every - took, REST * took, 0.05))
+
+
+def event(name: str, text: str) -> str:
+    """One server-sent event (HTML Standard, section 9.2.6)."""
+    data = "".join(f"data: {line}\n" for line in text.splitlines())
+    return f"event: {name}\n{data}\n"
+
+
+AWAY = event("away", "-")
+
+
+def _tell(topic: _Topic, text: str) -> None:
+    for news in topic.listeners:
+        _put(news, text)
+
+
+def _end(topic: _Topic, task: asyncio.Task[None]) -> None:
+    """A reader ends by a defect, or for want of listeners."""
+    if task.cancelled():
+        return
+    log.error("A page could not be read, and its streams end", exc_info=task.exception())
+    for news in topic.listeners:
+        _put(news, None)
+
+
+def _put(news: asyncio.Queue[str | None], shown: str | None) -> None:
+    if news.full():
+        news.get_nowait()
+    news.put_nowait(shown)

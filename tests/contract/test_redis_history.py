@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import redis
 from tests.contract.test_redis_queues import as_user, calls, grant
 from tests.support.redis import RedisServer, a_pool
 from tests.support.waiting import DEADLINE
 from tests.unit.test_status import decided, report
 
-from crewcall_operator.adapters.redis_history import MOST_WAITING, POOLS_IN_A_SCRIPT, RETRY, RedisHistory
-from crewcall_operator.api.pool import Pool
+from crewcall_operator.adapters import redis_links
+from crewcall_operator.adapters.redis_history import (
+    MOST_AT_ONCE,
+    MOST_WAITING,
+    POOLS_IN_A_SCRIPT,
+    RETRY,
+    RedisHistory,
+)
+from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Fleet, Reason
 from crewcall_worker import wire
 from crewcall_worker.wire import HistoryEntry, PoolRecord
@@ -193,6 +202,37 @@ async def test_a_pool_that_moves_to_another_namespace_leaves_no_record_behind(
 
     assert record(redis_server) is None
     assert redis_server.client.exists(wire.Keys("other").pool(NAME)) == 1
+
+
+async def test_connections_that_nobody_needs_are_closed_while_others_are_written_to(
+    history: RedisHistory, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_links, "IDLE_LINK_KEPT", 0.05)
+    places = [a_pool(redis_server.url.replace("/0", f"/{number}"), "sms") for number in range(6)]
+
+    for second in range(3):
+        for number, pool in enumerate(places):
+            named = replace(pool, key=PoolKey("shop", f"pool-{number}"))
+            tell(history, named, 7 + second, at=100.0 + second)
+        await history.flush()
+        await asyncio.sleep(0.1)  # all have been idle for long then: each of them is found so by all the others
+
+    for pool in places:
+        with redis.Redis.from_url(pool.redis.url) as client:
+            assert client.xlen(KEYS.history(f"shop/pool-{places.index(pool)}")) == 3
+
+
+async def test_of_many_pools_some_are_told_of_at_a_time_and_none_is_left_out(
+    history: RedisHistory, redis_server: RedisServer
+) -> None:
+    for number in range(MOST_AT_ONCE + 1):
+        tell(history, a_pool(redis_server.url, "sms", name=f"pool-{number}"), 7)
+
+    await history.flush()
+    first = redis_server.client.zcard(KEYS.pools)
+    await history.flush()
+
+    assert (first, redis_server.client.zcard(KEYS.pools)) == (MOST_AT_ONCE, MOST_AT_ONCE + 1)
 
 
 async def test_a_redis_that_does_not_take_it_is_left_alone_for_a_while_and_that_is_said_once(

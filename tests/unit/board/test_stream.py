@@ -10,7 +10,8 @@ from contextlib import aclosing
 import pytest
 import redis
 
-from crewcall_worker.board.stream import AWAY, Hub, TooManyStreams, event
+from crewcall_worker.board.problems import NotThere
+from crewcall_worker.board.stream import Hub, TooManyStreams, event
 
 
 async def always() -> bool:
@@ -104,14 +105,22 @@ async def test_a_redis_that_is_away_is_told_once_and_so_is_its_coming_back() -> 
     async with aclosing(hub.listen("page", page, always)) as stream:
         assert await next_event(stream) == event("live", "one")
         page.problem = redis.ConnectionError("away")
-        assert await next_event(stream) == AWAY
+        assert await next_event(stream) == event("away", "Redis does not answer")
         async with aclosing(hub.listen("page", page, always)) as late:
-            assert await next_event(late) == AWAY
+            assert await next_event(late) == event("away", "Redis does not answer")
         waiting = asyncio.create_task(next_event(stream))
         await page.made_again()
         assert not waiting.done()
         page.problem = None
         assert await waiting == event("live", "one")
+
+
+async def test_a_job_that_is_gone_is_told_in_words() -> None:
+    hub, page = Hub(every=0.01), Page()
+    async with aclosing(hub.listen("page", page, always)) as stream:
+        await next_event(stream)
+        page.problem = NotThere("no job x is kept here")
+        assert await next_event(stream) == event("away", "no job x is kept here")
 
 
 async def test_a_page_that_fails_ends_its_streams_and_the_next_one_begins_anew(

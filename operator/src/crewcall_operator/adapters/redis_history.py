@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from crewcall_operator.adapters.redis_link import Call
@@ -25,8 +25,9 @@ from crewcall_worker import wire
 
 #: Seconds between two writes, and how long a Redis that did not take one is left alone.
 EVERY, RETRY = 1.0, 30.0
-#: Pools that one script tells of, and entries of one pool that wait, at the most.
-POOLS_IN_A_SCRIPT, MOST_WAITING = 50, 20
+#: Pools that one script tells of, and one flush: when the operator starts, there may be thousands at once. And entries
+#: of one pool that wait, at the most.
+POOLS_IN_A_SCRIPT, MOST_AT_ONCE, MOST_WAITING = 50, 500, 20
 GONE = "-"
 
 _SCRIPT = """
@@ -131,11 +132,10 @@ class RedisHistory:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits, to every Redis at once. Does not raise."""
-        waiting, self._waiting = self._waiting, {}
+        """Write what waits, to every Redis at once; of many pools those that have waited longest. Does not raise."""
         places: dict[tuple[str, str], list[_Waiting]] = {}
-        for where, one in waiting.items():
-            places.setdefault((where.place, where.namespace), []).append(one)
+        for where in list(islice(self._waiting, MOST_AT_ONCE)):
+            places.setdefault((where.place, where.namespace), []).append(self._waiting.pop(where))
         await asyncio.gather(*(self._write(namespace, ones) for (_, namespace), ones in places.items()))
 
     async def aclose(self) -> None:

@@ -28,21 +28,24 @@ class RedisLinks:
         """The link to that Redis. Raises `QueueUnavailable` where its address or login is missing or wrong."""
         connection = await self._sources.connection(source)
         now = asyncio.get_running_loop().time()
-        for idle in [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != connection]:
-            await self._close(idle)
+        idle = [it for it, used in self._used.items() if used < now - IDLE_LINK_KEPT and it != connection]
+        # All taken out before the first is waited for: others may ask meanwhile, and find the same ones idle.
+        closing = [self._take(it) for it in idle]
         if connection not in self._links:
             self._links[connection] = RedisLink(connection, self._timeout, writes=self._writes)
         elif self._links[connection].has_failed:
             self._sources.doubt(source)
         self._used[connection] = now
-        return self._links[connection]
+        link = self._links[connection]
+        for one in closing:
+            await one.aclose()
+        return link
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for connection in list(self._links):
-            await self._close(connection)
+        for link in [self._take(connection) for connection in list(self._links)]:
+            await link.aclose()
 
-    async def _close(self, connection: Connection) -> None:
-        link = self._links.pop(connection)
+    def _take(self, connection: Connection) -> RedisLink:
         del self._used[connection]
-        await link.aclose()
+        return self._links.pop(connection)

@@ -29,6 +29,8 @@ BEAT_EVERY = 15.0
 REST = 4.0
 """A reader rests for so many times as long as reading took: a slow Redis is not to be kept busy by who looks at it."""
 
+REDIS_AWAY = "Redis does not answer"
+
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ class _Topic:
     render: Callable[[], str]
     listeners: set[asyncio.Queue[str | None]] = field(default_factory=set)
     last: str | None = None
-    is_away: bool = False
+    problem: str = ""
     task: asyncio.Task[None] | None = None
 
 
@@ -69,8 +71,8 @@ class Hub:
     ) -> AsyncGenerator[str, None]:
         """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
 
-        `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then it is told once that what is
-        shown is old, by the event `away`. `may_go_on` is asked every `BEAT_EVERY` seconds: who has
+        `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then it is told once why
+        what is shown is old, by the event `away`. `may_go_on` is asked every `BEAT_EVERY` seconds: who has
         logged out hears no more.
         """
         self.check()
@@ -80,8 +82,8 @@ class Hub:
         if topic.task is None or topic.task.done():
             topic.task = asyncio.create_task(self._read(topic))
             topic.task.add_done_callback(partial(_end, topic))
-        elif topic.is_away:
-            news.put_nowait(AWAY)
+        elif topic.problem:
+            news.put_nowait(event("away", topic.problem))
         elif topic.last is not None:
             news.put_nowait(event("live", topic.last))
         until = time.monotonic() + self._longest
@@ -113,13 +115,14 @@ class Hub:
             try:
                 shown = await anyio.to_thread.run_sync(topic.render)
             except (redis.RedisError, Refusal) as error:
-                if not topic.is_away:
-                    log.warning("A page's stream has nothing to tell: %s", error)
-                    topic.is_away = True
-                    _tell(topic, AWAY)
+                problem = str(error) if isinstance(error, Refusal) else REDIS_AWAY
+                if problem != topic.problem:
+                    log.info("A page's stream has nothing to tell: %s", error)
+                    topic.problem = problem
+                    _tell(topic, event("away", problem))
             else:
-                if shown != topic.last or topic.is_away:
-                    topic.last, topic.is_away = shown, False
+                if shown != topic.last or topic.problem:
+                    topic.last, topic.problem = shown, ""
                     _tell(topic, event("live", shown))
             took = time.monotonic() - begun
             await asyncio.sleep(max(self._every - took, REST * took, 0.05))
@@ -129,9 +132,6 @@ def event(name: str, text: str) -> str:
     """One server-sent event (HTML Standard, section 9.2.6)."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"event: {name}\n{data}\n"
-
-
-AWAY = event("away", "-")
 
 
 def _tell(topic: _Topic, text: str) -> None:

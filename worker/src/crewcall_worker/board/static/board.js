@@ -51,8 +51,8 @@
     document.body.addEventListener("htmx:sseOpen", (event) => {
       failed = 0;
       stopPolling();
-      event.detail.source.addEventListener("away", () => {
-        tell("away", `Redis does not answer: what you see is of ${new Date().toLocaleTimeString([], { hour12: false })}`);
+      event.detail.source.addEventListener("away", (told) => {
+        tell("away", `${told.data}. What you see is of ${new Date().toLocaleTimeString([], { hour12: false })}.`);
       });
     });
     document.body.addEventListener("htmx:sseError", () => { failed += 1; if (failed > 1) startPolling(); });

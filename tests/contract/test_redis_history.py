@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,6 @@ from tests.support.redis import RedisServer, a_pool
 from tests.support.waiting import DEADLINE
 from tests.unit.test_status import decided, report
 
-from crewcall_operator.adapters import redis_links
 from crewcall_operator.adapters.redis_history import (
     MOST_AT_ONCE,
     MOST_WAITING,
@@ -205,9 +204,8 @@ async def test_a_pool_that_moves_to_another_namespace_leaves_no_record_behind(
 
 
 async def test_connections_that_nobody_needs_are_closed_while_others_are_written_to(
-    history: RedisHistory, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    history: RedisHistory, redis_server: RedisServer
 ) -> None:
-    monkeypatch.setattr(redis_links, "IDLE_LINK_KEPT", 0.05)
     places = [a_pool(redis_server.url.replace("/0", f"/{number}"), "sms") for number in range(6)]
 
     for second in range(3):
@@ -215,7 +213,8 @@ async def test_connections_that_nobody_needs_are_closed_while_others_are_written
             named = replace(pool, key=PoolKey("shop", f"pool-{number}"))
             tell(history, named, 7 + second, at=100.0 + second)
         await history.flush()
-        await asyncio.sleep(0.1)  # all have been idle for long then: each of them is found so by all the others
+        used = history._links._used  # all of them long ago: each is found idle by all the others
+        used.update(dict.fromkeys(used, -math.inf))
 
     for pool in places:
         with redis.Redis.from_url(pool.redis.url) as client:

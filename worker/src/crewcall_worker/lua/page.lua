@@ -14,20 +14,31 @@ local LARGEST = 65536 -- bytes
 local PRIORITIES = 9
 
 local answer = {""}
+local jobs = {}
 
-local function add(hash, id, at, worker)
-    local text = ""
-    local size = redis.call("HSTRLEN", hash, id)
-    if size == 0 then
-        return false -- gone, or never there: an id without its message
+local function add(id, at, worker)
+    jobs[#jobs + 1] = {id = id, at = at, worker = worker}
+end
+
+-- Texts are asked for all at once, which takes Redis half as long as one by one.
+local function tell(hash)
+    local told, ids = {}, {}
+    for _, job in ipairs(jobs) do
+        local size = redis.call("HSTRLEN", hash, job.id)
+        if size > 0 then -- else it is gone, or was never there: an id without its message
+            told[#told + 1] = job
+            if size <= LARGEST then
+                ids[#ids + 1] = job.id
+                job.place = #ids
+            end
+        end
     end
-    if size <= LARGEST then
-        text = redis.call("HGET", hash, id)
+    local texts = #ids > 0 and redis.call("HMGET", hash, unpack(ids)) or {}
+    for _, job in ipairs(told) do
+        for _, value in ipairs({job.id, job.place and texts[job.place] or "", job.at, job.worker}) do
+            answer[#answer + 1] = value
+        end
     end
-    for _, value in ipairs({id, text, at, worker}) do
-        answer[#answer + 1] = value
-    end
-    return true
 end
 
 -- Ids of a sorted set behind the cursor, with their scores; and the cursor behind them.
@@ -52,9 +63,10 @@ end
 local function page_of_set(key, hash, is_descending)
     local found, following = of_set(key, cursor, is_descending, most)
     for i = 1, #found, 2 do
-        add(hash, found[i], found[i + 1], "")
+        add(found[i], found[i + 1], "")
     end
     answer[1] = following
+    tell(hash)
 end
 
 local function page_of_running()
@@ -63,10 +75,11 @@ local function page_of_running()
         local worker = redis.call("HGET", crewcall .. "runners:" .. queue, found[i]) or ""
         -- A dead worker's is another's by now, or waits to be.
         if redis.call("SISMEMBER", namespace .. ":__acks__." .. worker .. "." .. queue, found[i]) == 1 then
-            add(name .. ".msgs", found[i], found[i + 1], worker)
+            add(found[i], found[i + 1], worker)
         end
     end
     answer[1] = following
+    tell(name .. ".msgs")
 end
 
 -- The head, then what waits in lanes: of one organisation lane by lane, of all in the order of their age.
@@ -81,7 +94,7 @@ local function page_of_ready()
             local found
             found, place = of_set(crewcall .. "waiting:" .. queue, place, false, left)
             for i = 1, #found, 2 do
-                add(name .. ".msgs", found[i], found[i + 1], "")
+                add(found[i], found[i + 1], "")
             end
             left = left - #found / 2
             if place == "" then
@@ -93,7 +106,7 @@ local function page_of_ready()
             local first = tonumber(place) or 0
             local found = redis.call("LRANGE", key, first, first + left - 1)
             for _, id in ipairs(found) do
-                add(name .. ".msgs", id, "", "")
+                add(id, "", "")
             end
             if #found < left then
                 source, place = source + 1, ""
@@ -104,6 +117,7 @@ local function page_of_ready()
         end
     end
     answer[1] = source <= last and source .. "/" .. place or ""
+    tell(name .. ".msgs")
 end
 
 if state == "ready" then

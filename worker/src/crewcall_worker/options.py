@@ -42,3 +42,9 @@ START_UNTIL: Final = "start_until"
 
 RATE_TURN: Final = "rate_turn"
 """How many turns a job was told by its rate limit, of which the last is its ETA. Taken off once it has begun."""
+
+PROMOTION: Final = "crewcall_promotion"
+"""Of a delayed message in a worker's memory: the worker and the id that it was fetched under. Never stored."""
+
+REVIVAL: Final = "crewcall_revival"
+"""Of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step. Never stored."""

@@ -28,10 +28,6 @@ from crewcall_worker import options, tracing, wire
 from crewcall_worker.hints import Pacer
 from crewcall_worker.redis_clock import RedisClock
 
-PROMOTION = "crewcall_promotion"
-"""The option of a delayed message in a worker's memory: the worker and the id that it was fetched under."""
-REVIVAL = "crewcall_revival"
-"""The option of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step."""
 REGISTER_EVERY = 60.0
 ASK_AGAIN_AFTER = 0.5
 JITTER_MS = 1_000
@@ -128,7 +124,7 @@ class Outbox:
         queue_name = queue if delay is None else dq_name(queue)
         message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
         kept = message.options  # the copy's own
-        worker, origin = kept.pop(PROMOTION, ("", kept.pop(REVIVAL, "")))
+        worker, origin = kept.pop(options.PROMOTION, ("", kept.pop(options.REVIVAL, "")))
         like, like_for_ms = _likeness(kept)
         eta: int | str = ""
         if delay is not None:
@@ -243,7 +239,7 @@ class _WorkerHooks(Middleware):
 
     def before_delay_message(self, broker: Broker, message: MessageProxy) -> None:
         if isinstance(broker, RedisBroker):
-            message.options[PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
+            message.options[options.PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
             message.options[wire.READY_AT] = message.options["eta"]
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:

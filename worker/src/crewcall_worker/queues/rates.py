@@ -90,7 +90,8 @@ class Turns:
 
     def _is_to_wait(self, message: MessageProxy, owner: str, limit: RateLimit[Any]) -> bool:
         key = message.options.get(RATE_KEY, "")
-        told = message.options.get(RATE_TURN, 0)
+        turns = message.options.get(RATE_TURN)
+        told = turns if isinstance(turns, int) else 0
         organization = str(message.options.get(ORGANIZATION, ""))
         turn_ms = self._rates.ask(message.actor_name, str(key), limit, organization=organization, told=told)
         if turn_ms is None:

@@ -24,7 +24,7 @@ from dramatiq.worker import WorkerThread
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.scripts import Scripts
 from crewcall_worker.solitude import Solitude
-from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, MOST_KILLS, Keys
+from crewcall_worker.wire import LAPSED_AFTER_MS, MOST_KILLS, Keys
 
 SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
 """Seconds; a third of the silence that is taken for death."""
@@ -240,9 +240,7 @@ class Intake(Middleware):
                 if not self.broker.client.sismember(self.keys.acks(held.owner, queue), id_):
                     return False
                 if held.kills:
-                    started = self.keys.started(held.owner)
-                    self.broker.client.sadd(started, id_)
-                    self.broker.client.pexpire(started, FENCED_FOR_MS)
+                    self.scripts.begin(held.owner, id_)
             except redis.RedisError as error:
                 log.warning("Message %s waits: Redis cannot tell whether it is still ours: %s", id_, error)
                 time.sleep(ASK_AGAIN_AFTER)

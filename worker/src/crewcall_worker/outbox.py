@@ -147,6 +147,7 @@ class Outbox:
             like,
             message.message_id,
             like_for_ms,
+            *((True,) if self._is_bound(worker) else ()),
         )
         return _Parcel(message, delay, head)
 

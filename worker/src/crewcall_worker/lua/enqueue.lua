@@ -4,7 +4,8 @@
 -- promotion of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew), whether to
 -- enter the queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list)
 -- and the organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for
--- none), the job's id, how long that key stands (ms).
+-- none), the job's id, how long that key stands (ms), and whether a full Redis is to take it as well: what follows from a
+-- job that was fetched, such as a retry, makes room in the end; a new job does not.
 -- Answers, as JSON, {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote
 -- or revive, or the id of the job that it would be a duplicate of}.
 
@@ -57,7 +58,10 @@ end
 
 local function enqueue(head, message)
     local queue, id, eta, worker, promoted, may_register, may_hint, lane, organization, ready_at,
-        like, job, like_for = unpack(head)
+        like, job, like_for, is_bound = unpack(head)
+    if is_bound then
+        redis.call("SREM", crewcall .. "queues", "") -- for a full Redis, see wire/scripts.py
+    end
     if promoted ~= "" then
         local is_taken
         if worker == "" then

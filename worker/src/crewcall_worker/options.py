@@ -14,7 +14,8 @@ PRIORITY: Final = "priority"
 """A `Priority`'s number; the lower one is taken first. Absent: normal."""
 
 DEDUPE_KEY: Final = "dedupe_key"
-"""Another job with this key is not enqueued while the window lasts. Taken off once the message is in its queue."""
+"""Another job of the same organisation and type with this key is not enqueued while the window lasts. Taken off once
+the message is in its queue."""
 
 DEDUPE_FOR_MS: Final = "dedupe_for_ms"
 """How long the window is, from the first enqueue."""

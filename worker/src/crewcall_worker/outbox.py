@@ -125,7 +125,7 @@ class Outbox:
         message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
         kept = message.options  # the copy's own
         worker, origin = kept.pop(options.PROMOTION, ("", kept.pop(options.REVIVAL, "")))
-        like, like_for_ms = _likeness(kept)
+        like, like_for_ms = _likeness(kept, message.actor_name)
         eta: int | str = ""
         if delay is not None:
             eta = kept["eta"] = kept[wire.READY_AT] = current_millis() + delay
@@ -214,8 +214,8 @@ def _redis_id(message: Message[Any]) -> str:
     return f"{message.message_id}.{retries}" if retries else message.message_id
 
 
-def _likeness(kept: dict[str, Any]) -> tuple[str, int]:
-    """The message's key among its like, and how long (ms) that stands; ("", 0) of one that has none.
+def _likeness(kept: dict[str, Any], job: str) -> tuple[str, int]:
+    """The message's key among its like, see `wire.likeness`, and how long (ms) that stands; ("", 0) if it has none.
 
     They are taken off its options: a retry is no duplicate of the first try.
     """
@@ -228,7 +228,7 @@ def _likeness(kept: dict[str, Any]) -> tuple[str, int]:
             f"{options.DEDUPE_KEY} is {key!r} for {options.DEDUPE_FOR_MS} = {window_ms!r}; expected a text that is not "
             "empty, and a whole number of ms above 0"
         )
-    return key, window_ms
+    return wire.likeness(kept.get(options.ORGANIZATION) or "", job, key), window_ms
 
 
 class _WorkerHooks(Middleware):

@@ -14,6 +14,10 @@ local crewcall = "crewcall:" .. namespace .. ":"
 local TURNS = 1000000000000 -- as in wire/lanes.py
 local DAY, KEPT = 86400000, 2764800000 -- ms: counts of organisations are kept for 32 days
 
+local ASKED_AGAIN_WITHIN = 10000 -- ms: connecting and asking, twice; see queues/connection.py
+
+local is_again = false -- whether a producer that lost the answer asks once more
+
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -79,11 +83,14 @@ local function enqueue(head, message)
     if like ~= "" then
         local key = crewcall .. "dedupe:" .. queue .. ":" .. like
         local first = redis.call("GET", key)
-        if first and first ~= job then
-            return first
-        elseif not first then
+        if first then
+            return first ~= job and first or 0
+        elseif not is_again then
             redis.call("SET", key, job, "PX", like_for)
         end
+    end
+    if is_again then
+        return 0
     end
 
     local name = eta == "" and queue or queue .. ".DQ"
@@ -92,7 +99,7 @@ local function enqueue(head, message)
     if promoted ~= "" and redis.call("HEXISTS", full_name .. ".msgs", id) == 1 then
         id = string.format("%s~%.0f", id, now)
     end
-    -- A client that lost the first answer asks again: the second time it is there already.
+    -- Of a retry as well the answer may be lost: the second time it is there already.
     if redis.call("HSETNX", full_name .. ".msgs", id, message) == 0 then
         return 0
     end
@@ -120,7 +127,12 @@ local function enqueue(head, message)
 end
 
 local answer = {now}
-for place, head in ipairs(cjson.decode(ARGV[2])) do
+local heads = cjson.decode(ARGV[2])
+local promoted, is_bound = heads[1][5], heads[1][14]
+if promoted == "" and not is_bound then
+    is_again = not redis.call("SET", crewcall .. "sent:" .. heads[1][2], "", "NX", "PX", ASKED_AGAIN_WITHIN)
+end
+for place, head in ipairs(heads) do
     answer[#answer + 1] = enqueue(head, ARGV[place + 2])
 end
 return cjson.encode(answer)

@@ -181,7 +181,7 @@ def test_more_than_one_step_takes_are_enqueued_in_their_order(broker: CrewcallBr
 
 def test_of_jobs_with_one_key_the_first_is_enqueued(broker: CrewcallBroker, redis_server: RedisServer) -> None:
     like: dict[str, Any] = {options.DEDUPE_KEY: "disk full", options.DEDUPE_FOR_MS: 300_000}
-    first, second, other = job("1", "a", **like), job("2", "b", **like), job("3", "a", **{**like, "dedupe_key": "x"})
+    first, second, other = job("1", "a", **like), job("2", "a", **like), job("3", "a", **{**like, "dedupe_key": "x"})
 
     done, duplicate, apart = broker.outbox.enqueue_many([(first, None), (second, 5_000), (other, None)])
 
@@ -190,7 +190,78 @@ def test_of_jobs_with_one_key_the_first_is_enqueued(broker: CrewcallBroker, redi
     assert duplicate == Duplicate(duplicate.message, of=first.message_id)
     assert redis_server.client.hlen(KEYS.messages("sms")) == 2
     assert redis_server.client.exists(KEYS.messages("sms.DQ")) == 0
-    assert 290_000 < redis_server.client.pttl(KEYS.dedupe("sms", "disk full")) <= 300_000
+    assert 290_000 < redis_server.client.pttl(KEYS.dedupe("sms", "a", "send", "disk full")) <= 300_000
+
+
+def test_a_key_is_of_one_organisation_and_one_type_of_job(broker: CrewcallBroker, redis_server: RedisServer) -> None:
+    def sent(id_: str, organization: str | None, actor: str, key: str) -> Message[None]:
+        told = {options.DEDUPE_KEY: key, options.DEDUPE_FOR_MS: 60_000, options.ORGANIZATION: organization}
+        return Message("sms", actor, (), {}, told, message_id=id_)
+
+    long = "k" * 10_000
+    messages = [
+        sent("1", "a", "send", "k"),
+        sent("2", "b", "send", "k"),
+        sent("3", "a", "recall", "k"),
+        sent("4", None, "send", "k"),
+        sent("5", "a:4", "send", "k"),
+        sent("6", "a", "send", "1:a:4:send:k"),
+        sent("7", "a", "send", long),
+        sent("8", "a", "send", long + "!"),
+    ]
+
+    outcomes = broker.outbox.enqueue_many([(message, None) for message in messages])
+    again = broker.outbox.enqueue_many([(sent("9", "a", "send", long), None)])
+
+    assert [type(outcome) for outcome in outcomes] == [Enqueued] * 8
+    assert again == [Duplicate(again[0].message, of="7")]
+    assert max(len(key) for key in redis_server.client.keys("crewcall:dramatiq:dedupe:*")) < 200
+
+
+def asked_twice(broker: CrewcallBroker) -> None:
+    """From now on the answer to each enqueue is lost, and its client asks again, after a worker has done the jobs."""
+    ask = broker.outbox._script
+
+    def lose_the_first(**arguments: Any) -> Any:
+        ask(**arguments)
+        for kind in ("msgs", "DQ.msgs"):
+            broker.client.delete(f"dramatiq:sms.{kind}")
+        return ask(**arguments)
+
+    broker.outbox._script = lose_the_first
+
+
+@pytest.mark.parametrize("like", [{}, {options.DEDUPE_KEY: "k", options.DEDUPE_FOR_MS: 60_000}])
+@pytest.mark.parametrize("organization", ["a", None])
+@pytest.mark.parametrize("delay", [None, 5_000])
+def test_an_enqueue_whose_answer_was_lost_is_not_done_twice(
+    broker: CrewcallBroker,
+    redis_server: RedisServer,
+    like: dict[str, Any],
+    organization: str | None,
+    delay: int | None,
+) -> None:
+    asked_twice(broker)
+    told = {**like, **({options.ORGANIZATION: organization} if organization else {})}
+
+    outcomes = broker.outbox.enqueue_many(
+        [(Message("sms", "send", (), {}, told, message_id=id_), delay) for id_ in ("1", "2")]
+    )
+
+    assert redis_server.client.exists(KEYS.messages("sms"), KEYS.messages("sms.DQ")) == 0
+    second: Any = Duplicate(outcomes[1].message, of="1") if like else Enqueued(outcomes[1].message)
+    assert outcomes == [Enqueued(outcomes[0].message), second]
+
+
+def test_a_retry_of_a_job_that_was_tried_anew_is_no_repetition_of_an_earlier_one(
+    broker: CrewcallBroker, redis_server: RedisServer
+) -> None:
+    retry = job("1", "a", retries=1)
+    broker.outbox._thread.is_job_over = True
+
+    for _ in range(2):
+        broker.enqueue(retry)
+        assert redis_server.client.delete(KEYS.messages("sms")) == 1
 
 
 def test_a_retry_is_no_duplicate_of_its_first_try(broker: CrewcallBroker, redis_server: RedisServer) -> None:

@@ -25,7 +25,8 @@ from tests.support.redis import RedisServer
 
 from crewcall_worker import options, wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.outbox import PROMOTION, Enqueued
+from crewcall_worker.options import PROMOTION
+from crewcall_worker.outbox import Enqueued
 from crewcall_worker.queues.limits import ALL_OTHERS, OrganizationLimits
 from crewcall_worker.queues.pauses import Pauses
 from crewcall_worker.recovery import recover

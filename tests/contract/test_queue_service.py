@@ -119,7 +119,10 @@ def test_the_key_holds_for_the_types_window_or_for_five_minutes(
     queues.enqueue(plain, DISK, dedupe_key="once")
 
     left = {key: redis_server.client.pttl(key) for key in redis_server.client.keys("crewcall:dramatiq:dedupe:*")}
-    assert set(left) == {"crewcall:dramatiq:dedupe:alerts:disk", "crewcall:dramatiq:dedupe:plain:once"}
+    assert set(left) == {
+        "crewcall:dramatiq:dedupe:alerts:4:acme:10:test.alert:disk",
+        "crewcall:dramatiq:dedupe:plain:4:acme:10:test.plain:once",
+    }
     assert all(290_000 < ms <= 300_000 for ms in left.values())
 
 

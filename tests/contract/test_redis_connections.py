@@ -24,6 +24,7 @@ from crewcall_operator.api.pool import PoolKey, RedisSource
 from crewcall_operator.core.model import Observation
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_worker import wire
+from crewcall_worker.concurrency import MOST_THREADS
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.redis_client import make_client
 from crewcall_worker.settings import Settings
@@ -280,3 +281,22 @@ def _user(server: RedisServer, name: str, *rights: str) -> Iterator[None]:
         yield
     finally:
         server.client.acl_deluser(name)
+
+
+def test_every_thread_that_a_worker_may_have_gets_a_connection(redis_server: RedisServer) -> None:
+    with make_client(Settings(redis_server.url)) as client:
+        taken = [client.connection_pool.get_connection() for _ in range(101)]
+        for connection in taken:
+            client.connection_pool.release(connection)
+
+        assert client.connection_pool.max_connections >= MOST_THREADS
+
+
+def test_a_url_may_say_how_many_connections_are_made() -> None:
+    with make_client(Settings("redis://nowhere/0?max_connections=7")) as client:
+        assert client.connection_pool.max_connections == 7
+
+
+def test_workers_of_sentinels_have_as_many_connections() -> None:
+    with make_client(Settings("redis+sentinel://nowhere:26379/primary")) as client:
+        assert client.connection_pool.max_connections >= MOST_THREADS

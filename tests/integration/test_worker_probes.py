@@ -11,12 +11,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import PriorityQueue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.worker import WorkerThread
 from tests.support import jobs
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer, emptied
@@ -27,6 +29,7 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.health import HUNG_AFTER, Health
+from crewcall_worker.intake import Intake
 
 POD = "notifications-1"
 IMPATIENCE = 5.0
@@ -232,15 +235,35 @@ NOW = 1_000.0
 def test_a_hung_worker_is_told_from_one_that_waits(
     presence_at: float, redis_at: float, consumer_at: float, asked_at: float | None, wrong: str
 ) -> None:
-    intake: Any = SimpleNamespace(seen_at=redis_at, consumers={"sms": SimpleNamespace(looked_at=consumer_at)})
+    intake: Any = SimpleNamespace(
+        seen_at=redis_at, consumers={"sms": SimpleNamespace(looked_at=consumer_at)}, lost_threads=lambda: 0
+    )
     presence: Any = SimpleNamespace(looked_at=presence_at, is_known=True)
     steward: Any = SimpleNamespace(unattended_since=asked_at)
 
     assert Health(intake, presence, steward, steady=lambda: NOW).is_hung() == wrong
 
 
+def test_a_worker_that_has_lost_a_thread_is_not_healthy(redis_server: RedisServer) -> None:
+    broker = RedisBroker(url=redis_server.url, middleware=[])
+    intake = Intake(broker, "pool")
+    presence: Any = SimpleNamespace(looked_at=NOW, is_known=True)
+    steward: Any = SimpleNamespace(unattended_since=None)
+    health = Health(intake, presence, steward, steady=lambda: NOW)
+    dead, stopped, alive = (
+        WorkerThread(broker=broker, consumers={}, work_queue=PriorityQueue(), worker_timeout=1) for _ in range(3)
+    )
+    for thread in (dead, stopped, alive):
+        intake.after_worker_thread_boot(broker, thread)
+    alive.running = dead.running = True
+    alive.is_alive = lambda: True  # type: ignore[method-assign]
+    broker.close()
+
+    assert health.is_hung() == "1 of the threads that run jobs have died; the log says of what"
+
+
 def test_a_worker_is_ready_once_redis_knows_it() -> None:
-    intake: Any = SimpleNamespace(seen_at=time.monotonic(), consumers={})
+    intake: Any = SimpleNamespace(seen_at=time.monotonic(), consumers={}, lost_threads=lambda: 0)
     presence: Any = SimpleNamespace(looked_at=time.monotonic(), is_known=False)
     steward: Any = SimpleNamespace(unattended_since=None)
     health = Health(intake, presence, steward)

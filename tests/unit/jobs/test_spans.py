@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from crewcall_worker import spans, tracing
-from crewcall_worker.options import ORGANIZATION, TRACE
-from crewcall_worker.outbox import PROMOTION, Duplicate, Enqueued
+from crewcall_worker.options import ORGANIZATION, PROMOTION, TRACE
+from crewcall_worker.outbox import Duplicate, Enqueued
 from crewcall_worker.tracing import Messages
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}

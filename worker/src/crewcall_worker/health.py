@@ -1,7 +1,7 @@
 """Whether a worker is well: a hung one is told from a busy one, and from one whose Redis is away.
 
 A job may take as long as it likes; what must go round is the presence, the steward where there is something for it to
-do, and the consumers unless they wait for Redis.
+do, and the consumers unless they wait for Redis. No thread that runs jobs may have died.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Health:
         asked_at = self.steward.unattended_since
         if asked_at is not None and now - asked_at > HUNG_AFTER:
             return f"the worker has not done what it was asked to for {now - asked_at:.0f} s"
+        if lost := self.intake.lost_threads():
+            return f"{lost} of the threads that run jobs have died; the log says of what"
         if now - self.intake.seen_at > REDIS_IS_AWAY_AFTER:
             return ""  # consumers wait for Redis then, and a restart would only cut off the jobs that run
         for queue, consumer in list(self.intake.consumers.items()):

@@ -83,11 +83,17 @@ class Holding:
             fetched = self._fetched.popleft()
             try:
                 message = job_message.decode(fetched.data)
-            except DecodeError:
-                log.exception("Queue %s: message %s is none; it becomes a dead letter", self._queue_name, fetched.id)
+            except DecodeError as error:
+                # It is kept as it was: who looks at it reads from it again what is wrong.
+                log.warning("Queue %s: %s becomes a dead letter: %s", self._queue_name, fetched.id, error)
                 self._scripts.settle(owner, self._queue_name, fetched.id, dead=True, marked=True)
                 self.held.pop(fetched.id, None)
             else:
+                if message.queue_name != self._queue_name:
+                    # Its list was renamed, say. Here it was found, and here it runs; Dramatiq goes by the name.
+                    message = message.copy(queue_name=self._queue_name)
+                if not self.is_delayed:
+                    message.options.pop("eta", None)  # what is in this list is ready, whatever it says of itself
                 message.options["redis_message_id"] = fetched.id
                 return MessageProxy(message)
         return None

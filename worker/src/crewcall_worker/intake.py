@@ -24,7 +24,7 @@ from dramatiq.worker import WorkerThread
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.scripts import Scripts
 from crewcall_worker.solitude import Solitude
-from crewcall_worker.wire import FENCED_FOR_MS, LAPSED_AFTER_MS, MOST_KILLS, Keys
+from crewcall_worker.wire import LAPSED_AFTER_MS, MOST_KILLS, Keys
 
 SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
 """Seconds; a third of the silence that is taken for death."""
@@ -78,6 +78,7 @@ class Intake(Middleware):
         self.is_to_wait: Callable[[MessageProxy, str], bool] = lambda _message, _owner: False
         """Asked of a message, and the worker id that it was fetched under, before it begins: whether it was put off."""
         self._worker: Worker | None = None
+        self._threads: list[WorkerThread] = []
 
     @property
     def worker_id(self) -> str:
@@ -165,6 +166,10 @@ class Intake(Middleware):
             consumer.restart()
         return consumer
 
+    def lost_threads(self) -> int:
+        """How many of Dramatiq's threads have died, though nobody has stopped them: these run no job any more."""
+        return sum(thread.running and not thread.is_alive() for thread in self._threads)
+
     def prefetched(self) -> PriorityQueue[Any] | None:
         """Where messages wait for a thread, of all queues; None without a worker."""
         return self._worker.work_queue if self._worker else None
@@ -181,6 +186,7 @@ class Intake(Middleware):
         self._worker = worker
 
     def after_worker_thread_boot(self, _broker: Broker, thread: WorkerThread) -> None:
+        self._threads.append(thread)
         process = thread.process_message
 
         def process_if_ours(message: MessageProxy) -> None:
@@ -234,9 +240,7 @@ class Intake(Middleware):
                 if not self.broker.client.sismember(self.keys.acks(held.owner, queue), id_):
                     return False
                 if held.kills:
-                    started = self.keys.started(held.owner)
-                    self.broker.client.sadd(started, id_)
-                    self.broker.client.pexpire(started, FENCED_FOR_MS)
+                    self.scripts.begin(held.owner, id_)
             except redis.RedisError as error:
                 log.warning("Message %s waits: Redis cannot tell whether it is still ours: %s", id_, error)
                 time.sleep(ASK_AGAIN_AFTER)

@@ -1,15 +1,23 @@
-"""A typed job's message in a worker's memory: one that shows what it is, never what it carries.
+"""A message in a worker's memory: one that a worker can do something with, whoever has put it into the queue.
 
-Dramatiq puts messages into its log lines by `str`, arguments and all. What a job carries is often of persons.
+One that is malformed must not get further: what stumbles over it is a thread of Dramatiq's. A typed job's shows what it
+is, never what it carries: Dramatiq puts messages into its log lines by `str`, arguments and all, and what a job carries
+is often of persons.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
-from crewcall_worker.options import ORGANIZATION
+from crewcall_worker.options import DEDUPE_FOR_MS, DEDUPE_KEY, HURRY, ORGANIZATION, PRIORITY, PROMOTION, REVIVAL
+from crewcall_worker.wire import lane_of
+
+_OF_AN_ENQUEUE = (HURRY, PROMOTION, REVIVAL, DEDUPE_KEY, DEDUPE_FOR_MS)
+"""Options that tell how a message is to get into its queue: of one that is there they tell nothing."""
 
 
 class JobMessage(Message[Any]):
@@ -37,6 +45,45 @@ class JobMessage(Message[Any]):
 
 
 def decode(data: bytes) -> Message[Any]:
-    """What Redis holds, as a message. Raises `dramatiq.DecodeError`."""
-    message: Message[Any] = Message.decode(data)
+    """What Redis holds, as a message. Raises `dramatiq.DecodeError`, which says what is wrong, not what it carries."""
+    try:
+        message: Message[Any] = Message.decode(data)
+    except DecodeError as error:
+        raise DecodeError(f"it is no message ({type(error.error).__name__})", data, error.error) from None
+    if problem := _problem(message):
+        raise DecodeError(f"it is no message: {problem}", data, None)
+    for name in _OF_AN_ENQUEUE:
+        message.options.pop(name, None)
     return JobMessage(**message.asdict()) if ORGANIZATION in message.options else message
+
+
+def _problem(message: Message[Any]) -> str:
+    """What is wrong, in words; an empty text where nothing is."""
+    options = message.options
+    for name, value, kind, expected in (
+        ("queue_name", message.queue_name, str, "a text"),
+        ("actor_name", message.actor_name, str, "a text"),
+        ("message_id", message.message_id, str, "a text"),
+        ("kwargs", message.kwargs, dict, "an object"),
+        ("options", options, dict, "an object"),
+    ):
+        if not isinstance(value, kind):
+            return f"its {name} is {_kind(value)}; expected {expected}"
+    if not _is_time(message.message_timestamp):
+        return f"its message_timestamp is {_kind(message.message_timestamp)}; expected a number"
+    eta = options.get("eta")
+    if isinstance(eta, float) and not _is_time(eta):
+        return f"its eta is {eta}; expected a number of ms"
+    try:
+        lane_of(options.get(PRIORITY), options.get(ORGANIZATION))
+    except ValueError as error:
+        return f"its {error}"
+    return ""
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__

@@ -75,7 +75,11 @@ def job(found: JobView, as_json: bool) -> str:
         "error": found.error,
     }
     lines = [f"{name:<14}{value}" for name, value in facts.items() if value]
-    payload = "(too large to show here)" if found.is_cut else json.dumps(found.payload, indent=2, ensure_ascii=False)
+    payload = (
+        "(not shown: it is too large, or no message)"
+        if found.is_cut
+        else json.dumps(found.payload, indent=2, ensure_ascii=False)
+    )
     return "\n".join([*lines, "", payload, *(["", found.traceback.rstrip()] if found.traceback else [])])
 
 

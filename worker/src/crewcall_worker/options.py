@@ -14,7 +14,8 @@ PRIORITY: Final = "priority"
 """A `Priority`'s number; the lower one is taken first. Absent: normal."""
 
 DEDUPE_KEY: Final = "dedupe_key"
-"""Another job with this key is not enqueued while the window lasts. Taken off once the message is in its queue."""
+"""Another job of the same organisation and type with this key is not enqueued while the window lasts. Taken off once
+the message is in its queue."""
 
 DEDUPE_FOR_MS: Final = "dedupe_for_ms"
 """How long the window is, from the first enqueue."""
@@ -42,3 +43,12 @@ START_UNTIL: Final = "start_until"
 
 RATE_TURN: Final = "rate_turn"
 """How many turns a job was told by its rate limit, of which the last is its ETA. Taken off once it has begun."""
+
+PROMOTION: Final = "crewcall_promotion"
+"""Of a delayed message in a worker's memory: the worker and the id that it was fetched under. Never stored."""
+
+REVIVAL: Final = "crewcall_revival"
+"""Of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step. Never stored."""
+
+HURRY: Final = "crewcall_hurry"
+"""Of a delayed message that is to run now: its id in Redis. It leaves the delayed ones in the same step. Never stored."""

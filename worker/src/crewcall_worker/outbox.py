@@ -28,12 +28,6 @@ from crewcall_worker import options, tracing, wire
 from crewcall_worker.hints import Pacer
 from crewcall_worker.redis_clock import RedisClock
 
-PROMOTION = "crewcall_promotion"
-"""The option of a delayed message in a worker's memory: the worker and the id that it was fetched under."""
-REVIVAL = "crewcall_revival"
-"""The option of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step."""
-HURRY = "crewcall_hurry"
-"""The option of a delayed message that is to run now: its id in Redis. It leaves the delayed ones in the same step."""
 _BY_HAND = "."
 """In place of the worker that promotes a message."""
 REGISTER_EVERY = 60.0
@@ -133,7 +127,7 @@ class Outbox:
         message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
         kept = message.options  # the copy's own
         worker, origin = _origin(kept)
-        like, like_for_ms = _likeness(kept)
+        like, like_for_ms = _likeness(kept, message.actor_name)
         eta: int | str = ""
         if delay is not None:
             eta = kept["eta"] = kept[wire.READY_AT] = current_millis() + delay
@@ -155,6 +149,7 @@ class Outbox:
             like,
             message.message_id,
             like_for_ms,
+            *((True,) if self._is_bound(worker) else ()),
         )
         return _Parcel(message, delay, head)
 
@@ -223,16 +218,16 @@ def _redis_id(message: Message[Any]) -> str:
 
 def _origin(kept: dict[str, Any]) -> tuple[str, str]:
     """Who takes the message from where, and under which id; ("", "") for a new one. It is taken off its options."""
-    if PROMOTION in kept:
-        worker, id_ = kept.pop(PROMOTION)
+    if options.PROMOTION in kept:
+        worker, id_ = kept.pop(options.PROMOTION)
         return worker, id_
-    if HURRY in kept:
-        return _BY_HAND, kept.pop(HURRY)
-    return "", kept.pop(REVIVAL, "")
+    if options.HURRY in kept:
+        return _BY_HAND, kept.pop(options.HURRY)
+    return "", kept.pop(options.REVIVAL, "")
 
 
-def _likeness(kept: dict[str, Any]) -> tuple[str, int]:
-    """The message's key among its like, and how long (ms) that stands; ("", 0) of one that has none.
+def _likeness(kept: dict[str, Any], job: str) -> tuple[str, int]:
+    """The message's key among its like, see `wire.likeness`, and how long (ms) that stands; ("", 0) if it has none.
 
     They are taken off its options: a retry is no duplicate of the first try.
     """
@@ -245,7 +240,7 @@ def _likeness(kept: dict[str, Any]) -> tuple[str, int]:
             f"{options.DEDUPE_KEY} is {key!r} for {options.DEDUPE_FOR_MS} = {window_ms!r}; expected a text that is not "
             "empty, and a whole number of ms above 0"
         )
-    return key, window_ms
+    return wire.likeness(kept.get(options.ORGANIZATION) or "", job, key), window_ms
 
 
 class _WorkerHooks(Middleware):
@@ -257,7 +252,7 @@ class _WorkerHooks(Middleware):
 
     def before_delay_message(self, broker: Broker, message: MessageProxy) -> None:
         if isinstance(broker, RedisBroker):
-            message.options[PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
+            message.options[options.PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
             message.options[wire.READY_AT] = message.options["eta"]
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:

@@ -20,13 +20,17 @@ from crewcall_worker.settings import Settings
 
 #: Seconds for a Sentinel to answer before the next one is asked.
 SENTINEL_TIMEOUT = 1.0
+MOST_CONNECTIONS = 10_000
+"""As many as a Redis takes of all its clients, unless it is told otherwise (its `maxclients`): here nobody is refused.
+A thread uses one at a time. redis-py's own bound of 100 is below the threads that a worker may have."""
 
 
 def make_client(settings: Settings, **options: Any) -> redis.Redis:
-    """A client with these `options` of redis-py beside the settings'.
+    """A client with these `options` of redis-py beside the settings'. The URL may say how many connections it makes.
 
     Raises `BadSetting` where the URL is none of a Redis, or has an option that is unknown, or the CA is no file.
     """
+    options = {"max_connections": MOST_CONNECTIONS, **options}
     login = _given(username=settings.redis_username, password=settings.redis_password)
     try:
         found = sentinels(settings.redis_url)

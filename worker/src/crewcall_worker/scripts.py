@@ -12,7 +12,17 @@ from typing import Any
 
 import redis
 
-from crewcall_worker.wire import DEAD, DELAYED, HEARTBEAT_AHEAD_MS, Keys, Order, plain_queue, read_order, script
+from crewcall_worker.wire import (
+    DEAD,
+    DELAYED,
+    FENCED_FOR_MS,
+    HEARTBEAT_AHEAD_MS,
+    Keys,
+    Order,
+    plain_queue,
+    read_order,
+    script,
+)
 
 MOST_FETCHED = 1000
 """Messages by one fetch: more would keep Redis from others for long (and Lua's stack has an end)."""
@@ -55,10 +65,10 @@ class Scripts:
     def __init__(self, client: redis.Redis, keys: Keys, pool: str) -> None:
         self._keys = keys
         self._pool = pool
-        names = ("fetch", "fetch_due", "ack", "settle", "give_back", "give_back_strays", "beat", "leave")
+        names = ("fetch", "fetch_due", "ack", "settle", "give_back", "give_back_strays", "beat", "leave", "begin")
         scripts = (client.register_script(script(name)) for name in names)
         self._fetch, self._fetch_due, self._ack, self._settle, *rest = scripts
-        self._give_back, self._give_back_strays, self._beat, self._leave = rest
+        self._give_back, self._give_back_strays, self._beat, self._leave, self._begin = rest
 
     def fetch(self, worker: str, queue: str, wanted: int, held: int) -> list[Fetched] | Refused:
         """Up to `wanted` messages, by a worker that holds `held` of this queue."""
@@ -91,6 +101,10 @@ class Scripts:
     def ack(self, worker: str, queue: str, id_: str) -> None:
         """A message of which nothing is counted is done with."""
         self._ack(keys=(self._keys.acks(worker, queue), self._keys.messages(queue)), args=(id_,))
+
+    def begin(self, worker: str, id_: str) -> None:
+        """Note that a message which is under suspicion is begun."""
+        self._begin(keys=[self._keys.started(worker)], args=[id_, FENCED_FOR_MS])
 
     def settle(
         self,

@@ -15,8 +15,8 @@ from dramatiq.common import q_name
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from crewcall_worker.options import ORGANIZATION, TRACE
-from crewcall_worker.outbox import PROMOTION, Duplicate
+from crewcall_worker.options import ORGANIZATION, PROMOTION, TRACE
+from crewcall_worker.outbox import Duplicate
 from crewcall_worker.tracing import Messages
 
 T = TypeVar("T")

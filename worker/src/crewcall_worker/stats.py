@@ -23,7 +23,7 @@ from dramatiq.middleware import Middleware, Retries
 
 from crewcall_worker.intake import ID
 from crewcall_worker.redis_clock import RedisClock
-from crewcall_worker.wire import READY_AT, Counter, Keys, wait_bucket, wait_field
+from crewcall_worker.wire import READY_AT, Counter, Keys, script, wait_bucket, wait_field
 
 TELL_EVERY = 1.0
 
@@ -46,6 +46,7 @@ class Stats:
         self._clock = clock
         self._steady = steady
         self._keys = Keys(broker.namespace)
+        self._script = broker.client.register_script(script("tell"))
         self._lock = threading.Lock()
         self._totals: Tally[tuple[str, str]] = Tally()
         self._told: Tally[tuple[str, str]] = Tally()
@@ -105,10 +106,8 @@ class Stats:
         news = totals - self._told
         if not news:
             return
-        with self._broker.client.pipeline(transaction=True) as pipeline:
-            for (queue, field), count in news.items():
-                pipeline.hincrby(self._keys.stats(queue), field, count)
-            pipeline.execute()
+        keys = [self._keys.stats(queue) for queue, _ in news]
+        self._script(keys=keys, args=[part for (_, field), count in news.items() for part in (field, count)])
         self._told = totals
 
     def _run(self) -> None:

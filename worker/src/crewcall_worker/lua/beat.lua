@@ -16,6 +16,7 @@ local paused = redis.call('HKEYS', KEYS[5])
 if redis.call('ZSCORE', KEYS[3], ARGV[1]) then
   return { now, order, 1, paused }
 end
+redis.call('ZREM', KEYS[4], '') -- for a full Redis, see wire/scripts.py
 local record = string.format('%s,"at_ms":%.0f}', string.sub(ARGV[3], 1, -2), now)
 redis.call('HSET', KEYS[1], ARGV[1], record)
 redis.call('ZADD', KEYS[4], string.format('%.0f', now + ARGV[4]), ARGV[1])

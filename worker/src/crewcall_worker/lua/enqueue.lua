@@ -4,7 +4,8 @@
 -- promotion of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew, and with "."
 -- for one that of a delayed message that somebody would not wait for), whether to enter the queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list)
 -- and the organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for
--- none), the job's id, how long that key stands (ms).
+-- none), the job's id, how long that key stands (ms), and whether a full Redis is to take it as well: what follows from a
+-- job that was fetched, such as a retry, makes room in the end; a new job does not.
 -- Answers, as JSON, {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote
 -- or revive, or the id of the job that it would be a duplicate of}.
 
@@ -13,6 +14,10 @@ local crewcall = "crewcall:" .. namespace .. ":"
 local TURNS = 1000000000000 -- as in wire/lanes.py
 local DAY, KEPT = 86400000, 2764800000 -- ms: counts of organisations are kept for 32 days
 local LONGEST = 300000 -- entries of a list to look through, at some 30 million a second
+
+local ASKED_AGAIN_WITHIN = 10000 -- ms: connecting and asking, twice; see queues/connection.py
+
+local is_again = false -- whether a producer that lost the answer asks once more
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -71,7 +76,10 @@ end
 
 local function enqueue(head, message)
     local queue, id, eta, worker, promoted, may_register, may_hint, lane, organization, ready_at,
-        like, job, like_for = unpack(head)
+        like, job, like_for, is_bound = unpack(head)
+    if is_bound then
+        redis.call("SREM", crewcall .. "queues", "") -- for a full Redis, see wire/scripts.py
+    end
     if promoted ~= "" then
         local is_taken
         if worker == "" then
@@ -91,11 +99,14 @@ local function enqueue(head, message)
     if like ~= "" then
         local key = crewcall .. "dedupe:" .. queue .. ":" .. like
         local first = redis.call("GET", key)
-        if first and first ~= job then
-            return first
-        elseif not first then
+        if first then
+            return first ~= job and first or 0
+        elseif not is_again then
             redis.call("SET", key, job, "PX", like_for)
         end
+    end
+    if is_again then
+        return 0
     end
 
     local name = eta == "" and queue or queue .. ".DQ"
@@ -104,7 +115,7 @@ local function enqueue(head, message)
     if promoted ~= "" and redis.call("HEXISTS", full_name .. ".msgs", id) == 1 then
         id = string.format("%s~%.0f", id, now)
     end
-    -- A client that lost the first answer asks again: the second time it is there already.
+    -- Of a retry as well the answer may be lost: the second time it is there already.
     if redis.call("HSETNX", full_name .. ".msgs", id, message) == 0 then
         return 0
     end
@@ -132,7 +143,12 @@ local function enqueue(head, message)
 end
 
 local answer = {now}
-for place, head in ipairs(cjson.decode(ARGV[2])) do
+local heads = cjson.decode(ARGV[2])
+local promoted, is_bound = heads[1][5], heads[1][14]
+if promoted == "" and not is_bound then
+    is_again = not redis.call("SET", crewcall .. "sent:" .. heads[1][2], "", "NX", "PX", ASKED_AGAIN_WITHIN)
+end
+for place, head in ipairs(heads) do
     answer[#answer + 1] = enqueue(head, ARGV[place + 2])
 end
 return cjson.encode(answer)

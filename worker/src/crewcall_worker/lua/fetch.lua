@@ -77,6 +77,7 @@ end
 if lanes and #ids < wanted then
   local has_limits = redis.call('EXISTS', KEYS[10]) == 1
   if has_limits then
+    redis.call('ZREM', waiting, '') -- for a full Redis, see wire/scripts.py
     LIMITS.look_for_lost(crewcall, queue, messages)
   end
   repeat

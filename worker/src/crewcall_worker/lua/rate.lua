@@ -22,6 +22,7 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 
+redis.call('HDEL', KEYS[1], '') -- for a full Redis, see wire/scripts.py
 local known = redis.call('HMGET', KEYS[1], 'next', 'late')
 local following, late = tonumber(known[1]) or 0, tonumber(known[2]) or 0
 local line = told == 0 and tonumber(redis.call('GET', KEYS[2])) or 0

@@ -159,6 +159,7 @@ local function give_back(queue, is_delayed)
     answer[1] = answer[1] + #found
 end
 
+redis.call("HDEL", workers, "") -- for a full Redis, see wire/scripts.py
 local queues = {}
 for _, queue in ipairs(redis.call("SMEMBERS", crewcall .. "queues")) do
     queues[queue] = true

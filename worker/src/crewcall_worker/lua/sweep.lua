@@ -19,6 +19,7 @@ local at_ms = tonumber(redis.call("HGET", sweep, "at_ms")) or 0
 local since_ms = tonumber(redis.call("HGET", sweep, "since_ms")) or now
 dead_ttl_ms = tonumber(redis.call("GET", crewcall .. "retention")) or dead_ttl_ms
 
+redis.call("HDEL", sweep, "") -- for a full Redis, see wire/scripts.py
 for i = 6, #ARGV do
     redis.call("SADD", crewcall .. "queues", ARGV[i])
 end

@@ -24,6 +24,7 @@ local looked_ms = tonumber(redis.call("HGET", sweep, "plain_at_ms")) or 0
 if not since_ms or math.abs(now - looked_ms) < period_ms then
     return {}
 end
+redis.call("HDEL", sweep, "") -- for a full Redis, see wire/scripts.py
 local could_be_heard = now - since_ms >= silent_ms
 
 local queues = redis.call("SMEMBERS", crewcall .. "queues")

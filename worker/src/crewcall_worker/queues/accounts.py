@@ -99,10 +99,10 @@ class Accounts:
     def tell(self) -> None:
         """Tell all of it. Raises `redis.RedisError`; what was not taken is kept for the next time."""
         client, now = self._broker.client, self._steady()
+        self.stalled.look(self.running.now(), now)
         if not self._has_told_retention:
             client.set(self._keys.retention, round(self._retention.dead_for * 1000))
             self._has_told_retention = True
-        self.stalled.look(self.running.now(), now)
         self.running.tell(client, now, self._clock.now_ms())
         self.records.write()
         self.organizations.tell(client)

@@ -18,7 +18,7 @@ from dramatiq.message import Message
 
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.options import DEATH, ERROR
+from crewcall_worker.options import DEATH, ERROR, REVIVAL
 from crewcall_worker.queues.failures import KILLED
 from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, JobState, JobView, Page, Views, view_of
 
@@ -211,7 +211,7 @@ class DeadLetters:
 
 def _anew(queue: str, id_: str, message: Message[Any]) -> Message[Any]:
     options = {name: value for name, value in message.options.items() if name not in _OF_TRIES}
-    return replace(message, queue_name=queue, options={**options, outbox.REVIVAL: id_})
+    return replace(message, queue_name=queue, options={**options, REVIVAL: id_})
 
 
 def _read_cursor(cursor: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from dramatiq.errors import DecodeError
 
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.options import HURRY
 
 
 class DelayedJobs:
@@ -36,6 +37,6 @@ class DelayedJobs:
         except DecodeError as error:
             raise ValueError(f"job {message_id} of queue {queue} cannot be read, and so not be run") from error
         options = {name: value for name, value in message.options.items() if name not in ("eta", "redis_message_id")}
-        hurried = replace(message, queue_name=queue, options={**options, outbox.HURRY: message_id})
+        hurried = replace(message, queue_name=queue, options={**options, HURRY: message_id})
         (outcome,) = self._broker.outbox.enqueue_many([(hurried, None)])
         return isinstance(outcome, outbox.Enqueued)

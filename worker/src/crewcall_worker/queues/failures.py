@@ -45,6 +45,8 @@ class Death(StrEnum):
     REJECTED = "rejected"
     """The job itself said that it will never succeed."""
     INVALID_PAYLOAD = "invalid_payload"
+    UNREADABLE = "unreadable"
+    """It is no message. Noted nowhere: whoever reads the dead letter sees it."""
     UNKNOWN_JOB = "unknown_job"
     """No actor of that name in the worker that got it."""
     KILLED_WORKERS = "killed_workers"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
-from crewcall_worker import wire
+from crewcall_worker import job_message, wire
 from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY
 from crewcall_worker.queues.failures import KILLED, Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
@@ -38,9 +38,9 @@ class JobView:
     """One job. Times in ms of Redis's clock; None where it is not known.
 
     `at_ms` is what its state asks for: since when it is ready or runs, when it is due, was done or died. `payload` is
-    that of a typed job, or a plain message's arguments; None where `is_cut`: it is too large to show. `message_id` is
-    its id in Redis, which differs from try to try. `options` are those of the message that none of the other fields
-    has.
+    that of a typed job, or a plain message's arguments; None where `is_cut`: it is too large to show, or no message.
+    `message_id` is its id in Redis, which differs from try to try. `options` are those of the message that none of the
+    other fields has.
     """
 
     id: str
@@ -79,8 +79,9 @@ def view_of(
     read: Callable[..., JobView] = _view_of_record if state is JobState.COMPLETED else _view_of_message
     try:
         return read(queue, state, message_id, text, None if at_ms is None else int(at_ms), worker)
-    except (ValueError, TypeError, AttributeError, RecursionError, DecodeError):
+    except (ValueError, TypeError, AttributeError, RecursionError, DecodeError) as error:
         # Too large, another encoder's, or no message: that there is something is told all the same.
+        is_none = state is JobState.DEAD and isinstance(error, DecodeError) and not _is_another_encoders(text)
         return JobView(
             id=message_id,
             message_id=message_id,
@@ -89,7 +90,14 @@ def view_of(
             is_cut=True,
             at_ms=None if at_ms is None else int(at_ms),
             worker=worker,
+            death=Death.UNREADABLE if is_none else None,
+            error=str(error) if is_none else None,
         )
+
+
+def _is_another_encoders(text: bytes | str) -> bool:
+    """Or it is too large, and was not read. A pickle begins with its PROTO (docs.python.org/3/library/pickletools)."""
+    return not text or (isinstance(text, bytes) and text.startswith(b"\x80"))
 
 
 def _view_of_record(
@@ -112,7 +120,7 @@ def _view_of_record(
 def _view_of_message(
     queue: str, state: JobState, message_id: str, text: bytes | str, at_ms: int | None, worker: str | None
 ) -> JobView:
-    message: Message[Any] = Message.decode(text.encode() if isinstance(text, str) else text)
+    message = job_message.decode(text.encode() if isinstance(text, str) else text)
     told = message.options.get(wire.READY_AT)
     ready_ms = told if isinstance(told, int) else message.message_timestamp
     is_waiting = state in {JobState.READY, JobState.FETCHED}

@@ -8,7 +8,6 @@ so nothing leaks where a worker dies: its job is given to another one, which ask
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
@@ -25,8 +24,6 @@ from crewcall_worker.options import ORGANIZATION, RATE_KEY, RATE_TURN
 from crewcall_worker.queues.actors import job_of
 from crewcall_worker.queues.job import RateLimit
 
-LONGEST_KEY = 100
-"""Characters; of a longer one Redis has a digest."""
 ASK_AGAIN_AFTER = 1.0
 
 log = logging.getLogger(__name__)
@@ -53,8 +50,7 @@ class Rates:
 
         `told`: how many turns it was told before. `now_us` stands in for Redis's time. Raises `redis.RedisError`.
         """
-        if len(key) > LONGEST_KEY:
-            key = "~" + hashlib.sha256(key.encode()).hexdigest()
+        key = wire.short(key)
         interval_us = math.ceil(limit.period * 1_000_000 / limit.limit)
         time_us = "" if now_us is None else now_us
         keys = [self._keys.rate(job, key), self._keys.turns(job, key, organization)]
@@ -90,7 +86,8 @@ class Turns:
 
     def _is_to_wait(self, message: MessageProxy, owner: str, limit: RateLimit[Any]) -> bool:
         key = message.options.get(RATE_KEY, "")
-        told = message.options.get(RATE_TURN, 0)
+        turns = message.options.get(RATE_TURN)
+        told = turns if isinstance(turns, int) else 0
         organization = str(message.options.get(ORGANIZATION, ""))
         turn_ms = self._rates.ask(message.actor_name, str(key), limit, organization=organization, told=told)
         if turn_ms is None:

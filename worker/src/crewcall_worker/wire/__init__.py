@@ -43,7 +43,10 @@ taken:<queue>:<id>        set      ids of an organisation with a limit that are 
                                    that is in no `<queue>.msgs` any more does not count.
 full:<queue>              zset     as `lanes:<queue>`, of organisations at their limit: nobody takes from these.
 surplus:<queue>           hash     organisation -> how many of its waiting jobs are beyond its limit; "": of all.
-dedupe:<queue>:<key>      string   id of the job that was enqueued with this key: its like are not, until it expires.
+dedupe:<queue>:<likeness> string   id of the job that was enqueued with this key: its like, of the same organisation and
+                                   type, are not, until it expires. See `likeness`.
+sent:<id>                 string   there for 10 s after an enqueue, by the redis_message_id of its first message: by it
+                                   a producer that lost the answer, and asks again, does not enqueue anew. Expires.
 paused                    hash     queue that nobody fetches from -> JSON of who paused it, and when.
 running:<queue>           zset     redis_message_id of a job that runs -> since when. Told by its worker each second, so
                                    jobs shorter than that are seldom in it; that of a dead worker may be there still,
@@ -133,8 +136,10 @@ from crewcall_worker.wire.keys import (
     DELAYED,
     READY_AT,
     Keys,
+    likeness,
     plain_queue,
     pool_name,
+    short,
 )
 from crewcall_worker.wire.lanes import TURNS, Lane, lane_of, read_lane
 from crewcall_worker.wire.pools import (
@@ -235,6 +240,7 @@ __all__ = [
     "WorkerRecord",
     "WorkerState",
     "lane_of",
+    "likeness",
     "plain_queue",
     "pool_name",
     "read_asked",
@@ -247,6 +253,7 @@ __all__ = [
     "read_run",
     "read_worker",
     "script",
+    "short",
     "wait_bucket",
     "wait_field",
     "write_asked",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,9 @@ READY_AT: Final = "ready_at"
 
 DELAYED, DEAD = ".DQ", ".XQ"
 """What Dramatiq puts behind a queue's name for its delayed messages and its dead letters (dramatiq/common.py)."""
+
+LONGEST_KEY: Final = 100
+"""Characters; of a longer one Redis has a digest."""
 
 
 def pool_name(namespace: str, name: str) -> str:
@@ -20,6 +24,17 @@ def pool_name(namespace: str, name: str) -> str:
 def plain_queue(queue: str) -> str:
     """The queue's name without .DQ or .XQ."""
     return queue.removesuffix(DELAYED).removesuffix(DEAD)
+
+
+def short(key: str) -> str:
+    """A key that somebody has chosen; of a long one its digest."""
+    return key if len(key) <= LONGEST_KEY else "~" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def likeness(organization: str, job: str, key: str) -> str:
+    """By what a job is told from its like: those of another organisation or type never are. The lengths keep one text
+    from reaching into the next."""
+    return f"{len(organization)}:{organization}:{len(job)}:{job}:{short(key)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +102,11 @@ class Keys:
     def surplus(self, queue: str) -> str:
         return f"{self.prefix}surplus:{plain_queue(queue)}"
 
-    def dedupe(self, queue: str, key: str) -> str:
-        return f"{self.prefix}dedupe:{plain_queue(queue)}:{key}"
+    def dedupe(self, queue: str, organization: str, job: str, key: str) -> str:
+        return f"{self.prefix}dedupe:{plain_queue(queue)}:{likeness(organization, job, key)}"
+
+    def sent(self, id_: str) -> str:
+        return f"{self.prefix}sent:{id_}"
 
     def running(self, queue: str) -> str:
         return f"{self.prefix}running:{plain_queue(queue)}"

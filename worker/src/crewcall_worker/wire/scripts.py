@@ -1,4 +1,10 @@
-"""The Lua scripts for whoever has a Redis client, and their answers. The head of each tells what it takes."""
+"""The Lua scripts for whoever has a Redis client, and their answers. The head of each tells what it takes.
+
+A Redis that is full (`maxmemory`, noeviction) refuses what may need more, of a script its first write alone: once it
+has written, it is not stopped halfway (scriptVerifyOOM in Redis's script.c; scriptCall in scripting.c before 7.0). So
+scripts by which workers work jobs off, and so make room, begin with a write that needs nothing: they take something
+out that is never there. Of those that enqueue new jobs none does so.
+"""
 
 from __future__ import annotations
 

@@ -126,6 +126,20 @@ def test_who_asks_for_another_try_gets_no_more_than_his_type_has() -> None:
     assert judge(FixedDelays(), 1, TryAgain("later", after=1.0), 0.0) is Death.RETRIES_EXHAUSTED
 
 
+@pytest.mark.parametrize("after", [float("inf"), float("nan"), -5.0, 1e12, "30", None])
+def test_nobody_is_told_to_come_again_at_no_time(after: Any) -> None:
+    with pytest.raises(ValueError, match=r"^after is .*; expected seconds, from 0 to 315619200 \(ten years\)$"):
+        TryAgain("later", after=after)
+
+
+@pytest.mark.parametrize("delay", [float("inf"), float("nan"), -1.0, 1e12])
+def test_a_policy_with_a_delay_that_is_none_is_told(delay: float) -> None:
+    with pytest.raises(ValueError, match=r"^a retry's delay is .*; expected seconds, from 0 to"):
+        FixedDelays(30, delay)
+    with pytest.raises(ValueError, match=r"expected retries >= 0, 0 <= first <= longest <= ten years"):
+        Backoff(longest=delay)
+
+
 @given(st.integers(1, 5000), st.floats(0, 1, exclude_max=True))
 def test_a_backoff_ends_and_stays_between_its_bounds(failures: int, chance: float) -> None:
     policy = Backoff(retries=3, first=5, longest=12, jitter=0.5)

@@ -21,7 +21,7 @@ from enum import IntEnum
 from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from crewcall_worker.queues.payload import Payload
-from crewcall_worker.queues.retries import Backoff, RetryPolicy
+from crewcall_worker.queues.retries import Backoff, RetryPolicy, check_delay
 from crewcall_worker.wire import DEAD, DELAYED
 
 P = TypeVar("P", bound=Payload)
@@ -47,7 +47,9 @@ class TryAgain(Exception):
     seconds from now. It counts as a try like any other failure."""
 
     def __init__(self, reason: str, *, after: float) -> None:
+        """Raises `ValueError` where `after` is none that a job can wait for; that fails the try as well."""
         super().__init__(reason)
+        check_delay("after", after)
         self.after = after
 
 

@@ -45,7 +45,7 @@ def make_message(
     """
     if not isinstance(payload, job.payload):
         raise TypeError(f"job {job.name!r} takes a {job.payload.__name__}, not a {type(payload).__name__}")
-    text = payload.model_dump_json(round_trip=True)
+    text = payload.model_dump_json(by_alias=True, round_trip=True)
     read_payload(job, text)
     options: dict[str, Any] = {ORGANIZATION: payload.organization_id}
     chosen = job.priority if priority is None else priority

@@ -21,3 +21,12 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     organization_id: OrganizationId
+
+
+def made_by_factories(payload: Payload) -> set[str]:
+    """The names, as they are in JSON, of the fields that nobody has given and a `default_factory` has made."""
+    return {
+        field.serialization_alias or name
+        for name, field in type(payload).model_fields.items()
+        if field.default_factory is not None and name not in payload.model_fields_set
+    }

@@ -48,7 +48,7 @@ class Digest(Payload):
 
 
 class Told(Payload):
-    at: int = Field(default_factory=time.time_ns, serialization_alias="when", validation_alias="when")
+    at: int = Field(default_factory=time.time_ns)
 
 
 def job_type(run: Any = lambda payload, context: None) -> JobType[Digest]:
@@ -198,7 +198,7 @@ def test_what_a_factory_makes_is_made_at_the_run_and_makes_no_schedule_new(
     assert not schedules.put("a", "0 8 * * *", kind, Told(organization_id="acme"))
 
     assert planned(redis_server)[0].kwargs["payload"] == {"organization_id": "acme"}
-    assert schedules.put("a", "0 8 * * *", kind, Told(organization_id="acme", when=5))
+    assert schedules.put("a", "0 8 * * *", kind, Told(organization_id="acme", at=5))
 
 
 def test_a_schedule_that_is_removed_leaves_nothing(schedules: Schedules, redis_server: RedisServer) -> None:

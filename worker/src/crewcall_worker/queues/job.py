@@ -21,13 +21,17 @@ from enum import IntEnum
 from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from crewcall_worker.queues.payload import Payload
-from crewcall_worker.queues.retries import Backoff, RetryPolicy, check_delay
+from crewcall_worker.queues.retries import LONGEST_DELAY, Backoff, RetryPolicy, check_delay
 from crewcall_worker.wire import DEAD, DELAYED
 
 P = TypeVar("P", bound=Payload)
 
 QUEUE = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]*")
 """Names that Dramatiq takes for a queue (dramatiq/actor.py)."""
+
+
+SHORTEST_WINDOW = 0.001
+"""Seconds: Redis reckons in ms."""
 
 
 class Priority(IntEnum):
@@ -71,6 +75,13 @@ class Dedupe(Generic[P]):
 
     key: Callable[[P], str]
     window: float
+
+    def __post_init__(self) -> None:
+        if not SHORTEST_WINDOW <= self.window <= LONGEST_DELAY:
+            raise ValueError(
+                f"window is {self.window!r}; expected seconds, from {SHORTEST_WINDOW} to {LONGEST_DELAY:.0f} "
+                "(ten years)"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.messages import PAYLOAD, make_message
 from crewcall_worker.queues.payload import Payload, made_by_factories
 from crewcall_worker.queues.plans import CatchUp, Definition, Plan, read_definition, read_plan
+from crewcall_worker.settings import LARGEST_PAYLOAD
 
 LONGEST_NAME = 200
 GRACE = 300.0
@@ -61,8 +62,11 @@ class Contested(RuntimeError):
 class Schedules:
     """The schedules of one Dramatiq namespace, by a client of one's own."""
 
-    def __init__(self, client: redis.Redis, namespace: str = "dramatiq") -> None:
+    def __init__(
+        self, client: redis.Redis, namespace: str = "dramatiq", largest_payload: int = LARGEST_PAYLOAD
+    ) -> None:
         self._client = client
+        self._largest_payload = largest_payload
         self._keys = wire.Keys(namespace)
         self._plan = client.register_script(wire.script("plan"))
 
@@ -86,7 +90,7 @@ class Schedules:
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"name is {name!r}; expected a text of 1 to {LONGEST_NAME} characters")
         cron_times.check(cron, timezone)
-        message = make_message(job, payload, priority=priority)
+        message = make_message(job, payload, priority=priority, largest=self._largest_payload)
         made_anew = made_by_factories(payload)
         kept = {key: value for key, value in message.options.items() if key not in {DEDUPE_KEY, DEDUPE_FOR_MS}}
         definition = Definition(
@@ -106,11 +110,13 @@ class Schedules:
             now_ms, before, seen = self._now_ms(), _plan_of(seen_plan), (seen_definition, seen_plan)
             if before is not None and before.tick_ms <= now_ms:
                 # Its job is due, or is run by now. What follows is planned as any worker would.
-                last_ms, tick_ms = before.tick_ms, definition.next(before.tick_ms, now_ms)
-                is_changed = self.change(name, seen, definition, tick_ms, last_ms, has_passed=tick_ms is not None)
+                tick_ms = definition.next(before.tick_ms, now_ms)
+                is_changed = self.change(
+                    name, seen, definition, tick_ms, before.tick_ms, has_passed=tick_ms is not None
+                )
             else:
-                last_ms, tick_ms = before.last_ms if before else None, definition.first(now_ms)
-                is_changed = self.change(name, seen, definition, tick_ms, last_ms, withdrawn=before)
+                last_ms = before.last_ms if before else None
+                is_changed = self.change(name, seen, definition, definition.first(now_ms), last_ms, withdrawn=before)
             if is_changed:
                 return True
         raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; put it again")

@@ -131,10 +131,11 @@ class AsyncQueueService:
         except asyncio.CancelledError:
             if not is_late:
                 raise
-            raise QueueUnavailable(
-                f"Redis {self.service.endpoint} keeps all {THREADS} threads busy: this call had none within {within:g} s "
-                "and was not made. Check that it runs; where it does, enqueue by enqueue_many rather than one by one"
-            ) from None
+            words = (
+                f"Redis {self.service.endpoint} keeps all {THREADS} threads busy: this call had none within {within:g} "
+                "s and was not made. Check that it runs; where it does, enqueue by enqueue_many rather than one by one"
+            )
+            raise QueueUnavailable(words) from None
         finally:
             if timer is not None:
                 timer.cancel()

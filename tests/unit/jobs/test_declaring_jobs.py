@@ -76,8 +76,27 @@ def test_a_name_is_one_jobs() -> None:
     greet = a_job()
     greet.run.__module__ = "shop.other"
 
-    with pytest.raises(ValueError, match=r"^job 'greet.person' is in shop.other already; name that of .* apart$"):
+    with pytest.raises(ValueError, match=r"^job 'greet.person' is shop.other.a_job.* already; name .*a_job.* apart$"):
         a_job()
+
+
+def test_a_name_is_one_jobs_within_a_module_too() -> None:
+    greet = a_job()
+
+    def charge(payload: Greet, context: JobContext) -> None:
+        """Another one."""
+
+    with pytest.raises(ValueError, match=r"^job 'greet.person' is .*\.greet already; name .*\.charge apart$"):
+        job("greet.person", queue="greetings")(charge)
+    assert CATALOGUE["greet.person"] is greet
+
+
+def test_a_module_that_is_loaded_anew_says_the_same_job_again() -> None:
+    a_job()
+
+    again = a_job()
+
+    assert CATALOGUE["greet.person"] is again
 
 
 def test_a_function_without_a_payload_is_no_job() -> None:

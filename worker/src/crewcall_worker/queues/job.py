@@ -163,13 +163,18 @@ def job(
             time_limit=time_limit,
             concurrency=concurrency,
         )
+        # A module that is loaded anew says the same job again.
         known = CATALOGUE.get(name)
-        if known is not None and known.run.__module__ != run.__module__:
-            raise ValueError(f"job {name!r} is in {known.run.__module__} already; name that of {run.__module__} apart")
+        if known is not None and _place_of(known.run) != _place_of(run):
+            raise ValueError(f"job {name!r} is {_place_of(known.run)} already; name {_place_of(run)} apart")
         CATALOGUE[name] = made
         return made
 
     return make
+
+
+def _place_of(run: Callable[..., object]) -> str:
+    return f"{run.__module__}.{run.__qualname__}"
 
 
 def _check(name: str, queue: str, time_limit: float, stalled_after: float, concurrency: int | None) -> None:

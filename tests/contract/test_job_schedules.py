@@ -12,6 +12,7 @@ import pytest
 from dramatiq.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 from tests.support.job_workers import at_work
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
@@ -44,6 +45,10 @@ MINUTE = 60_000
 
 class Digest(Payload):
     kind: str = "daily"
+
+
+class Told(Payload):
+    at: int = Field(default_factory=time.time_ns)
 
 
 def job_type(run: Any = lambda payload, context: None) -> JobType[Digest]:
@@ -161,6 +166,39 @@ def test_another_schedule_of_the_name_takes_the_planned_message_away(
     assert after.kwargs["payload"]["kind"] == "weekly"
     assert after.options["eta"] == before.options["eta"]
     assert after.message_id != before.message_id
+
+
+@pytest.mark.parametrize("catch_up", [CatchUp.ONCE, CatchUp.ALL])
+def test_a_missed_tick_is_made_up_for_where_the_schedule_has_changed_since(
+    schedules: Schedules, redis_server: RedisServer, catch_up: CatchUp
+) -> None:
+    schedules.put("a", "* * * * * *", DIGEST, ACME, catch_up=catch_up)
+    (missed,) = planned(redis_server)
+    wait_until(lambda: now_ms(redis_server) > missed.options["eta"] + 2_000, "three ticks to be missed")
+
+    assert schedules.put("a", "* * * * * *", DIGEST, Digest(organization_id="acme", kind="weekly"), catch_up=catch_up)
+
+    first, second = planned(redis_server)
+    view = schedules.get("a")
+    assert view is not None
+    assert (first, view.last_ms) == (missed, missed.options["eta"])
+    assert (second.options["eta"], second.kwargs["payload"]["kind"]) == (missed.options["eta"] + 1_000, "weekly")
+
+
+def test_what_a_factory_makes_is_made_at_the_run_and_makes_no_schedule_new(
+    schedules: Schedules, redis_server: RedisServer
+) -> None:
+    def tell(payload: Told, context: JobContext) -> None:
+        """Nothing."""
+
+    kind: JobType[Told] = job("tell", queue="email")(tell)
+    del CATALOGUE["tell"]
+
+    assert schedules.put("a", "0 8 * * *", kind, Told(organization_id="acme"))
+    assert not schedules.put("a", "0 8 * * *", kind, Told(organization_id="acme"))
+
+    assert planned(redis_server)[0].kwargs["payload"] == {"organization_id": "acme"}
+    assert schedules.put("a", "0 8 * * *", kind, Told(organization_id="acme", at=5))
 
 
 def test_a_schedule_that_is_removed_leaves_nothing(schedules: Schedules, redis_server: RedisServer) -> None:

@@ -270,6 +270,17 @@ def test_a_running_a_completed_and_a_dead_job_are_seen_where_they_are(views: Vie
     assert redis_server.client.exists(KEYS.running("sms"), KEYS.runners("sms")) == 0
 
 
+@pytest.mark.parametrize("retry", [31, 250, 999])
+def test_a_job_of_many_retries_is_found_as_well(broker: CrewcallBroker, views: Views, retry: int) -> None:
+    first = make_message(SEND, Send(organization_id="acme", to="a"))
+    broker.enqueue(first.copy(options={"retries": retry}), delay=60_000)
+
+    view = views.find(first.message_id)
+
+    assert view is not None
+    assert (view.state, view.id, view.attempt) == (JobState.DELAYED, first.message_id, retry + 1)
+
+
 def test_a_retry_that_waits_is_found_by_the_jobs_id(broker: CrewcallBroker, views: Views) -> None:
     first = make_message(SEND, Send(organization_id="acme", to="a"))
     sent = broker.enqueue(first.copy(options={"retries": 2}), delay=60_000)
@@ -356,7 +367,7 @@ def test_what_no_application_would_send_is_shown_as_far_as_it_can_be(views: View
 
 def test_looking_changes_nothing_and_is_allowed_to_a_reader(redis_server: RedisServer, broker: CrewcallBroker) -> None:
     send(broker)
-    for name, arguments in (("page", ("dramatiq", "sms", "ready", "", "5", "")), ("find", ("dramatiq", "x", "3"))):
+    for name, arguments in (("page", ("dramatiq", "sms", "ready", "", "5", "")), ("find", ("dramatiq", "x", "0", "3"))):
         redis_server.client.eval_ro(wire.script(name), 0, *arguments)
 
 

@@ -253,6 +253,62 @@ def test_an_organisations_limit_is_set_listed_and_lifted(
     assert json.loads(lifted.output) == json.loads(jobs("limits", "sms", "--json").output) == {"*": 5}
 
 
+@pytest.mark.parametrize(
+    "arguments", [("pause", ""), ("resume", ""), ("list", "\udcff"), ("limit", "sms", "", "3"), ("dead", "list", "")]
+)
+def test_what_can_be_no_name_is_refused(jobs: Callable[..., Result], arguments: tuple[str, ...]) -> None:
+    result = jobs(*arguments)
+
+    assert result.exit_code == 2
+    assert " is no name." in result.output
+
+
+@pytest.mark.parametrize("cursor", ["x", "nan a", "1/x", "99999999999999999999"])
+def test_a_cursor_that_no_page_has_told_is_refused_as_such(jobs: Callable[..., Result], cursor: str) -> None:
+    for command in (("list", "sms"), ("dead", "list", "sms")):
+        result = jobs(*command, "--cursor", cursor)
+
+        assert result.exit_code == 2
+        assert f"cursor is {cursor!r}; expected what an earlier page has told" in result.output
+
+
+def test_one_job_of_a_time_in_no_calendar_leaves_the_others_to_be_read(
+    jobs: Callable[..., Result], redis_server: RedisServer
+) -> None:
+    bury(redis_server, "far", 10**15)
+    bury(redis_server, "near", 1_000)
+
+    result = jobs("dead", "list", "sms")
+
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.output.splitlines()] == ["id", "far", "near"]
+    assert "1000000000000000 ms" in result.output
+
+
+def test_half_a_character_is_told_in_letters(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    bury(redis_server, "a", 1_000, error="ValueError: bad \ud800 text")
+
+    text, values = jobs("dead", "list", "sms"), jobs("dead", "list", "sms", "--json")
+
+    assert (text.exit_code, values.exit_code) == (0, 0)
+    assert r"bad \ud800 text" in text.output
+    assert json.loads(values.output)["jobs"][0]["error"] == "ValueError: bad \ud800 text"
+
+
+def test_what_is_no_fault_of_redis_is_not_told_as_one(
+    jobs: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crewcall_worker.jobs_command._print", full)
+
+    result = jobs("queues")
+
+    assert isinstance(result.exception, OSError)
+    assert "cannot be reached" not in result.output
+
+
 def test_a_limit_below_one_job_is_refused(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
     result = jobs("limit", "sms", "acme", "0")
 

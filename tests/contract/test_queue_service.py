@@ -140,9 +140,9 @@ def test_a_delayed_job_waits_until_it_is_due(
     assert messages(redis_server, "plain") == []
 
 
-@pytest.mark.parametrize("delay", [-1, float("nan"), float("inf"), timedelta(seconds=-1)])
+@pytest.mark.parametrize("delay", [-1, float("nan"), float("inf"), timedelta(seconds=-1), 1e12, timedelta.max])
 def test_a_delay_that_is_none_is_told(queues: QueueService, delay: float | timedelta) -> None:
-    with pytest.raises(ValueError, match=r"^delay is .*; expected seconds, 0 or more$"):
+    with pytest.raises(ValueError, match=r"^delay is .*; expected seconds, from 0 to 315619200 \(ten years\)$"):
         queues.enqueue(plain, DISK, delay=delay)
 
 
@@ -446,6 +446,35 @@ async def test_a_loop_goes_on_while_redis_hangs() -> None:
 
     assert [type(task.exception()) for task in waiting] == [QueueUnavailable] * 3
     assert turns > 20
+
+
+async def test_of_many_calls_at_once_each_fails_in_its_own_time_while_redis_hangs() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        queues = AsyncQueueService.from_environment({"REDIS_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}"})
+        begun = time.monotonic()
+        errors = await asyncio.gather(*(queues.enqueue(plain, DISK) for _ in range(80)), return_exceptions=True)
+        took = time.monotonic() - begun
+        behind = [asyncio.create_task(queues.enqueue(plain, DISK)) for _ in range(20)]
+        await asyncio.sleep(0)
+        health = await queues.health()
+        await asyncio.wait(behind)
+        await queues.shutdown()
+
+    assert {type(error) for error in errors} == {QueueUnavailable}
+    assert took < AT_MOST_S
+    assert {error.is_unknown for error in errors if isinstance(error, QueueUnavailable)} == {True, False}
+    assert (health.enabled, health.is_ok) == (True, False)
+    assert "keeps all 8 threads busy: this call had none within 3 s and was not made. " in health.problem
+    assert {type(task.exception()) for task in behind} == {QueueUnavailable}
+
+
+async def test_who_cancels_a_call_is_not_told_of_redis() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        queues = AsyncQueueService.from_environment({"REDIS_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}"})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await queues.enqueue(plain, DISK)
+        await queues.shutdown()
 
 
 async def test_a_disabled_service_answers_coroutines_too() -> None:

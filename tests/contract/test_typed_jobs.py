@@ -12,6 +12,7 @@ from typing import Any
 import dramatiq
 import pytest
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import SkipMessage
 from tests.support.job_workers import at_work
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
@@ -259,7 +260,63 @@ def test_a_job_whose_policy_fails_is_a_dead_letter_and_not_lost(redis_server: Re
     work_off(redis_server, kind)
 
     (letter,) = dead(redis_server)
-    assert letter["options"]["error"] == "RuntimeError: busy"
+    assert (letter["options"]["death"], letter["options"]["error"]) == ("policy_failed", "RuntimeError: busy")
+
+
+@pytest.mark.parametrize("delay", [float("inf"), float("nan"), -1.0, 1e12, "30"])
+def test_a_policy_that_tells_no_delay_makes_a_dead_letter_with_the_reason(
+    redis_server: RedisServer, delay: Any
+) -> None:
+    class Odd:
+        def delay(self, failures: int, chance: float) -> Any:
+            return delay
+
+    kind = replace(Provider([RuntimeError("busy")]).job(), retries=Odd())
+    enqueue(redis_server, kind)
+    work_off(redis_server, kind)
+
+    (letter,) = dead(redis_server)
+    assert (letter["options"]["death"], letter["options"]["error"]) == ("policy_failed", "RuntimeError: busy")
+
+
+def test_a_job_whose_error_cannot_be_told_is_tried_again_and_then_a_dead_letter(redis_server: RedisServer) -> None:
+    class Nasty(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    provider = Provider([Nasty(), Nasty()])
+    enqueue(redis_server, provider.job(0.0))
+    work_off(redis_server, provider.job(0.0))
+
+    (letter,) = dead(redis_server)
+    assert provider.attempts == [1, 2]
+    assert (letter["options"]["death"], letter["options"]["error"]) == (
+        "retries_exhausted",
+        "Nasty: <exception str() failed>",
+    )
+
+
+def test_half_a_character_in_an_error_is_told_in_letters(redis_server: RedisServer) -> None:
+    provider = Provider([ValueError("bad \ud800 text")])
+    enqueue(redis_server, provider.job())
+    work_off(redis_server, provider.job())
+
+    (letter,) = dead(redis_server)
+    assert letter["options"]["error"] == r"ValueError: bad \ud800 text"
+    letter["options"]["traceback"].encode()
+
+
+def test_a_job_that_would_skip_itself_is_a_dead_letter_and_not_silently_gone(redis_server: RedisServer) -> None:
+    provider = Provider([SkipMessage("not today")])
+    enqueue(redis_server, provider.job(0.0))
+    work_off(redis_server, provider.job(0.0))
+
+    (letter,) = dead(redis_server)
+    assert provider.attempts == [1]
+    assert (letter["options"]["death"], letter["options"]["error"]) == (
+        "rejected",
+        "Reject: It raised Dramatiq's SkipMessage; a job with nothing to do returns",
+    )
 
 
 def test_nothing_of_what_a_job_carries_gets_into_the_log(

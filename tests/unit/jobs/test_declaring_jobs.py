@@ -76,8 +76,27 @@ def test_a_name_is_one_jobs() -> None:
     greet = a_job()
     greet.run.__module__ = "shop.other"
 
-    with pytest.raises(ValueError, match=r"^job 'greet.person' is in shop.other already; name that of .* apart$"):
+    with pytest.raises(ValueError, match=r"^job 'greet.person' is shop.other.a_job.* already; name .*a_job.* apart$"):
         a_job()
+
+
+def test_a_name_is_one_jobs_within_a_module_too() -> None:
+    greet = a_job()
+
+    def charge(payload: Greet, context: JobContext) -> None:
+        """Another one."""
+
+    with pytest.raises(ValueError, match=r"^job 'greet.person' is .*\.greet already; name .*\.charge apart$"):
+        job("greet.person", queue="greetings")(charge)
+    assert CATALOGUE["greet.person"] is greet
+
+
+def test_a_module_that_is_loaded_anew_says_the_same_job_again() -> None:
+    a_job()
+
+    again = a_job()
+
+    assert CATALOGUE["greet.person"] is again
 
 
 def test_a_function_without_a_payload_is_no_job() -> None:
@@ -124,6 +143,20 @@ def test_an_error_decides_what_follows(error: BaseException, verdict: Later | De
 
 def test_who_asks_for_another_try_gets_no_more_than_his_type_has() -> None:
     assert judge(FixedDelays(), 1, TryAgain("later", after=1.0), 0.0) is Death.RETRIES_EXHAUSTED
+
+
+@pytest.mark.parametrize("after", [float("inf"), float("nan"), -5.0, 1e12, "30", None])
+def test_nobody_is_told_to_come_again_at_no_time(after: Any) -> None:
+    with pytest.raises(ValueError, match=r"^after is .*; expected seconds, from 0 to 315619200 \(ten years\)$"):
+        TryAgain("later", after=after)
+
+
+@pytest.mark.parametrize("delay", [float("inf"), float("nan"), -1.0, 1e12])
+def test_a_policy_with_a_delay_that_is_none_is_told(delay: float) -> None:
+    with pytest.raises(ValueError, match=r"^a retry's delay is .*; expected seconds, from 0 to"):
+        FixedDelays(30, delay)
+    with pytest.raises(ValueError, match=r"expected retries >= 0, 0 <= first <= longest <= ten years"):
+        Backoff(longest=delay)
 
 
 @given(st.integers(1, 5000), st.floats(0, 1, exclude_max=True))

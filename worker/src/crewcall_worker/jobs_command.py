@@ -32,6 +32,17 @@ MOST_ON_A_PAGE = 200
 
 Command = Callable[..., Any]
 
+
+def named(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A name that something could have: an argument's callback."""
+    try:
+        if value.encode():
+            return value
+    except UnicodeEncodeError:  # bytes on the command line that are no UTF-8
+        pass
+    raise click.BadParameter(f"{value!r} is no name.", param=parameter)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -70,7 +81,7 @@ def queues(as_json: bool) -> None:
 
 
 @jobs.command("list")
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @click.option("--state", type=click.Choice(STATES), default="ready", show_default=True)
 @filters
 @paging
@@ -88,10 +99,7 @@ def list_(
     """A page of the jobs of QUEUE that are in one state."""
     with _desk() as desk:
         desk.look_at(queue)
-        like = desk.filter(job, organization, error)
-        _print(
-            desk.words.page(desk.views.page(queue, desk.state(state), cursor=cursor, limit=limit, like=like), as_json)
-        )
+        _print(desk.page(queue, state, cursor, limit, desk.filter(job, organization, error), as_json))
 
 
 @jobs.command()
@@ -107,7 +115,7 @@ def show(id_: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @click.option("--reason", default="", help="Why; others are shown it.")
 @json_option
 def pause(queue: str, reason: str, as_json: bool) -> None:
@@ -118,7 +126,7 @@ def pause(queue: str, reason: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @json_option
 def resume(queue: str, as_json: bool) -> None:
     """Let the workers take jobs from QUEUE again."""
@@ -128,7 +136,7 @@ def resume(queue: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @json_option
 def limits(queue: str, as_json: bool) -> None:
     """How many jobs of each organisation QUEUE lets be in flight at once.
@@ -140,8 +148,8 @@ def limits(queue: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("queue")
-@click.argument("organization")
+@click.argument("queue", callback=named)
+@click.argument("organization", callback=named)
 @click.argument("most", type=click.IntRange(min=1), required=False)
 @json_option
 def limit(queue: str, organization: str, most: int | None, as_json: bool) -> None:
@@ -191,7 +199,7 @@ def dead() -> None:
 
 
 @dead.command("list")
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @filters
 @paging
 @json_option
@@ -207,12 +215,11 @@ def dead_list(
     """A page of the dead letters of QUEUE, the last one first."""
     with _desk() as desk:
         desk.look_at(queue)
-        like = desk.filter(job, organization, error)
-        _print(desk.words.page(desk.letters.page(queue, cursor=cursor, limit=limit, like=like), as_json))
+        _print(desk.page(queue, "dead", cursor, limit, desk.filter(job, organization, error), as_json))
 
 
 @dead.command("show")
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @click.argument("id_", metavar="ID")
 @json_option
 def dead_show(queue: str, id_: str, as_json: bool) -> None:
@@ -226,7 +233,7 @@ def dead_show(queue: str, id_: str, as_json: bool) -> None:
 
 
 @dead.command()
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "is_all", is_flag=True, help="All of them.")
 @filters
@@ -257,7 +264,7 @@ def retry(
 
 
 @dead.command()
-@click.argument("queue")
+@click.argument("queue", callback=named)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "is_all", is_flag=True, help="All of them.")
 @filters
@@ -312,11 +319,14 @@ class _Desk:
 
         return Filter(job, organization, error)
 
-    @staticmethod
-    def state(name: str) -> Any:
+    def page(self, queue: str, state: str, cursor: str | None, limit: int, like: Filter, as_json: bool) -> str:
         from crewcall_worker.queues.views import JobState
 
-        return JobState(name)
+        try:
+            found = self.views.page(queue, JobState(state), cursor=cursor, limit=limit, like=like)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--cursor") from None
+        return str(self.words.page(found, as_json))
 
 
 @contextmanager
@@ -369,7 +379,9 @@ def _who() -> str:
 
 
 def _print(text: str) -> None:
-    click.echo(text)
+    # An error's text, or what a plain job carries, may have what no terminal takes.
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _fail(error: WorkerError) -> Any:

@@ -17,6 +17,9 @@ from crewcall_worker.variables import line, seconds, whole
 DEFAULT_SHUTDOWN_TIMEOUT = 600.0  # as Dramatiq's own command line has it
 # A worker tells of itself each second: after less than three of them, nothing is certain.
 SHORTEST_LAPSE = 3.0
+LARGEST_PAYLOAD = 1024 * 1024
+"""Bytes of JSON."""
+MOST_LARGEST_PAYLOAD = 256 * 1024 * 1024  # a text in Redis has 512 MB at most, and a message is more than its payload
 
 
 class LogFormat(StrEnum):
@@ -48,6 +51,7 @@ class Settings:
     most_kills: int = wire.MOST_KILLS
     metrics_port: int | None = None
     retention: Retention = field(default_factory=Retention)
+    largest_payload: int = LARGEST_PAYLOAD
     redis_username: str = ""
     redis_password: str = field(default="", repr=False)
     redis_ca: str = ""
@@ -81,6 +85,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         most_kills=whole(environment, wire.ENV_MOST_KILLS, wire.MOST_KILLS, 2, 1000),
         metrics_port=_metrics_port(environment),
         retention=retention_from_environment(environment),
+        largest_payload=whole(environment, wire.ENV_LARGEST_PAYLOAD, LARGEST_PAYLOAD, 1024, MOST_LARGEST_PAYLOAD),
         redis_username=line(environment, redis_address.ENV_REDIS_USERNAME),
         redis_password=redis_password(environment),
         redis_ca=line(environment, redis_address.ENV_REDIS_CA),

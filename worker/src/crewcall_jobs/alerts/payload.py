@@ -49,7 +49,7 @@ Channel = Annotated[EmailChannel | WebhookChannel | SmsChannel, Field(discrimina
 
 class Alert(Payload):
     """Something to be told now. Another alert of the organisation with the same `alert_key` is none for five
-    minutes."""
+    minutes. `occurred_at`: where it is not said, when it is enqueued; of an alert by a schedule, when it is told."""
 
     alert_key: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     title: Line = Field(repr=False)

@@ -32,7 +32,7 @@ def text_message(alert: Alert, templates: Templates) -> str:
 
 
 def webhook_body(alert: Alert) -> bytes:
-    """The same bytes at every try: they are signed."""
+    """The same bytes at every try of one alert, but for the time of one by a schedule that says none."""
     said = {
         "type": "alert.raised",
         "timestamp": alert.occurred_at.isoformat(),

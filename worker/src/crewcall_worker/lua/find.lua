@@ -1,14 +1,14 @@
 -- Find one job by its id. Reads only.
--- ARGV: namespace, the job's id, the ids that its tries may have in Redis, as one number: how many retries are looked
--- for; then the queues to look in (none: all of the registry).
+-- ARGV: namespace, the job's id, which of its tries are looked for, from the first to the last retry (0: the first try);
+-- then the queues to look in (none: all of the registry).
 -- Answers {state, queue, id, text, when (ms, "" if that is in the text), worker}; nothing where there is none.
 
-local namespace, job, tries = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local namespace, job, first, last = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local crewcall = "crewcall:" .. namespace .. ":"
 local LARGEST = 65536 -- bytes
 
 local queues = {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
     queues[#queues + 1] = ARGV[i]
 end
 if #queues == 0 then
@@ -16,9 +16,9 @@ if #queues == 0 then
 end
 
 -- A retry is another message: its id is the job's, and which retry it is.
-local ids = {job}
-for try = 1, tries do
-    ids[#ids + 1] = job .. "." .. try
+local ids = {}
+for try = first, last do
+    ids[#ids + 1] = try == 0 and job or job .. "." .. try
 end
 
 local function found(state, queue, hash, id, at, worker)

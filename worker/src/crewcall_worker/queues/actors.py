@@ -17,7 +17,7 @@ import dramatiq
 from dramatiq import Broker
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware, Retries, TimeLimit
+from dramatiq.middleware import Middleware, Retries, SkipMessage, TimeLimit
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from crewcall_worker.options import ORGANIZATION
@@ -58,7 +58,11 @@ class JobActor(dramatiq.Actor[..., None]):
             raise RuntimeError(f"job {self.job.name} runs by its message alone; in a test call the job type itself")
         if arguments:
             raise InvalidPayload(f"A message of {self.job.name} carries plain arguments; expected none")
-        _run(self.job, message, named)
+        try:
+            _run(self.job, message, named)
+        except SkipMessage as error:
+            # Dramatiq would take it for a middleware's, and acknowledge a job of which nothing is kept.
+            raise Reject("It raised Dramatiq's SkipMessage; a job with nothing to do returns") from error
 
 
 def declare(broker: RedisBroker, jobs: Mapping[str, JobType[Payload]] = CATALOGUE) -> list[JobActor]:

@@ -2,6 +2,7 @@
 
 One way to enqueue, not two: what is sent is one script with much around it, which a second client would have to repeat.
 A thread costs a call some 0.1 ms. They are not the loop's own threads: a Redis that hangs keeps nobody else waiting.
+A call that gets no thread in time fails like one that gets no answer, so many at once fail as soon as one does.
 Who cancels a call stops waiting for it; the job may be enqueued all the same.
 """
 
@@ -15,6 +16,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Self, TypeVar
 
+from crewcall_worker.queues.connection import QueueUnavailable
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.plans import CatchUp
@@ -24,6 +26,8 @@ from crewcall_worker.queues.service import QueueService
 from crewcall_worker.queues.views import QueueCounts
 
 THREADS = 8
+BEGUN_WITHIN = 3.0
+"""Seconds that a call waits for a thread, before what `connection` has for the call itself."""
 
 P = TypeVar("P", bound=Payload)
 T = TypeVar("T")
@@ -48,7 +52,7 @@ class AsyncQueueService:
 
     async def initialize(self) -> Health:
         """Connect, and tell whether Redis takes jobs."""
-        return await self._call(self.service.initialize)
+        return await self._health(self.service.initialize)
 
     async def enqueue(
         self,
@@ -96,17 +100,42 @@ class AsyncQueueService:
 
     async def health(self) -> Health:
         """Whether Redis takes jobs now."""
-        return await self._call(self.service.health)
+        return await self._health(self.service.health)
 
     async def shutdown(self) -> None:
         """Close the connections, and let the threads go. A later call begins anew."""
-        await self._call(self.service.shutdown)
+        await self._call(self.service.shutdown, within=None)
         if self._threads is not None:
             self._threads[1].shutdown(wait=False)
             self._threads = None
 
-    async def _call(self, function: Callable[[], T]) -> T:
+    async def _health(self, function: Callable[[], Health]) -> Health:
+        try:
+            return await self._call(function)
+        except QueueUnavailable as error:
+            return Health(enabled=True, endpoint=self.service.endpoint, problem=str(error), took=BEGUN_WITHIN)
+
+    async def _call(self, function: Callable[[], T], within: float | None = BEGUN_WITHIN) -> T:
         if self._threads is None or self._threads[0] != os.getpid():  # threads do not survive a fork
             self._threads = os.getpid(), ThreadPoolExecutor(THREADS, thread_name_prefix="crewcall-enqueue")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[1], partial(copy_context().run, function))
+        call = self._threads[1].submit(copy_context().run, function)
+        is_late = False
+
+        def give_up() -> None:
+            nonlocal is_late
+            is_late = call.cancel()  # one that a thread has begun is not
+
+        timer = None if within is None else asyncio.get_running_loop().call_later(within, give_up)
+        try:
+            return await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            if not is_late:
+                raise
+            words = (
+                f"Redis {self.service.endpoint} keeps all {THREADS} threads busy: this call had none within {within:g} "
+                "s and was not made. Check that it runs; where it does, enqueue by enqueue_many rather than one by one"
+            )
+            raise QueueUnavailable(words) from None
+        finally:
+            if timer is not None:
+                timer.cancel()

@@ -71,7 +71,10 @@ def make_bounded_client(settings: Settings) -> redis.Redis:
 
 @contextmanager
 def told_of(endpoint: str, receipts: Sequence[Receipt] = ()) -> Iterator[None]:
-    """Whatever goes wrong with the Redis at `endpoint` is a `QueueUnavailable`, with the receipts there are by then."""
+    """Whatever goes wrong with the Redis at `endpoint` is a `QueueUnavailable`, with the receipts there are by then.
+
+    Around calls of Redis alone: elsewhere an `OSError` may be of anything.
+    """
     try:
         yield
     except (redis.RedisError, OSError) as error:
@@ -98,7 +101,10 @@ def open_broker(environment: Mapping[str, str]) -> Iterator[CrewcallBroker]:
     settings = from_environment(environment)
     broker = CrewcallBroker(client=make_bounded_client(settings), namespace=settings.redis_namespace, middleware=[])
     try:
-        with told_of(settings.redis_endpoint):
+        # No OSError: it may be of what the caller does besides, as of a terminal that is gone. redis-py has its own.
+        try:
             yield broker
+        except redis.RedisError as error:
+            raise _unavailable(settings.redis_endpoint, error, ()) from error
     finally:
         broker.client.close()

@@ -24,7 +24,7 @@ from crewcall_worker.options import DEATH, ERROR
 from crewcall_worker.queues.job import JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of
 from crewcall_worker.queues.payload import Payload
-from crewcall_worker.queues.retries import RetryPolicy
+from crewcall_worker.queues.retries import RetryPolicy, check_delay
 
 KILLED = "crewcall_dead_reason"
 """The option by which `lua/recover.lua` tells of a job that has killed its workers."""
@@ -49,6 +49,8 @@ class Death(StrEnum):
     """It is no message. Noted nowhere: whoever reads the dead letter sees it."""
     UNKNOWN_JOB = "unknown_job"
     """No actor of that name in the worker that got it."""
+    POLICY_FAILED = "policy_failed"
+    """Its retry policy has raised, or told a delay that is none: the worker's log has what."""
     KILLED_WORKERS = "killed_workers"
     """Too many workers died with it. Noted as `KILLED`."""
 
@@ -61,7 +63,10 @@ class Later:
 
 
 def judge(retries: RetryPolicy, failures: int, error: BaseException, chance: float) -> Later | Death:
-    """What becomes of a job that failed for the `failures`-th time with this error. `chance` is in [0, 1)."""
+    """What becomes of a job that failed for the `failures`-th time with this error. `chance` is in [0, 1).
+
+    Raises whatever the policy does, and `ValueError` where that tells a delay that is none.
+    """
     if isinstance(error, InvalidPayload):
         return Death.INVALID_PAYLOAD
     if isinstance(error, Reject):
@@ -69,6 +74,7 @@ def judge(retries: RetryPolicy, failures: int, error: BaseException, chance: flo
     delay = retries.delay(failures, chance)
     if delay is None:
         return Death.RETRIES_EXHAUSTED
+    check_delay("the delay of its retry policy", delay)
     return Later(max(delay, error.after) if isinstance(error, TryAgain) else delay)
 
 
@@ -106,11 +112,15 @@ class JobRetries(Retries):
 
     def _settle(self, broker: Broker, message: MessageProxy, job: JobType[Payload], error: BaseException) -> None:
         attempt, options = attempts_of(message), message.options
-        options[ERROR] = _words(job, error)
-        # Until it is in its queue again: a policy that fails itself would leave a job that looks done.
+        # Until it is in its queue again: Dramatiq swallows what a middleware raises, and a policy that fails itself
+        # would leave a job that looks done.
         message.fail()
+        options[DEATH] = Death.POLICY_FAILED
+        options[ERROR] = _words(job, error)
+        options["traceback"] = _trace(error, LONGEST_TRACEBACK)
         what_next = judge(job.retries, attempt, error, self._chance())
         if isinstance(what_next, Later):
+            del options[DEATH]
             options["retries"] = attempt
             options["traceback"] = _trace(error, TRAVELLING_TRACEBACK)
             log.warning(
@@ -124,20 +134,26 @@ class JobRetries(Retries):
             message.failed = False
             return
         options[DEATH] = what_next
-        options["traceback"] = _trace(error, LONGEST_TRACEBACK)
         log.error("%s is a dead letter after %d tries (%s): %s", message, attempt, what_next, type(error).__name__)
 
 
 def _words(job: JobType[Payload], error: BaseException) -> str:
     if isinstance(error, TimeLimitExceeded):
         return f"TimeLimitExceeded: it ran longer than {job.time_limit:g} s"
-    return f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
+    # By `traceback`: it bears an error that cannot be turned into text.
+    words = str(traceback.TracebackException(type(error), error, None, compact=True))
+    return _encodable(f"{type(error).__name__}: {words}"[:LONGEST_ERROR])
 
 
 def _trace(error: BaseException, longest: int) -> str:
     """The end of it tells most, its beginning where it came from."""
-    text = "".join(traceback.format_exception(error))
+    text = _encodable("".join(traceback.format_exception(error)))
     if len(text) <= longest:
         return text
     half = longest // 2
     return f"{text[:half]}\n... {len(text) - 2 * half} characters are left out ...\n{text[-half:]}"
+
+
+def _encodable(text: str) -> str:
+    """With "\\ud800" for half a character, which no terminal and no file takes."""
+    return text.encode(errors="backslashreplace").decode()

@@ -21,13 +21,17 @@ from enum import IntEnum
 from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from crewcall_worker.queues.payload import Payload
-from crewcall_worker.queues.retries import Backoff, RetryPolicy
+from crewcall_worker.queues.retries import LONGEST_DELAY, Backoff, RetryPolicy, check_delay
 from crewcall_worker.wire import DEAD, DELAYED
 
 P = TypeVar("P", bound=Payload)
 
 QUEUE = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]*")
 """Names that Dramatiq takes for a queue (dramatiq/actor.py)."""
+
+
+SHORTEST_WINDOW = 0.001
+"""Seconds: Redis reckons in ms."""
 
 
 class Priority(IntEnum):
@@ -47,7 +51,9 @@ class TryAgain(Exception):
     seconds from now. It counts as a try like any other failure."""
 
     def __init__(self, reason: str, *, after: float) -> None:
+        """Raises `ValueError` where `after` is none that a job can wait for; that fails the try as well."""
         super().__init__(reason)
+        check_delay("after", after)
         self.after = after
 
 
@@ -69,6 +75,13 @@ class Dedupe(Generic[P]):
 
     key: Callable[[P], str]
     window: float
+
+    def __post_init__(self) -> None:
+        if not SHORTEST_WINDOW <= self.window <= LONGEST_DELAY:
+            raise ValueError(
+                f"window is {self.window!r}; expected seconds, from {SHORTEST_WINDOW} to {LONGEST_DELAY:.0f} "
+                "(ten years)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +163,18 @@ def job(
             time_limit=time_limit,
             concurrency=concurrency,
         )
+        # A module that is loaded anew says the same job again.
         known = CATALOGUE.get(name)
-        if known is not None and known.run.__module__ != run.__module__:
-            raise ValueError(f"job {name!r} is in {known.run.__module__} already; name that of {run.__module__} apart")
+        if known is not None and _place_of(known.run) != _place_of(run):
+            raise ValueError(f"job {name!r} is {_place_of(known.run)} already; name {_place_of(run)} apart")
         CATALOGUE[name] = made
         return made
 
     return make
+
+
+def _place_of(run: Callable[..., object]) -> str:
+    return f"{run.__module__}.{run.__qualname__}"
 
 
 def _check(name: str, queue: str, time_limit: float, stalled_after: float, concurrency: int | None) -> None:

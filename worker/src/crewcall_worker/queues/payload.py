@@ -6,7 +6,8 @@ be of different versions.
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -21,3 +22,20 @@ class Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     organization_id: OrganizationId
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Raises `TypeError` where a class has an `organization_id` of its own, which could be anything."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for parent in cls.__mro__:
+            if parent is not Payload and "organization_id" in inspect.get_annotations(parent):
+                raise TypeError(f"{parent.__name__} has an organization_id of its own; leave it out, Payload has it")
+
+
+def made_by_factories(payload: Payload) -> set[str]:
+    """The names of the fields that nobody has given and a `default_factory` has made."""
+    return {
+        name
+        for name, field in type(payload).model_fields.items()
+        if field.default_factory is not None and name not in payload.model_fields_set
+    }

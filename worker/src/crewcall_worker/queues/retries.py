@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+LONGEST_DELAY: Final = 3653 * 86_400.0
+"""Seconds: ten years. What is put off for longer is a mistake, and its time is none that a calendar has."""
+
+
+def check_delay(what: str, seconds: float) -> None:
+    """Raises `ValueError` where a job can be put off for no such time."""
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= LONGEST_DELAY:
+        raise ValueError(f"{what} is {seconds!r}; expected seconds, from 0 to {LONGEST_DELAY:.0f} (ten years)")
 
 
 class RetryPolicy(Protocol):
@@ -24,8 +33,8 @@ class FixedDelays:
     delays: tuple[float, ...]
 
     def __init__(self, *delays: float) -> None:
-        if any(delay < 0 for delay in delays):
-            raise ValueError(f"delays are {delays}; expected seconds, 0 or more each")
+        for delay in delays:
+            check_delay("a retry's delay", delay)
         object.__setattr__(self, "delays", delays)
 
     def delay(self, failures: int, chance: float) -> float | None:
@@ -47,8 +56,8 @@ class Backoff:
     jitter: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.retries < 0 or self.first < 0 or self.longest < self.first or not 0 <= self.jitter <= 1:
-            raise ValueError(f"{self}: expected retries >= 0, 0 <= first <= longest, jitter from 0 to 1")
+        if self.retries < 0 or not 0 <= self.first <= self.longest <= LONGEST_DELAY or not 0 <= self.jitter <= 1:
+            raise ValueError(f"{self}: expected retries >= 0, 0 <= first <= longest <= ten years, jitter from 0 to 1")
 
     def delay(self, failures: int, chance: float) -> float | None:
         if failures > self.retries:

@@ -6,8 +6,9 @@
 The job of the next tick sits in its queue as a delayed message, from when the schedule is made: so a pool at zero is
 woken for it. Once it has passed, any worker's `scheduler` plans the one after it. To put the same schedule again, as an
 application may at each start, changes nothing; to put another one under its name, or to remove it, takes the planned
-message away. A tick's job is one like any other: retried, dead-lettered and counted as its type has it, but not
-deduplicated.
+message away. But where its tick has passed, and no worker was there to run it, a changed schedule leaves that job: it
+is due. A tick's job is one like any other: retried, dead-lettered and counted as its type has it, but not deduplicated.
+What a payload's `default_factory` makes, such as a time, it makes when the job is run.
 
 Every call may raise `redis.RedisError`.
 """
@@ -24,8 +25,9 @@ from crewcall_worker.options import DEDUPE_FOR_MS, DEDUPE_KEY
 from crewcall_worker.queues import cron as cron_times
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.messages import PAYLOAD, make_message
-from crewcall_worker.queues.payload import Payload
+from crewcall_worker.queues.payload import Payload, made_by_factories
 from crewcall_worker.queues.plans import CatchUp, Definition, Plan, read_definition, read_plan
+from crewcall_worker.settings import LARGEST_PAYLOAD
 
 LONGEST_NAME = 200
 GRACE = 300.0
@@ -60,8 +62,11 @@ class Contested(RuntimeError):
 class Schedules:
     """The schedules of one Dramatiq namespace, by a client of one's own."""
 
-    def __init__(self, client: redis.Redis, namespace: str = "dramatiq") -> None:
+    def __init__(
+        self, client: redis.Redis, namespace: str = "dramatiq", largest_payload: int = LARGEST_PAYLOAD
+    ) -> None:
         self._client = client
+        self._largest_payload = largest_payload
         self._keys = wire.Keys(namespace)
         self._plan = client.register_script(wire.script("plan"))
 
@@ -85,7 +90,8 @@ class Schedules:
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"name is {name!r}; expected a text of 1 to {LONGEST_NAME} characters")
         cron_times.check(cron, timezone)
-        message = make_message(job, payload, priority=priority)
+        message = make_message(job, payload, priority=priority, largest=self._largest_payload)
+        made_anew = made_by_factories(payload)
         kept = {key: value for key, value in message.options.items() if key not in {DEDUPE_KEY, DEDUPE_FOR_MS}}
         definition = Definition(
             cron=cron,
@@ -94,18 +100,24 @@ class Schedules:
             grace_ms=round(grace * 1000),
             job=job.name,
             queue=job.queue,
-            payload=message.kwargs[PAYLOAD],
+            payload={key: value for key, value in message.kwargs[PAYLOAD].items() if key not in made_anew},
             options=kept,
         )
         for _ in range(MOST_TRIES):
             seen_definition, seen_plan = self._seen(name)
             if seen_definition == definition.write() and seen_plan:
                 return False
-            now_ms = self._now_ms()
-            tick_ms = definition.first(now_ms)
-            before = _plan_of(seen_plan)
-            last_ms = _last_tick(before, now_ms)
-            if self.change(name, (seen_definition, seen_plan), definition, tick_ms, last_ms, withdrawn=before):
+            now_ms, before, seen = self._now_ms(), _plan_of(seen_plan), (seen_definition, seen_plan)
+            if before is not None and before.tick_ms <= now_ms:
+                # Its job is due, or is run by now. What follows is planned as any worker would.
+                tick_ms = definition.next(before.tick_ms, now_ms)
+                is_changed = self.change(
+                    name, seen, definition, tick_ms, before.tick_ms, has_passed=tick_ms is not None
+                )
+            else:
+                last_ms = before.last_ms if before else None
+                is_changed = self.change(name, seen, definition, definition.first(now_ms), last_ms, withdrawn=before)
+            if is_changed:
                 return True
         raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; put it again")
 
@@ -187,12 +199,6 @@ class Schedules:
     def _now_ms(self) -> int:
         seconds, microseconds = self._client.time()
         return int(seconds * 1000 + microseconds // 1000)
-
-
-def _last_tick(plan: Plan | None, now_ms: int) -> int | None:
-    if plan is None:
-        return None
-    return plan.tick_ms if plan.tick_ms <= now_ms else plan.last_ms
 
 
 def _plan_of(text: str) -> Plan | None:

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
+from dramatiq.message import Message
+
 from crewcall_worker import outbox
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.connection import QueueUnavailable, make_bounded_client, told_of
@@ -26,10 +28,11 @@ from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.plans import CatchUp
 from crewcall_worker.queues.receipts import Health, NewJob, Outcome, Receipt, Seconds
+from crewcall_worker.queues.retries import check_delay
 from crewcall_worker.queues.schedules import GRACE, Schedules, ScheduleView
 from crewcall_worker.queues.views import QueueCounts, Views
 from crewcall_worker.redis_settings import has_redis
-from crewcall_worker.settings import Settings, from_environment
+from crewcall_worker.settings import LARGEST_PAYLOAD, Settings, from_environment
 from crewcall_worker.wire import Keys
 
 P = TypeVar("P", bound=Payload)
@@ -46,6 +49,7 @@ class QueueService:
         """No settings: disabled. Raises `BadSetting`; nothing is connected yet."""
         self.endpoint = settings.redis_endpoint if settings else ""
         self.broker: CrewcallBroker | None = None
+        self._largest_payload = settings.largest_payload if settings else LARGEST_PAYLOAD
         if settings is None:
             log.warning("No Redis is configured: jobs are not enqueued. Set REDIS_URL, or REDIS_HOST")
         else:
@@ -92,10 +96,7 @@ class QueueService:
         Up to `outbox.MOST_AT_ONCE` are one round trip: all of them are there, or none. Raises as `enqueue` does: where
         one payload is invalid, nothing is enqueued; a `QueueUnavailable` has the receipts of those that are.
         """
-        messages = [
-            (make_message(new.job, new.payload, priority=new.priority, dedupe_key=new.dedupe_key), _ms(new.delay))
-            for new in jobs
-        ]
+        messages = [(self._message(new), _ms(new.delay)) for new in jobs]
         if self.broker is None:
             return [Receipt("", Outcome.DISABLED) for _ in messages]
         receipts: list[Receipt] = []
@@ -173,9 +174,12 @@ class QueueService:
         if self.broker is not None:
             self.broker.client.close()
 
-    @staticmethod
-    def _schedules(broker: CrewcallBroker) -> Schedules:
-        return Schedules(broker.client, broker.namespace)
+    def _message(self, new: NewJob[Any]) -> Message[Any]:
+        largest = self._largest_payload
+        return make_message(new.job, new.payload, priority=new.priority, dedupe_key=new.dedupe_key, largest=largest)
+
+    def _schedules(self, broker: CrewcallBroker) -> Schedules:
+        return Schedules(broker.client, broker.namespace, self._largest_payload)
 
 
 def _receipt(outcome: outbox.Outcome) -> Receipt:
@@ -188,6 +192,5 @@ def _ms(delay: Seconds | None) -> int | None:
     if delay is None:
         return None
     seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"delay is {delay!r}; expected seconds, 0 or more")
+    check_delay("delay", seconds)
     return round(seconds * 1000)

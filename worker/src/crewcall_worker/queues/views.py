@@ -9,6 +9,7 @@ Every call may raise `redis.RedisError`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,11 @@ MOST_ON_A_PAGE = 200
 MOST_READ = 1_000
 """Jobs that one page with a filter looks at."""
 CHUNK = 100
-RETRIES_LOOKED_FOR = 30
+CURSORS = re.compile(r"(?:\d+/)?(?:\d{0,15}|-?\d[\d.e+]* .+)", re.DOTALL)
+"""What pages have told, see `lua/page.lua`."""
+RETRIES_AT_ONCE = 100
+RETRIES_LOOKED_FOR = 1_000
+"""A retry is another message in Redis, whose id says which one it is: so many are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +188,12 @@ class Views:
         """Up to `limit` jobs: ready ones in the order of the head and then by age, running ones the longest first,
         delayed ones by when they are due, completed and dead ones the last first.
 
-        Raises `ValueError` for FETCHED: those have no order.
+        Raises `ValueError` for FETCHED: those have no order; and for a cursor that no page has told.
         """
         if state is JobState.FETCHED:
             raise ValueError("state is fetched; expected one of ready, running, delayed, completed, dead")
+        if cursor and not CURSORS.fullmatch(cursor):
+            raise ValueError(f"cursor is {cursor!r}; expected what an earlier page has told")
         wanted = max(1, min(limit, MOST_ON_A_PAGE))
         found: list[JobView] = []
         place, read = cursor or "", 0
@@ -202,13 +209,13 @@ class Views:
 
     def find(self, job_id: str, *queues: str) -> JobView | None:
         """The job with this id, in the queues that are named or in all; None where nothing is kept of it."""
-        answer = self._find(args=[self._keys.namespace, job_id, RETRIES_LOOKED_FOR, *queues])
-        if not answer:
-            return None
-        state, queue, id_, text, at, worker = answer
-        return self._show(
-            view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
-        )
+        for first in range(0, RETRIES_LOOKED_FOR, RETRIES_AT_ONCE):
+            last = first + RETRIES_AT_ONCE - 1
+            if answer := self._find(args=[self._keys.namespace, job_id, first, last, *queues]):
+                state, queue, id_, text, at, worker = answer
+                view = view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
+                return self._show(view)
+        return None
 
     def organization(self, organization_id: str, days_ago: int = 0) -> tuple[OrganizationCounts, ...]:
         """What an organisation's jobs came to today, or so many days ago, by queue."""

@@ -49,5 +49,8 @@ ENV_KEEP_COMPLETED_MOST: Final = "CREWCALL_KEEP_COMPLETED_MOST"
 ENV_KEEP_DEAD: Final = "CREWCALL_KEEP_DEAD"
 """Seconds that a dead letter is kept, a decimal number."""
 
+ENV_LARGEST_PAYLOAD: Final = "CREWCALL_LARGEST_PAYLOAD"
+"""Bytes of JSON that a typed job's payload may have, a whole number; for those who enqueue."""
+
 ENV_METRICS_PORT: Final = "CREWCALL_METRICS_PORT"
 """Where the worker serves /metrics, /healthz and /readyz. Absent: nowhere."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 60.0  # seconds, for all of it
 STARTED_WITHIN: Final = 30.0
 SETTLED_WITHIN: Final = 5.0
-PAGE_WEIGHT: Final = 10
+PAGE_WEIGHT: Final = 20
 """A page with all that belongs to it may have so many times the bytes of one answer."""
 LEFT_OUT: Final = frozenset({"font", "image", "media"})
 CODE: Final = re.compile(r"net::(ERR_[A-Z_]+)")

@@ -25,8 +25,8 @@ class NotInstalled(WorkerError):
 
     exit_status = 2
 
-    def __init__(self, package: str) -> None:
-        super().__init__(f"{package} is not installed. Try: pip install 'crewcall[worker]'")
+    def __init__(self, package: str, extra: str = "worker") -> None:
+        super().__init__(f"{package} is not installed. Try: pip install 'crewcall[{extra}]'")
 
 
 class JobsUnavailable(WorkerError):

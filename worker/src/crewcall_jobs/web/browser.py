@@ -15,6 +15,7 @@ from crewcall_jobs.errors import Undelivered, Unreachable
 from crewcall_jobs.settings import ENV_BROWSER, ENV_BROWSER_SANDBOX, WebSettings
 from crewcall_jobs.web.client import Answer, origin
 from crewcall_jobs.web.gate import Gate
+from crewcall_jobs.web.looping import run
 from crewcall_worker.queues import Reject
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Chromium:
             raise Reject("there is no browser: install crewcall[browser] and Chromium, then retry this job") from error
         gate = Gate(self._settings.allowed, self._settings.most_bytes * PAGE_WEIGHT)
         try:
-            return asyncio.run(self._fetch(url, gate))
+            return run(self._fetch(url, gate))
         except TimeoutError as error:
             raise Unreachable(origin(url), f"no page within {TIMEOUT:g} s") from error
         except Error as error:

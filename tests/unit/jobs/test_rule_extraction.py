@@ -126,7 +126,7 @@ def test_nor_does_a_date_beyond_all_measure_make_another_error() -> None:
 
 
 def test_a_page_that_is_no_html_is_unreadable() -> None:
-    with pytest.raises(Unreadable, match="it is not HTML"):
+    with pytest.raises(Unreadable, match="the answer is not HTML"):
         extract(CssExtract(selector="p"), b"<![foo bar", None)
 
 
@@ -164,7 +164,7 @@ def test_what_would_take_for_ever_is_given_up(
 
 
 def test_what_would_take_all_memory_is_given_up() -> None:
-    with pytest.raises(Unreadable, match="it takes too much memory"):
+    with pytest.raises(Unreadable, match="the answer takes too much memory"):
         extract(JsonExtract(path="$"), b"[" + b"{}," * 4_000_000 + b"1]", None)
 
 

@@ -37,7 +37,7 @@ def extract(how: CssExtract | JsonExtract, body: bytes, charset: str | None) -> 
     if "found" in said:
         return tuple(said["found"])
     if "unreadable" in said:
-        raise Unreadable(f"the rule's page: {said['unreadable']}")
+        raise Unreadable(said["unreadable"])
     of = "selector: {}; write a CSS selector" if how.kind == "css" else "JSON path: {}; write it as RFC 9535 has it"
     raise Reject(f"the rule's {of.format(said['wrong'])}")
 
@@ -63,9 +63,9 @@ def _ask(question: Question, body: bytes) -> dict[str, Any]:
             )
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             # Not `from error`: it holds the page.
-            raise Unreadable(f"the rule's page: {_why(error)}") from None
+            raise Unreadable(_why(error)) from None
         except OSError as error:
-            raise Unreadable(f"the rule's page: no process to read it in ({error.strerror})") from error
+            raise Unreadable(f"there is no process to read the answer in ({error.strerror})") from error
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
@@ -73,4 +73,4 @@ def _ask(question: Question, body: bytes) -> dict[str, Any]:
 def _why(error: subprocess.TimeoutExpired | subprocess.CalledProcessError) -> str:
     if isinstance(error, subprocess.TimeoutExpired) or error.returncode < 0:
         return f"nothing found within {CPU_TIME} s: write a simpler expression, or one for a smaller page"
-    return "it cannot be read"
+    return "the answer cannot be read"

@@ -69,9 +69,9 @@ def find(question: Question, body: bytes) -> list[str]:
     try:
         found = list(_css(question, body) if question.kind == "css" else _json(question.expression, body))
     except RecursionError:
-        raise UnreadableError("it is nested too deeply") from None
+        raise UnreadableError("the answer is nested too deeply") from None
     except MemoryError:
-        raise UnreadableError("it takes too much memory") from None
+        raise UnreadableError("the answer takes too much memory") from None
     return [_storable(text)[:LONGEST] for text in found]
 
 
@@ -82,13 +82,13 @@ def _css(question: Question, body: bytes) -> Iterator[str]:
 
     text = _decoded(body, question.charset)
     if text.count("<") > MOST_TAGS:
-        raise UnreadableError(f"it has more than {MOST_TAGS} tags")
+        raise UnreadableError(f"the answer has more than {MOST_TAGS} tags")
     try:
         selector = soupsieve.compile(question.expression)
         page = BeautifulSoup(text, "html.parser")
         tags = selector.select(page, limit=MOST)
     except ParserRejectedMarkup:
-        raise UnreadableError("it is not HTML") from None
+        raise UnreadableError("the answer is not HTML") from None
     except (soupsieve.SelectorSyntaxError, ValueError, NotImplementedError, OverflowError) as error:
         raise WrongExpressionError(type(error).__name__) from None
     for tag in tags:
@@ -112,7 +112,7 @@ def _json(path: str, body: bytes) -> Iterator[str]:
     try:
         document = json.loads(body)
     except ValueError:
-        raise UnreadableError("it is not JSON") from None
+        raise UnreadableError("the answer is not JSON") from None
     try:
         for match in islice(compiled.finditer(document), MOST):
             yield _written(match.obj)

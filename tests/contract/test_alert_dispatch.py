@@ -10,14 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.support.job_types import MASTER, NOW, a_context, clock, settings_for
 from tests.support.mail_servers import MailServer, mail_server
-from tests.support.web_servers import Act, Seen, WebServer, reply, reply_json, reset, web_server
+from tests.support.web_servers import (
+    Act,
+    Seen,
+    WebServer,
+    break_off,
+    drip,
+    flood,
+    reply,
+    reply_json,
+    reset,
+    web_server,
+)
 
 from crewcall_jobs.alerts.dispatching import dispatch
 from crewcall_jobs.alerts.payload import Alert, EmailChannel, Severity, SmsChannel, WebhookChannel
 from crewcall_jobs.alerts.signing import secret_of
 from crewcall_jobs.composition import Services, compose
+from crewcall_jobs.email.mail import Mail
 from crewcall_jobs.storage.database import StorageUnavailable
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
 from crewcall_worker.queues import Reject, TryAgain
@@ -217,15 +230,98 @@ def test_a_webhook_that_cannot_be_signed_is_not_sent(stage: Stage, tmp_path: Pat
     assert stage.hook.seen == []
 
 
-def test_goes_no_further_when_nothing_can_be_noted(stage: Stage) -> None:
-    class Failing(Deliveries):
-        def note(self, delivery: Delivery) -> None:
-            raise StorageUnavailable("database: away")
+def test_sends_nothing_when_nothing_can_be_noted(stage: Stage) -> None:
+    with stage.services.database.begin() as connection:
+        connection.execute(text("PRAGMA query_only=ON"))
 
-    with pytest.raises(StorageUnavailable):
-        stage.dispatch(book=Failing(stage.services.database))
+    for attempt in (1, 2):
+        with pytest.raises(StorageUnavailable, match="readonly"):
+            stage.dispatch(attempt)
 
-    assert stage.received == (1, 0, 0)
+    assert stage.received == (0, 0, 0)
+
+
+def test_what_may_have_been_delivered_is_delivered_again_and_says_so(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.services.deliveries.note(Delivery("job-1", MAIL, "acme", "email", Status.SENDING, 1, "", "", NOW))
+
+    stage.dispatch(2)
+
+    assert stage.received == (1, 1, 1)
+    assert stage.statuses[MAIL] == (Status.DELIVERED, 2)
+    assert "email 0 of job job-1 may have been delivered before: its last try did not end" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a\x00b/",
+        "http://\x1b[31mEVIL/",
+        "http://[::1/",
+        "http://a]b/",
+        "http://h:99999/",
+        "http://ex\uff0fample/",
+    ],
+)
+def test_an_address_that_nobody_can_read_holds_no_channel_up(stage: Stage, url: str) -> None:
+    """As a job from before such addresses were refused has it."""
+    broken = WebhookChannel.model_construct(url=url)
+    alert = stage.alert.model_copy(update={"channels": (broken, *stage.alert.channels)})
+
+    with pytest.raises((Reject, TryAgain)) as caught:
+        stage.dispatch(alert=alert)
+
+    assert stage.received == (1, 1, 1)
+    assert stage.statuses[0][0] in (Status.REFUSED, Status.FAILED)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [flood(pieces=1000, content_type="text/plain"), break_off(), drip()],
+    ids=["large", "truncated", "endless"],
+)
+def test_a_yes_is_a_yes_whatever_is_said_besides(stage: Stage, act: Act) -> None:
+    stage.hook.will(act)
+
+    stage.dispatch()
+
+    assert stage.statuses[HOOK] == (Status.DELIVERED, 1)
+
+
+def test_a_date_beyond_all_measure_is_no_word_of_when(stage: Stage) -> None:
+    stage.hook.will(reply(503, retry_after="Mon, 01 Jan 99999999999999999999 00:00:00 GMT"))
+
+    with pytest.raises(TryAgain) as caught:
+        stage.dispatch()
+
+    assert (caught.value.after, stage.received) == (0.0, (1, 1, 1))
+
+
+def test_a_title_that_no_mail_can_have_holds_no_other_channel_up(stage: Stage) -> None:
+    alert = stage.alert.model_copy(update={"title": "Sensor\x85down"})
+
+    with pytest.raises(Reject, match=r"^1 of 3 channels refused: email 0: the mail cannot be written"):
+        stage.dispatch(alert=alert)
+
+    assert stage.received == (0, 1, 1)
+
+
+def test_a_defect_in_one_channel_holds_none_up_and_is_tried_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def send(self, mail: Mail, key: str) -> str:
+            raise ZeroDivisionError
+
+    channels = replace(stage.services.channels, mailer=Broken())
+
+    with pytest.raises(TryAgain, match=r"^1 of 3 channels to be tried again: email 0: ZeroDivisionError$"):
+        dispatch(stage.alert, a_context(attempt=1), channels, stage.services.deliveries, clock)
+
+    assert stage.received == (0, 1, 1)
+    assert "email 0 of job job-1 was not delivered" in caplog.messages
 
 
 def test_a_long_alert_is_cut_for_a_text_message(stage: Stage) -> None:

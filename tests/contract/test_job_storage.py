@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from tests.support.job_types import NOW
 from tests.support.postgres import postgres
 
@@ -24,6 +24,7 @@ from crewcall_jobs.storage.snapshots import Snapshots
 from crewcall_worker.errors import BadSetting
 
 DELIVERY = Delivery("job-1", 0, "acme", "sms", Status.FAILED, 1, "", "503", NOW)
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 SNAPSHOT = Snapshot("acme", "r1", 1, "d", ("10 €", "x"), '"e"', "Sun", NOW, NOW)
 
 
@@ -39,11 +40,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/jobs.db"
     server: str = request.getfixturevalue("postgres_url")
-    database = open_database(server)
-    with database.begin() as connection:
+    engine = create_engine(server.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
-    database.close()
+    engine.dispose()
     return server
 
 
@@ -184,7 +185,7 @@ def test_tables_of_a_newer_version_are_left_alone(url: str) -> None:
         open_database(url)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql+nothing://h/d", "://"])
+@pytest.mark.parametrize("url", ["nonsense", "mysql+nothing://h/d", "://", "postgresql://u:p@h:abc/d"])
 def test_what_is_no_database_is_told_without_its_password(url: str) -> None:
     with pytest.raises(BadSetting, match=r"^CREWCALL_DATABASE_URL is '\(an address\)'; write sqlite:///"):
         open_database(url)
@@ -196,6 +197,47 @@ def test_a_database_that_is_away_is_told_without_its_password() -> None:
 
     assert str(caught.value).startswith("database postgresql+psycopg://crewcall:***@127.0.0.1:1/jobs: connection ")
     assert "secret" not in str(caught.value)
+
+
+def test_a_password_behind_the_question_mark_is_told_neither() -> None:
+    with pytest.raises(StorageUnavailable) as caught:
+        open_database("postgresql://127.0.0.1:1/jobs?user=crewcall&password=secret")
+
+    assert str(caught.value).startswith("database postgresql+psycopg://127.0.0.1:1/jobs: connection ")
+    assert "secret" not in str(caught.value)
+
+
+@on_postgresql
+def test_a_table_that_somebody_holds_is_waited_for_no_longer_than_a_statement_may_take(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crewcall_jobs.storage.database.STATEMENT_TIMEOUT", 1)
+    database, other = open_database(url), open_database(url)
+
+    with other.begin() as connection:
+        connection.execute(text("LOCK TABLE crewcall_deliveries IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(StorageUnavailable, match="statement timeout"):
+            Deliveries(database).of("job-1")
+
+    database.close()
+    other.close()
+
+
+@on_postgresql
+def test_a_database_that_takes_no_writes_is_told(database: Database) -> None:
+    def write() -> None:
+        with database.begin() as connection:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+            connection.execute(text("DELETE FROM crewcall_deliveries"))
+
+    with pytest.raises(StorageUnavailable, match="read-only transaction"):
+        write()
+
+
+@on_postgresql
+def test_a_text_that_no_database_takes_is_told(database: Database) -> None:
+    with pytest.raises(StorageUnavailable, match="NUL"):
+        Deliveries(database).note(replace(DELIVERY, error="\x00"))
 
 
 def test_a_folder_that_cannot_be_written_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
+import threading
 import time
 import tracemalloc
 import zlib
@@ -61,6 +62,24 @@ def test_answers_with_what_came_back_whatever_its_status(server: WebServer, web:
     (seen,) = server.seen
     assert (seen.method, seen.path, seen.body) == ("POST", "/x?y=1", b"body")
     assert (seen.headers["x-own"], seen.headers["user-agent"]) == ("1", USER_AGENT)
+
+
+def test_a_name_that_is_looked_up_for_ever_is_waited_for_no_longer(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    asked: list[bool] = []
+
+    def silent(*_: object, **__: object) -> list[object]:
+        asked.append(True)
+        answered.wait(60)
+        raise socket.gaierror(-3, "Temporary failure")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    try:
+        with pytest.raises(Unreachable, match=f"no whole answer within {TIMEOUT:g} s"):
+            web.send(Request("http://nobody.test/"))
+        assert (asked, answered.is_set()) == ([True], False)
+    finally:
+        answered.set()
 
 
 @pytest.mark.parametrize(

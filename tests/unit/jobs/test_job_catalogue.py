@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -75,6 +76,9 @@ def test_a_number_is_as_e164_has_it(number: str) -> None:
         "https://a@b.test/",
         "http://a b/",
         "http://a.test/\nx",
+        "http://\x1b[31mEVIL/",
+        "http://a\x00b/",
+        "http://a.test/\x9b31m",
     ],
 )
 def test_an_address_is_http(url: str) -> None:
@@ -90,6 +94,44 @@ def test_an_address_is_http(url: str) -> None:
 )
 def test_a_payloads_repr_names_nobody(payload: Sms) -> None:
     assert repr(payload) == "Sms(organization_id='acme', sender='')"
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\x80", "\x9f", "\x1c", "\u2028"])
+def test_no_title_has_a_sign_that_ends_a_header(sign: str) -> None:
+    with pytest.raises(ValidationError, match="title"):
+        Alert.model_validate({**an_alert("acme").model_dump(), "title": f"Sensor{sign}down"})
+
+
+def worker(variables: dict[str, str], *before: str) -> subprocess.CompletedProcess[str]:
+    """`crewcall-worker run crewcall_jobs.catalogue`, which is to end by itself."""
+    run = "from crewcall_worker.cli import main; main(['run', 'crewcall_jobs.catalogue'])"
+    environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", **variables}
+    return subprocess.run(
+        [sys.executable, "-c", "; ".join([*before, run])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("url", ["postgres//SECRET", "mysql://u:SECRET@h/db", "postgresql://u:SECRET@h:abc/db"])
+def test_a_wrong_database_ends_the_worker_at_its_start_and_no_password_is_told(url: str) -> None:
+    ended = worker({"CREWCALL_DATABASE_URL": url})
+
+    assert (ended.returncode, "CREWCALL_DATABASE_URL is '(an address)'; write" in ended.stderr) == (2, True)
+    assert "SECRET" not in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_without_the_packages_of_its_jobs_says_which_extra_they_are_in() -> None:
+    ended = worker({}, "import sys", "sys.modules['jinja2'] = None")
+
+    assert (ended.returncode, ended.stderr.strip().splitlines()[-1:]) == (
+        2,
+        ["crewcall-worker: jinja2 is not installed. Try: pip install 'crewcall[jobs]'"],
+    )
 
 
 @pytest.mark.parametrize("module", ["sms", "email", "rules", "alerts"])

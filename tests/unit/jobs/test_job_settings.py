@@ -22,7 +22,7 @@ def test_nothing_named_is_nothing_there_but_a_database_of_its_own() -> None:
     assert from_environment({}) == JobSettings(
         sms=None,
         smtp=None,
-        web=WebSettings(timeout=20.0, most_bytes=2_000_000, allowed=(), ca="", browser=""),
+        web=WebSettings(timeout=20.0, most_bytes=1_000_000, allowed=(), ca="", browser=""),
         database_url="sqlite:///crewcall-jobs.db",
         webhook_secrets=(),
         templates="",

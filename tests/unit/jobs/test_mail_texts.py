@@ -104,6 +104,39 @@ def test_a_message_goes_over_the_wire_as_it_was_meant() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("https://acme.test/u?" + "x" * 200 + "&list=a,b", "https://acme.test/u?" + "x" * 200 + "&list=a,b"),
+        ("https://acme.test/u?sig=%2F&q=1", "https://acme.test/u?sig=%2F&q=1"),
+        ("https://exämple.test:8443/ü?q=é", "https://xn--exmple-cua.test:8443/%C3%BC?q=%C3%A9"),
+        ('https://acme.test/<">', "https://acme.test/%3C%22%3E"),
+    ],
+)
+def test_the_header_to_unsubscribe_has_the_whole_address_in_one_line(url: str, written: str) -> None:
+    sent = message(Mail("ada@example.com", "s", "t", "h", url), "news@acme.test", "job-1", NOW).as_bytes()
+
+    assert f"\r\nList-Unsubscribe: <{written}>\r\n".encode() in sent
+
+
+def test_an_address_to_unsubscribe_that_no_line_can_hold_is_in_the_text_alone() -> None:
+    mail = mail_of(digest(unsubscribe_url="https://acme.test/" + "x" * 1000), TEMPLATES)
+
+    made = message(mail, "news@acme.test", "job-1", NOW)
+
+    assert (made["List-Unsubscribe"], made["List-Unsubscribe-Post"]) == (None, None)
+    assert mail.unsubscribe_url in mail.text
+
+
+def test_a_mail_is_written_in_seven_bits_and_short_lines() -> None:
+    sent = message(
+        Mail("ada@example.com", "Grüße", "é" * 3000, "é" * 3000), "Jürgen <n@acme.test>", "k", NOW
+    ).as_bytes()
+
+    assert sent.isascii()
+    assert max(map(len, sent.split(b"\r\n"))) <= 998
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"to": "ada"},

@@ -26,6 +26,9 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
         ("-5", None),
         ("1.5", None),
         ("²", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2300", 0.0),
+        ("Mon, 01 Jan 2030 00:00:00 +99999999999", None),
     ],
 )
 def test_reads_seconds_and_dates_within_an_hour(header: str | None, seconds: float | None) -> None:

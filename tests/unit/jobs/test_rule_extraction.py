@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crewcall_jobs.errors import JobFailed
-from crewcall_jobs.rules.extraction import LONGEST, MOST, Unreadable, extract
+from crewcall_jobs.rules import extraction
+from crewcall_jobs.rules.extraction import Unreadable, extract
+from crewcall_jobs.rules.finding import LONGEST, MOST, MOST_TAGS, Question, UnreadableError, WrongExpressionError, find
 from crewcall_jobs.rules.payload import CssExtract, JsonExtract
 from crewcall_worker.queues import Reject
 
@@ -88,16 +91,93 @@ def test_a_charset_that_nobody_knows_is_guessed() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_page_is_so_broken_that_another_error_comes_out(body: bytes) -> None:
-    for how in (CssExtract(selector="p, a[href] > *"), JsonExtract(path="$..*")):
-        with contextlib.suppress(JobFailed):
-            extract(how, body, None)
+    for question in (Question("css", "p, a[href] > *"), Question("json", "$..*")):
+        with contextlib.suppress(UnreadableError):
+            find(question, body)
 
 
-def test_a_page_nested_without_end_is_unreadable_or_read() -> None:
-    page = b"<div>" * 50_000 + b"<p>deep</p>"
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "zlib_codec", "utf-7", "undefined", "a\0b"])
+def test_a_charset_that_no_page_is_written_in_is_not_heeded(charset: str) -> None:
+    assert find(Question("css", "p", charset=charset), "<p>é</p>".encode()) == ["é"]
 
-    try:
-        found = extract(CssExtract(selector="p"), page, None)
-    except Unreadable:
-        return
-    assert found == ("deep",)
+
+def test_nor_is_one_that_the_page_itself_names() -> None:
+    page = b'<meta charset="punycode"><p>a-9999a</p>'
+
+    assert find(Question("css", "p"), page) == ["a-9999a"]
+
+
+def test_a_page_may_name_its_charset_itself() -> None:
+    page = '<meta charset="iso-8859-2"><p>ž</p>'.encode("iso-8859-2")
+
+    assert find(Question("css", "p"), page) == ["ž"]
+
+
+def test_a_number_beyond_all_measure_is_rejected() -> None:
+    with pytest.raises(Reject):
+        extract(JsonExtract(path="$[99999999999999999999]"), b"[1]", None)
+
+
+def test_nor_does_a_date_beyond_all_measure_make_another_error() -> None:
+    page = b"<input type=date min=2020-99-99 value=99999-01-01><input type=week max=2020-W99 value=999999999999-W60>"
+
+    with contextlib.suppress(UnreadableError, WrongExpressionError):
+        find(Question("css", "input:in-range"), page)
+
+
+def test_a_page_that_is_no_html_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="the answer is not HTML"):
+        extract(CssExtract(selector="p"), b"<![foo bar", None)
+
+
+def test_more_tags_than_any_page_has_are_not_read() -> None:
+    with pytest.raises(UnreadableError, match=f"more than {MOST_TAGS} tags"):
+        find(Question("css", "p"), b"<div>" * 300_000)
+
+
+def test_each_of_many_tags_around_one_text_tells_the_beginning_of_it() -> None:
+    page = b"<div>" * MOST + "ж".encode() * 400_000
+
+    assert find(Question("css", "*"), page) == ["ж" * LONGEST] * MOST
+
+
+def test_a_path_that_finds_millions_ends_when_enough_are_found() -> None:
+    path = "$" + "[0,0]" * 22
+
+    assert extract(JsonExtract(path=path), b"[" * 22 + b"1" + b"]" * 22, None) == ("1",) * MOST
+
+
+@pytest.mark.parametrize(
+    ("how", "body"),
+    [
+        (JsonExtract(path="$" + "[0,0]" * 22 + ".none"), b"[" * 22 + b"1" + b"]" * 22),
+        (CssExtract(selector="b *"), b"<i>" * 40_000),
+    ],
+)
+def test_what_would_take_for_ever_is_given_up(
+    how: CssExtract | JsonExtract, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "PATIENCE", 3.0)
+
+    with pytest.raises(Unreadable, match="write a simpler expression"):
+        extract(how, body, None)
+
+
+def test_what_would_take_all_memory_is_given_up() -> None:
+    with pytest.raises(Unreadable, match="the answer takes too much memory"):
+        extract(JsonExtract(path="$"), b"[" + b"{}," * 4_000_000 + b"1]", None)
+
+
+def test_the_process_that_reads_a_page_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, str]] = []
+    run = subprocess.run
+
+    def spied(*arguments: Any, **named: Any) -> Any:
+        told.append(named["env"])
+        return run(*arguments, **named)
+
+    monkeypatch.setenv("CREWCALL_SMS_KEY", "secret")
+    monkeypatch.setattr(subprocess, "run", spied)
+
+    assert extract(CssExtract(selector="p"), b"<p>a</p>", None) == ("a",)
+    assert [set(names) for names in told] == [{"PYTHONPATH"}]

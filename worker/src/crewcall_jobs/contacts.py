@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+
 PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 """As E.164 has it: "+", country code and number, no spaces."""
 
@@ -25,8 +27,10 @@ EmailAddress = Annotated[
 """RFC 5322's dot-atom, without comments and quotes, at a domain with a dot; an international domain is written in its
 ASCII form (xn--)."""
 
-WebUrl = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s/?#@\\]+([/?#]\S*)?$")]
-"""An http or https address without user and password."""
+WebUrl = Annotated[
+    str, StringConstraints(max_length=2000, pattern=rf"^https?://[^\s/?#@\\{_CONTROLS}]+([/?#][^\s{_CONTROLS}]*)?$")
+]
+"""An http or https address without user and password, and without control characters."""
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^[^{_CONTROLS}\u2028\u2029]+$")]
 """One line of text, as a subject is: no control character can start a header of its own."""

@@ -92,7 +92,7 @@ class WebSettings:
     empty: the one that Playwright has installed. `sandbox`: whether Chromium locks up its pages, as it should."""
 
     timeout: float = 20.0
-    most_bytes: int = 2_000_000
+    most_bytes: int = 1_000_000
     allowed: tuple[Network, ...] = ()
     ca: str = ""
     browser: str = ""

@@ -6,6 +6,7 @@ left alone, until somebody retries the whole job by hand.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from crewcall_jobs.storage.database import StorageUnavailable
 from crewcall_jobs.storage.deliveries import Deliveries, Delivery, Status
 from crewcall_jobs.templates import Templates
 from crewcall_worker.queues import JobContext, Reject, TryAgain
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ def dispatch(
         except TryAgain as error:
             failed.append(f"{channel.kind} {number}: {error}")
             after.append(error.after)
+        except Exception as error:
+            # A defect of ours. It holds none of the others up either, and is told as what it is.
+            log.exception("%s %d of job %s was not delivered", channel.kind, number, context.id)
+            failed.append(f"{channel.kind} {number}: {type(error).__name__}")
+            after.append(0.0)
     if failed:
         what = f"{len(failed)} of {len(alert.channels)} channels to be tried again: {'; '.join(failed)}"
         # The one that is ready first: the others answer as they do, and are tried with it.

@@ -1,6 +1,7 @@
 """A webhook, posted: signed, to public addresses only, following no redirect.
 
-As the Standard Webhooks have it: 2xx is a yes, 410 a no for good, and everything else is tried again.
+As the Standard Webhooks have it: 2xx is a yes, 410 a no for good, and everything else is tried again. What a receiver
+says besides its status, nobody reads.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Webhooks:
         now = self._clock()
         secrets = [secret_of(master, organization_id) for master in self._masters]
         headers = {"Content-Type": "application/json", **sign(secrets, key, int(now.timestamp()), body)}
-        answer = self._web.send(Request(url, "POST", headers, body))
+        answer = self._web.send(Request(url, "POST", headers, body, status_only=True))
         if 200 <= answer.status < 300:
             return key
         what = f"{origin(url)} answers {answer.status}"

@@ -42,8 +42,8 @@ class Smtp:
         self._where = f"{settings.host}:{settings.port}"
 
     def send(self, mail: Mail, key: str) -> str:
-        made = message(mail, self._settings.sender, key, self._clock())
         try:
+            made = message(mail, self._settings.sender, key, self._clock())
             server = self._connected()
             try:
                 self._log_in(server)
@@ -54,6 +54,8 @@ class Smtp:
         except (smtplib.SMTPException, OSError) as error:
             # Not `from error`: its text may name who the mail is for, and a traceback tells all that it came from.
             raise self._translated(error) from None
+        except ValueError as error:  # what Python's mails say of an address or a header that cannot be written
+            raise Reject(f"the mail cannot be written: {type(error).__name__}") from None
         _leave(server)
         return _id_of(made)
 

@@ -1,85 +1,76 @@
-"""What a rule looks for, out of what was fetched. Pure.
+"""What a rule looks for, out of what was fetched: `finding`, in a process of its own (ADR 59).
 
-The expressions are a customer's, so they get no means to hold a worker up: of JSON path's functions those with regular
-expressions are left out, which can take for ever. CSS is soupsieve's, JSON path python-jsonpath's in its strict form.
+The expression is a customer's and the page is anybody's; a pair of them can be made to take any time and all memory.
+Then it is that process which ends, by its limits, and not the worker.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 from typing import Any, Final
 
-from bs4 import BeautifulSoup
-from jsonpath import JSONPathEnvironment
-from jsonpath.exceptions import JSONPathError
-from soupsieve import SelectorSyntaxError
-
 from crewcall_jobs.errors import JobFailed
+from crewcall_jobs.rules import finding
+from crewcall_jobs.rules.finding import CPU_TIME, Question
 from crewcall_jobs.rules.payload import CssExtract, JsonExtract
 from crewcall_worker.queues import Reject
 
-MOST: Final = 200
-"""Things found; what a selector finds beyond them does not count."""
-LONGEST: Final = 2_000
-"""Characters of each of them."""
+AT_ONCE: Final = 2
+"""Pages read at the same time: so much memory (`finding.MEMORY`) may be taken at once."""
+PATIENCE: Final = 3 * CPU_TIME
+"""Seconds, of the clock: a busy machine gives less than one second's work in one."""
+
+_seats: Final = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Unreadable(JobFailed):
-    """What was fetched is not what the rule takes it for."""
-
-
-class _Paths(JSONPathEnvironment):
-    def setup_function_extensions(self) -> None:
-        super().setup_function_extensions()
-        for name in ("match", "search"):
-            del self.function_extensions[name]
-
-
-_PATHS: Final = _Paths(strict=True)
+    """What was fetched is not what the rule takes it for, or it takes too much to find something there."""
 
 
 def extract(how: CssExtract | JsonExtract, body: bytes, charset: str | None) -> tuple[str, ...]:
     """What is found, in the order of the page. Raises `Unreadable`, and `Reject` for a wrong expression."""
-    found = _css(how, body, charset) if isinstance(how, CssExtract) else _json(how, body)
-    return tuple(_storable(text)[:LONGEST] for text in found[:MOST])
+    said = _ask(_question(how, charset), body)
+    if "found" in said:
+        return tuple(said["found"])
+    if "unreadable" in said:
+        raise Unreadable(said["unreadable"])
+    of = "selector: {}; write a CSS selector" if how.kind == "css" else "JSON path: {}; write it as RFC 9535 has it"
+    raise Reject(f"the rule's {of.format(said['wrong'])}")
 
 
-def _css(how: CssExtract, body: bytes, charset: str | None) -> list[str]:
-    try:
-        tags = BeautifulSoup(body, "html.parser", from_encoding=charset).select(how.selector, limit=MOST)
-    except (SelectorSyntaxError, ValueError, NotImplementedError) as error:
-        raise Reject(f"the rule's selector: {type(error).__name__}; write a CSS selector") from error
-    except RecursionError as error:
-        raise Unreadable("the page is nested too deeply") from error
-    if how.attribute:
-        values = [tag.get(how.attribute) for tag in tags]
-        return [_plain(" ".join(value) if isinstance(value, list) else value) for value in values if value is not None]
-    return [_plain(tag.get_text(" ")) for tag in tags]
+def _question(how: CssExtract | JsonExtract, charset: str | None) -> Question:
+    if isinstance(how, CssExtract):
+        return Question("css", how.selector, how.attribute, charset)
+    return Question("json", how.path, charset=charset)
 
 
-def _json(how: JsonExtract, body: bytes) -> list[str]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable("the answer is not JSON") from error
-    try:
-        found = _PATHS.findall(how.path, document)
-    except JSONPathError as error:
-        raise Reject(f"the rule's JSON path: {type(error).__name__}; write it as RFC 9535 has it") from error
-    except RecursionError as error:
-        raise Unreadable("the answer is nested too deeply") from error
-    return [_written(value) for value in found]
+def _ask(question: Question, body: bytes) -> dict[str, Any]:
+    with _seats:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", finding.__name__],
+                input=finding.asked(question, body),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # a traceback may tell what the page holds
+                timeout=PATIENCE,
+                check=True,
+                start_new_session=True,  # a signal to the worker's group is the worker's affair
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # and none of our secrets
+            )
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            # Not `from error`: it holds the page.
+            raise Unreadable(_why(error)) from None
+        except OSError as error:
+            raise Unreadable(f"there is no process to read the answer in ({error.strerror})") from error
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _storable(text: str) -> str:
-    """Without what JSON and HTML may hold, but no database and no mail: NUL, and halves of surrogate pairs."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _plain(text: str) -> str:
-    """Without the white space that has no meaning in HTML."""
-    return " ".join(text.split())
+def _why(error: subprocess.TimeoutExpired | subprocess.CalledProcessError) -> str:
+    if isinstance(error, subprocess.TimeoutExpired) or error.returncode < 0:
+        return f"nothing found within {CPU_TIME} s: write a simpler expression, or one for a smaller page"
+    return "the answer cannot be read"

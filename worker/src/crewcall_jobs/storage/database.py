@@ -15,9 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
-    InterfaceError,
     NoSuchModuleError,
-    OperationalError,
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -29,13 +27,14 @@ from crewcall_worker.errors import BadSetting
 
 CONNECT_TIMEOUT: Final = 5  # seconds
 LOCK_TIMEOUT: Final = 10  # seconds
+STATEMENT_TIMEOUT: Final = 15  # seconds, of PostgreSQL: waiting for a lock, and for what is lost on the way
 LOCK: Final = 0x63726577  # any number, as long as it is the same for all
 STEPS: Final[dict[int, tuple[str, ...]]] = {}
 """What leads to a version from the one before: statements that SQLite and PostgreSQL both know."""
 
 
 class StorageUnavailable(JobFailed):
-    """The database is not there, or does not answer in time."""
+    """The database is not there, does not answer in time, or does not take what it is given."""
 
 
 class Database:
@@ -43,7 +42,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.where = engine.url.render_as_string(hide_password=True)
+        # What follows the ? may be a password too, as libpq has it.
+        self.where = engine.url.set(query={}).render_as_string(hide_password=True)
         self.is_file = engine.dialect.name == "sqlite"
 
     @contextmanager
@@ -52,7 +52,7 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise StorageUnavailable(f"database {self.where}: {_first_line(error)}") from error
 
     def close(self) -> None:
@@ -72,6 +72,11 @@ def open_database(url: str) -> Database:
     return database
 
 
+def check(url: str) -> None:
+    """Whether it could be a database of ours; nobody is asked. Raises `BadSetting`."""
+    _engine(url).dispose()
+
+
 def _engine(url: str) -> Engine:
     try:
         target = make_url(url)
@@ -79,19 +84,32 @@ def _engine(url: str) -> Engine:
             target = target.set(drivername="postgresql+psycopg")
         if target.get_backend_name() == "sqlite":
             return _sqlite(target)
-        return create_engine(
-            target,
-            hide_parameters=True,  # an error's text goes into logs
-            pool_pre_ping=True,
-            pool_timeout=LOCK_TIMEOUT,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT},
-        )
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        return _postgresql(target)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        why = f" ({error})" if isinstance(error, ModuleNotFoundError) else ""
+        # Not `from error`, nor in its words: they may have a part of the password.
         raise BadSetting(
             ENV_DATABASE_URL,
             "(an address)",
-            f"write sqlite:///file.db, or, with crewcall[postgres], postgresql://user:password@host/name ({error})",
-        ) from error
+            f"write sqlite:///file.db, or, with crewcall[postgres], postgresql://user:password@host/name{why}",
+        ) from None
+
+
+def _postgresql(target: URL) -> Engine:
+    engine = create_engine(
+        target,
+        hide_parameters=True,  # an error's text goes into logs
+        pool_pre_ping=True,
+        pool_timeout=LOCK_TIMEOUT,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": STATEMENT_TIMEOUT * 1000},
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # Not an option of the connection: PgBouncer refuses those.
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s'")
+
+    return engine
 
 
 def _sqlite(target: URL) -> Engine:

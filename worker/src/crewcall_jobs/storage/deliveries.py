@@ -14,8 +14,10 @@ from crewcall_jobs.storage.tables import deliveries
 
 
 class Status(StrEnum):
-    """DELIVERED: taken by who was to have it, or by the provider. FAILED: not yet. REFUSED: never."""
+    """SENDING: a try has begun, and nobody has noted its end. DELIVERED: taken by who was to have it, or by the
+    provider. FAILED: not yet. REFUSED: never."""
 
+    SENDING = "sending"
     DELIVERED = "delivered"
     FAILED = "failed"
     REFUSED = "refused"

@@ -15,6 +15,7 @@ from crewcall_jobs.errors import Undelivered, Unreachable
 from crewcall_jobs.settings import ENV_BROWSER, ENV_BROWSER_SANDBOX, WebSettings
 from crewcall_jobs.web.client import Answer, origin
 from crewcall_jobs.web.gate import Gate
+from crewcall_jobs.web.looping import run
 from crewcall_worker.queues import Reject
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 60.0  # seconds, for all of it
 STARTED_WITHIN: Final = 30.0
 SETTLED_WITHIN: Final = 5.0
-PAGE_WEIGHT: Final = 10
+PAGE_WEIGHT: Final = 20
 """A page with all that belongs to it may have so many times the bytes of one answer."""
 LEFT_OUT: Final = frozenset({"font", "image", "media"})
 CODE: Final = re.compile(r"net::(ERR_[A-Z_]+)")
@@ -50,7 +51,7 @@ class Chromium:
             raise Reject("there is no browser: install crewcall[browser] and Chromium, then retry this job") from error
         gate = Gate(self._settings.allowed, self._settings.most_bytes * PAGE_WEIGHT)
         try:
-            return asyncio.run(self._fetch(url, gate))
+            return run(self._fetch(url, gate))
         except TimeoutError as error:
             raise Unreachable(origin(url), f"no page within {TIMEOUT:g} s") from error
         except Error as error:

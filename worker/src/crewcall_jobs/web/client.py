@@ -21,22 +21,27 @@ import aiohttp
 
 from crewcall_jobs.errors import Unreachable
 from crewcall_jobs.settings import Network
+from crewcall_jobs.shown import shown
 from crewcall_jobs.web.addresses import may_reach
+from crewcall_jobs.web.looping import run
 from crewcall_worker.queues import Reject
 
 USER_AGENT: Final = "Crewcall"
 PIECE: Final = 65_536
+NO_ADDRESS: Final = "not an http or https address, or it redirects to one that is none"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`redirects`: how many are followed; 0 answers with the redirect itself."""
+    """`redirects`: how many are followed; 0 answers with the redirect itself. `status_only`: the answer's body is not
+    waited for, whatever it is."""
 
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     redirects: int = 0
+    status_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,9 @@ class Web:
         guard = _Guard(self.allowed)
         whom = origin(request.url)
         try:
-            return asyncio.run(self._send(request, guard))
+            return run(self._send(request, guard))
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
-            raise Reject(f"{whom}: not an http or https address, or it redirects to one that is none") from error
+            raise Reject(f"{whom}: {NO_ADDRESS}") from error
         except aiohttp.TooManyRedirects as error:
             raise Reject(f"{whom}: more than {request.redirects} redirects") from error
         except TimeoutError as error:
@@ -78,6 +83,8 @@ class Web:
             if guard.refused:
                 raise Reject(f"{whom}: leads to {guard.refused[0]}, which is not public") from error
             raise Unreachable(whom, _why(error)) from error
+        except ValueError as error:  # the system's resolver takes no NUL; an SSLError is one too, but told above
+            raise Reject(f"{whom}: {NO_ADDRESS}") from error
 
     async def _send(self, request: Request, guard: _Guard) -> Answer:
         connector = aiohttp.TCPConnector(
@@ -105,7 +112,8 @@ class Web:
             ) as response,
         ):
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, headers, await self._body(response), str(response.url))
+            body = b"" if request.status_only else await self._body(response)
+            return Answer(response.status, headers, body, str(response.url))
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -143,7 +151,7 @@ def origin(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "an address that cannot be read"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return shown(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
 
 def _why(error: Exception) -> str:

@@ -19,8 +19,8 @@ def seconds_to_wait(header: str | None, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST)
     try:
         then = parsedate_to_datetime(text)
-    except ValueError:
+        if then.tzinfo is None:
+            then = then.replace(tzinfo=UTC)
+        return min(max(0.0, (then - now).total_seconds()), LONGEST)
+    except (ValueError, OverflowError):
         return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return min(max(0.0, (then - now).total_seconds()), LONGEST)

@@ -51,4 +51,4 @@ REVIVAL: Final = "crewcall_revival"
 """Of a dead letter that is tried anew: its id in Redis. It leaves the dead letters in the same step. Never stored."""
 
 HURRY: Final = "crewcall_hurry"
-"""Of a delayed message that is to run now: its id in Redis. It leaves the delayed ones in the same step. Never stored."""
+"""Of a delayed message that is to run now: its id in Redis. It leaves the delayed ones in that step. Never stored."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import kubernetes.client
 import pytest
@@ -13,6 +14,7 @@ from tests.support.apiserver import ServerOptions, ServerThread
 from tests.support.succession import LEASES
 from tests.support.waiting import until
 
+from crewcall_operator.adapters import lease_thread
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.lease import LeaseElection
 from crewcall_operator.adapters.lease_thread import LeaseThread
@@ -36,17 +38,22 @@ def standing(server: ServerThread) -> LeaseThread:
         me = Candidate("me", QUICK)
         return LeaseElection(api, "default", "crewcall", me, time.monotonic, lambda: datetime.now(UTC))
 
-    return LeaseThread(lambda: KubernetesApi(configuration), elect)
+    return LeaseThread(lambda: KubernetesApi(configuration), elect, time.monotonic)
 
 
 def written(server: ServerThread) -> int:
     return len(server.server.journal.writes(LEASES))
 
 
-def keep_the_loop_until(server: ServerThread, count: int) -> None:
+def holder(server: ServerThread) -> str:
+    told = [it.body["spec"] for it in server.server.journal.writes(LEASES) if "holderIdentity" in it.body["spec"]]
+    return str(told[-1]["holderIdentity"])
+
+
+def keep_the_loop_while(condition: Callable[[], bool]) -> None:
     """As somebody does who computes: no other task of this loop gets anywhere meanwhile."""
     end = time.monotonic() + LONGEST_S
-    while written(server) < count and time.monotonic() < end:
+    while condition() and time.monotonic() < end:
         time.sleep(0.01)
 
 
@@ -56,7 +63,7 @@ async def test_renews_the_lease_while_the_operators_loop_is_busy(server: ServerT
         await until(lambda: election() > 0, "it leads")
 
         before = written(server)
-        keep_the_loop_until(server, before + 3)
+        keep_the_loop_while(lambda: written(server) < before + 3)
 
         assert written(server) >= before + 3
         assert election() > 0
@@ -87,3 +94,46 @@ async def test_gives_the_lease_back_once_it_has_stepped_back(server: ServerThrea
         assert election() == 0
 
     assert server.server.journal.writes(LEASES)[-1].body["spec"]["holderIdentity"] == ""
+
+
+async def test_gives_the_lease_back_while_the_operators_loop_hangs_and_takes_it_again(
+    server: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_thread, "BEAT", 0.02)
+    async with standing(server) as election:
+        running = asyncio.create_task(election.run())
+        await until(lambda: election() > 0, "it leads")
+
+        monkeypatch.setattr(lease_thread, "HANGS_AFTER", 0.3)
+        keep_the_loop_while(lambda: holder(server) != "")
+        hung = holder(server)
+        monkeypatch.setattr(lease_thread, "HANGS_AFTER", LONGEST_S)
+
+        assert hung == ""
+        await until(lambda: election() > 0, "it leads again")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_gives_back_a_lease_that_it_was_just_taking(
+    server: ServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+    main = asyncio.get_running_loop()
+    create = KubernetesApi.create
+
+    async def create_and_hang(api: KubernetesApi, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        await create(api, path, body)
+        main.call_soon_threadsafe(asked.set)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(KubernetesApi, "create", create_and_hang)
+    async with standing(server) as election:
+        running = asyncio.create_task(election.run())
+        await asked.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await election.release()
+
+    assert holder(server) == ""

@@ -27,13 +27,6 @@ async def test_lets_go_of_a_pool_that_is_gone(stage: Stage) -> None:
     assert stage.redis.asked == [("sms",)]
 
 
-async def test_forgets_a_pool_that_was_never_fit_to_be_scaled(stage: Stage) -> None:
-    await stage.engine.remove(PoolKey("shop", "wrong"), "uid-of-wrong")
-
-    assert stage.board.forgotten == [PoolKey("shop", "wrong")]
-    assert stage.workers.released == []
-
-
 async def test_keeps_a_pool_made_anew_when_it_hears_late_that_the_old_one_is_gone(stage: Stage) -> None:
     old, new = pool("sms"), pool("sms", uid="uid-of-another")
     stage.engine.put(old)

@@ -89,6 +89,21 @@ async def test_is_looked_at_when_something_happens_to_it(stage: Stage, redis: Re
     assert await ticks(stage) == 1
 
 
+async def test_does_not_rest_on_what_was_seen_before_something_happened_during_the_look(
+    stage: Stage, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure = stage.workers.ensure
+
+    async def ensure_while_it_happens(pool: Pool) -> Fleet | None:
+        fleet = await ensure(pool)
+        stage.engine.rest.stir(pool.key)
+        return fleet
+
+    monkeypatch.setattr(stage.workers, "ensure", ensure_while_it_happens)
+
+    assert await ticks(stage, 3) == 3
+
+
 async def test_a_silent_redis_is_noticed_at_the_next_tick_and_was_there_until_the_last(
     stage: Stage, redis: Redis
 ) -> None:

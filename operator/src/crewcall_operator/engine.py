@@ -107,18 +107,22 @@ class Engine:
             self.reader.forget(pool)
             self.foreman.forget(key)
         self.rest.forget(key)
+        self.tell_no_more(key)
+
+    def tell_no_more(self, key: PoolKey) -> None:
+        """Have the reporters forget whoever has this name."""
         for reporter in self.reporters:
             reporter.forget(key)
 
     async def remove(self, key: PoolKey, uid: str) -> None:
         """The pool is gone: let go of what ran it and of all that was kept, unless it was made anew meanwhile."""
         pool = self._roster.known(key)
-        if pool is not None and pool.uid != uid:
+        if pool is None or pool.uid != uid:
             return
-        self.suspend(key)
+        if self._roster.get(key) is pool:
+            self.suspend(key)
         self._roster.strike(key)
-        if pool is not None:
-            await self.scaler.release(pool)
+        await self.scaler.release(pool)
 
     def hint(self, url: str, keys: Iterable[PoolKey]) -> None:
         """There may be work for these pools on the Redis at `url`: look at once, not at the next tick."""
@@ -163,6 +167,7 @@ class Engine:
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
         if not self._roster.is_current(pool):
             return  # removed or replaced while Redis was asked: what was seen belongs to the old one
+        self.rest.begin_look(pool.key)
         report = await self._turn.take(pool, answer)
         if self._roster.is_current(pool):
             self.rest.consider(report)

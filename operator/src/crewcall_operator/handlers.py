@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -77,11 +77,11 @@ class Watch:
     async def compare(self, cluster: Cluster) -> None:
         """Let go of what is not in the cluster any more."""
         known = self.intake.known
-        known_deployments, known_pods = self.deployments.uids(), self.pods.names()
+        known_deployments, known_pods = dict(self.deployments.items()), self.pods.names()
         try:
             there = {body["metadata"]["uid"] async for body in cluster.workerpools()}
             # Seen as well, in case the watch is not told of them: an older sight than the last one counts for nothing.
-            there_deployments = {self.deployments.saw(body)["metadata"]["uid"] async for body in cluster.deployments()}
+            there_deployments = {deployment_key(it): self.deployments.saw(it) async for it in cluster.deployments()}
             there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
             if error.status is None or error.status in PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -89,9 +89,14 @@ class Watch:
             else:
                 log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
             return
-        self.deployments.lost_all(known_deployments - there_deployments)
+        uids = {_uid(body) for body in there_deployments.values()}
+        self.deployments.lost_all({_uid(body) for body in known_deployments.values()} - uids)
+        for key in known_deployments.keys() | there_deployments.keys():
+            if _version(known_deployments.get(key)) != _version(there_deployments.get(key)):
+                self._stir(self.scaler.pool_of(key))
         for pool_key, name in known_pods - there_pods:
             self.pods.missing(pool_key, name)
+            self._stir(pool_key)
         for key, uid in known.items():
             if uid not in there:
                 await self.intake.gone(key, uid)
@@ -146,11 +151,23 @@ class Watch:
             self._listed_anew.set()
 
 
+def _uid(body: Mapping[str, Any]) -> str:
+    uid: str = body["metadata"]["uid"]
+    return uid
+
+
+def _version(body: Mapping[str, Any] | None) -> str:
+    return "" if body is None else str(body["metadata"]["resourceVersion"])
+
+
 class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
-    """Nobody here asks what changed, so no body is copied to find out."""
+    """Nobody here asks what changed, so no body is copied to find out, and no annotation read, whatever is in it."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
 
 
 def _settings(selector: str) -> kopf.OperatorSettings:

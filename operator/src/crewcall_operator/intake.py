@@ -26,6 +26,8 @@ class Intake:
     status: StatusWriter
     metrics: PoolMetrics
     _rejected: dict[PoolKey, tuple[Identity, InvalidSpec]] = field(default_factory=dict)
+    _holders: dict[PoolKey, tuple[str, int]] = field(default_factory=dict)
+    """Who has a name: its uid, and the last version of it that was seen."""
 
     @property
     def known(self) -> Mapping[PoolKey, str]:
@@ -39,6 +41,12 @@ class Intake:
             await self.lost(body)
             return
         key, identity = _key(body), (body["metadata"]["uid"], body["metadata"]["generation"])
+        uid, version = self._holders.get(key, (identity[0], 0))
+        if (seen := int(body["metadata"]["resourceVersion"])) < version:
+            return  # an older sight than the last one
+        if uid != identity[0]:
+            await self.gone(key, uid)  # nobody has told, but names are unique
+        self._holders[key] = (identity[0], seen)
         self.status.follow(key, body)
         known, invalid = self._rejected.get(key, (None, None))
         if invalid is not None and known == identity:
@@ -52,9 +60,12 @@ class Intake:
 
     async def gone(self, key: PoolKey, uid: str) -> None:
         """The WorkerPool of this name and uid is gone."""
+        if self._holders.get(key, ("", 0))[0] == uid:
+            del self._holders[key]
         identity, _ = self._rejected.get(key, (None, None))
         if identity is not None and identity[0] == uid:
             del self._rejected[key]
+            self.engine.tell_no_more(key)
         await self.engine.remove(key, uid)
 
     def _take_on(self, key: PoolKey, identity: Identity, body: Mapping[str, Any]) -> None:

@@ -57,7 +57,7 @@ async def operate(
     """Watch and scale until `stop`. Raises what a loop has failed with."""
     while await _unless(stop, cluster.first_look(watch.deployments.saw, watch.pods.saw)):
         if watch.intake.engine.pools:  # of before the watch ended: what went meanwhile nobody has told
-            await watch.compare(cluster)
+            await _unless(stop, watch.compare(cluster))
         try:
             await _watch_and_scale(settings, cluster, election, watch, hints, history, stop)
             break
@@ -77,9 +77,9 @@ async def _watch_and_scale(
 ) -> None:
     """Run every loop until `stop`, or until one of them fails: then its failure is raised."""
     engine, status = watch.intake.engine, watch.intake.status
-    with suppress(ApiError):  # the watch brings them all the same; but who may take over at once shall know them
-        async for body in cluster.workerpools():
-            await watch.intake.saw(body)
+    await _unless(stop, _hear_of_all(cluster, watch))
+    if stop.is_set():
+        return
     loops = [
         asyncio.create_task(election.run()),
         asyncio.create_task(engine.run(settings.interval)),
@@ -103,6 +103,13 @@ async def _watch_and_scale(
             # Only then: what is still on its way after that time must not come when another writes. It waits a little.
             await election.release()
         await _cancelled([watching])  # its failure, if any, has been raised above
+
+
+async def _hear_of_all(cluster: Cluster, watch: Watch) -> None:
+    """The watch brings them all the same; but who may take over at once shall know them."""
+    with suppress(ApiError):
+        async for body in cluster.workerpools():
+            await watch.intake.saw(body)
 
 
 async def _unless(stop: asyncio.Event, waiting: Coroutine[None, None, Found]) -> Found | None:

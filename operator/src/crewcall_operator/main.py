@@ -142,7 +142,7 @@ async def _election(settings: OperatorSettings, configuration: Configuration, st
     def elect(api: KubernetesApi) -> LeaseElection:
         return LeaseElection(api, namespace, settings.lease_name, Candidate(me), _since_boot, _now)
 
-    return await stack.enter_async_context(LeaseThread(lambda: KubernetesApi(configuration), elect))
+    return await stack.enter_async_context(LeaseThread(lambda: KubernetesApi(configuration), elect, time.monotonic))
 
 
 def _now() -> datetime:

@@ -57,6 +57,7 @@ class Rest:
     clock: Clock
     _resting: dict[PoolKey, _Resting] = field(default_factory=dict)
     _seen: dict[PoolKey, float] = field(default_factory=dict)
+    _stirred: dict[PoolKey, bool] = field(default_factory=dict)
 
     async def awake(self, pools: Sequence[Pool]) -> Sequence[Pool]:
         """Those of `pools`, all on one Redis, that are to be looked at in full now."""
@@ -71,27 +72,35 @@ class Rest:
             found.seen_at = now
         return [pool for pool in pools if pool.key not in resting]
 
+    def begin_look(self, key: PoolKey) -> None:
+        """A look begins: what happens to the pool from here on, it may not see."""
+        self._stirred[key] = False
+
     def consider(self, report: Report) -> None:
         """A look is over: from now on the pool may rest, or not."""
-        if _has_nothing_to_do(report):
+        is_stirred = self._stirred.pop(report.pool.key, False)
+        if _has_nothing_to_do(report) and not is_stirred:
             pool, now = report.pool, self.clock()
             spread = crc32(f"{pool.key} {now}".encode()) / 2**33
             self._resting[pool.key] = _Resting(pool, now + FULL_LOOK * (0.5 + spread), now)
 
     def stir(self, key: PoolKey) -> None:
         """Something has happened to this pool."""
+        if key in self._stirred:
+            self._stirred[key] = True
         found = self._resting.pop(key, None)
         if found is not None:
             self._seen[key] = found.seen_at
 
     def stir_all(self) -> None:
         """Something has happened that concerns every pool."""
-        for key in list(self._resting):
+        for key in [*self._resting, *self._stirred]:
             self.stir(key)
 
     def forget(self, key: PoolKey) -> None:
         self._resting.pop(key, None)
         self._seen.pop(key, None)
+        self._stirred.pop(key, None)
 
     def rested(self, pool: Pool, memory: Memory) -> Memory:
         """What to remember of a pool that has just been woken: until it was last seen at rest, nothing happened."""

@@ -35,10 +35,6 @@ class Deployments:
         """What was last seen of it: its metadata, spec.replicas and status.readyReplicas."""
         return self._seen.get(key)
 
-    def uids(self) -> Set[str]:
-        """The uids of all that are taken to be there."""
-        return {seen["metadata"]["uid"] for seen in self._seen.values()}
-
     def lost_all(self, uids: Set[str]) -> None:
         """A list shows that these are gone."""
         self._seen = {key: seen for key, seen in self._seen.items() if seen["metadata"]["uid"] not in uids}

@@ -72,6 +72,8 @@ class LeaseElection:
         self._moved = asyncio.Event()
         self._told: tuple[bool, str] | None = None
         self._trouble = ""
+        self._is_unsure = False
+        """Whether a write was begun of which it is not known what became of it."""
         self.on_lead: list[Callable[[], None]] = []
         """What to do when this operator has become the leader."""
 
@@ -100,12 +102,13 @@ class LeaseElection:
 
     async def release(self) -> None:
         """Give the lease back, so that another takes over at once. `run` must have ended, and so must all writing."""
-        is_ours = self.holder == self._candidate.me
         self._candidate = self._candidate.resigned()
-        if not is_ours:
-            return
         with suppress(ApiError, TimeoutError):
             async with asyncio.timeout(FAREWELL):
+                if self._is_unsure:
+                    await self._do(Step.LOOK)
+                if self.holder != self._candidate.me:
+                    return
                 try:
                     await self._patch(self._spec("", 1))
                 except ApiError as error:
@@ -130,12 +133,14 @@ class LeaseElection:
 
     async def _do(self, step: Step) -> None:
         asked_at = self._clock()
+        self._is_unsure = self._is_unsure or step is not Step.LOOK
         try:
             async with asyncio.timeout(self._candidate.terms.attempt):
                 found = await self._ask(step)
         except (ApiError, TimeoutError) as error:
             self._failed(step, error)
             return
+        self._is_unsure = False
         self._trouble = ""
         now = self._clock()
         if step is Step.LOOK:

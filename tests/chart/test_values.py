@@ -70,9 +70,18 @@ def test_a_value_that_is_set_to_null_is_refused_where_a_default_would_be_lost() 
 
 def test_a_value_without_a_default_may_be_null(chart: Chart) -> None:
     defaults = yaml.safe_load(VALUES.read_text())
-    everything = {path[0]: {"enabled": True} for path in _value_paths(defaults) if path[-1] == "enabled"}
+    paths = list(_value_paths(defaults))
+    needed = {
+        "redis": {"url": "redis://redis:6379/0"},
+        "auth": {"secretName": "board"},
+        "ingress": {"host": "a.example"},
+    }
+    everything: dict[str, Any] = {
+        path[0]: {"enabled": True} for path in paths if path[-1] == "enabled" and path[2:] == ()
+    }
+    everything["board"] |= needed
     nulls = everything
-    for path in _value_paths(defaults):
+    for path in set(paths) - set(_value_paths(everything)):
         if _at(defaults, path) in EMPTY:
             nulls = _changed(nulls, path, None)
 

@@ -36,12 +36,12 @@ class Send(Payload):
 
 
 def a_job() -> JobType[Any]:
-    @job("sms.send", queue="sms")
+    @job("texts.send", queue="sms")
     def send(payload: Send, context: JobContext) -> None:
         if payload.to == PHONE:
             raise Reject(f"no way to {payload.to}")
 
-    del CATALOGUE["sms.send"]
+    del CATALOGUE["texts.send"]
     return send
 
 
@@ -58,13 +58,13 @@ class Shop:
         return self.service.enqueue(self.send, Send(organization_id="acme", to=to), delay=delay).id
 
     def work_off(self) -> None:
-        with at_work(self.server.url, {"sms.send": self.send}):
+        with at_work(self.server.url, {"texts.send": self.send}):
             wait_until(lambda: not self.client.exists("dramatiq:sms.msgs"), "the jobs to be over")
 
     def bury(self, *ids: str, error: str = "boom") -> None:
         for number, id_ in enumerate(ids):
             options = {"redis_message_id": id_, "error": error}
-            message: dramatiq.Message[None] = dramatiq.Message("sms", "sms.send", (), {}, options, message_id=id_)
+            message: dramatiq.Message[None] = dramatiq.Message("sms", "texts.send", (), {}, options, message_id=id_)
             self.client.zadd(KEYS.dead("sms"), {id_: number})
             self.client.hset(KEYS.messages("sms.XQ"), id_, message.encode().decode())
 

@@ -42,10 +42,10 @@ class Send(Payload):
 
 
 def a_job() -> JobType[Send]:
-    @job("sms.send", queue="sms")
+    @job("texts.send", queue="sms")
     def send(payload: Send, context: JobContext) -> None: ...
 
-    del CATALOGUE["sms.send"]
+    del CATALOGUE["texts.send"]
     return send
 
 

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 MOST_ON_A_PAGE = 200
-MOST_READ = 500
+MOST_READ = 250
 """Jobs that one page with a filter looks at."""
 CHUNK = 100
 RETRIES_LOOKED_FOR = 30

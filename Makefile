@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover soak bench-scale benchmarks-doc docs reference images chart compose-check kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc docs board-pictures reference images chart compose-check kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-failover: $(READY) ## 10 kills and 10 clean ends of the leading operator: 
 bench-scale: $(READY) ## 5,000 idle pools on 20 Redis servers: start, CPU, memory, writes, reaction (3 minutes)
 	@$(BIN)/python -m benchmarks.scale
 
+bench-board: $(READY) ## The board's pages with a million jobs in a queue, and with none: time, and what they cost Redis
+	@$(BIN)/python -m benchmarks.board
+
 soak: $(READY) ## Ten minutes of every failure at random: wrong changes of replicas, memory, log (MINUTES, SEED)
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),10) $(and $(SEED),--seed $(SEED))
 
@@ -100,6 +103,9 @@ lock: ## Resolve the dependencies anew into requirements/
 
 reference: $(READY) ## Write docs/reference anew, from the CRD and the chart's values
 	@$(BIN)/python -m scripts.reference
+
+board-pictures: $(READY) ## Take the pictures of docs/board anew (needs Chromium)
+	@$(BIN)/python -m scripts.board_pictures
 
 docs: $(READY) ## Build the documentation as a site in build/site
 	@$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going -c docs . build/site

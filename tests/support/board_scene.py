@@ -46,7 +46,8 @@ def bury(client: redis.Redis, queue: str, job: str, number: int, *, error: str, 
     )  # fmt: skip
     id_ = f"dead-{queue}-{number}"
     message = message.copy(options={"redis_message_id": f"{id_}.3"})
-    message = Message(**{**message.asdict(), "message_id": id_})
+    enqueued_ms = now_ms(client) - ago_ms - 3 * MINUTE
+    message = Message(**{**message.asdict(), "message_id": id_, "message_timestamp": enqueued_ms})
     client.hset(KEYS.messages(f"{queue}.XQ"), f"{id_}.3", message.encode())
     client.zadd(KEYS.dead(queue), {f"{id_}.3": now_ms(client) - ago_ms})
     client.sadd(KEYS.queues, queue)
@@ -85,15 +86,16 @@ def decide(client: redis.Redis, record: wire.PoolRecord) -> None:
 
 
 def remember(client: redis.Redis, pool: str, *, minutes: int = 240) -> None:
-    """Hours of history: two bursts, and the decisions they led to."""
+    """Hours of history: two bursts, and the decisions they led to; a third one begins."""
     end = now_ms(client)
     replicas, every = 0, 15_000
     with client.pipeline(transaction=False) as pipeline:
         for step in range(minutes * 4):
             at = end - (minutes * 4 - step) * every
             phase = step / (minutes * 4)
-            burst = math.exp(-(((phase - 0.3) / 0.07) ** 2)) + 0.6 * math.exp(-(((phase - 0.75) / 0.1) ** 2))
-            ready = round(400 * burst + 6 * math.sin(step / 3) ** 2)
+            bursts = ((1.0, 0.3, 0.07), (0.6, 0.72, 0.08), (0.35, 1.02, 0.04))
+            burst = sum(height * math.exp(-(((phase - at_) / width) ** 2)) for height, at_, width in bursts)
+            ready = round(400 * burst + 6 * math.sin(step / 3) ** 2 + 1)
             wanted = min(12, math.ceil(ready / 40) + (1 if ready else 0))
             entry = wire.HistoryEntry(
                 at, ready=ready, in_flight=min(ready, replicas * 8), delayed=3 + step % 4, oldest_ms=ready * 45,

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
 from crewcall_worker.board.templating import STATIC
 
-VENDOR = STATIC / "vendor"
+VENDORS = (STATIC / "vendor", Path(__file__).parents[2] / "browser" / "vendor")
 TABLE = re.compile(r"^\| (\S+) \| ([^|]+) \| ([^|,]+), (\S+) \| `([0-9a-f]{64})` \|$", re.MULTILINE)
-ROWS = TABLE.findall((VENDOR / "README.md").read_text())
+ROWS = [(folder, *row) for folder in VENDORS for row in TABLE.findall((folder / "README.md").read_text())]
 
 
-@pytest.mark.parametrize(("file", "source", "licence", "licence_file", "digest"), ROWS, ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize(
+    ("folder", "file", "source", "licence", "licence_file", "digest"), ROWS, ids=[row[1] for row in ROWS]
+)
 def test_a_vendored_file_is_as_it_was_published(
-    file: str, source: str, licence: str, licence_file: str, digest: str
+    folder: Path, file: str, source: str, licence: str, licence_file: str, digest: str
 ) -> None:
-    assert hashlib.sha256((VENDOR / file).read_bytes()).hexdigest() == digest
-    assert (VENDOR / licence_file).read_text().strip()
+    assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
+    assert (folder / licence_file).read_text().strip()
     assert re.search(r"\d+\.\d+\.\d+", source)
 
 
-def test_every_vendored_file_is_listed() -> None:
-    listed = {name for row in ROWS for name in (row[0], row[3])} | {"README.md"}
+@pytest.mark.parametrize("folder", VENDORS, ids=["board", "tests"])
+def test_every_vendored_file_is_listed(folder: Path) -> None:
+    listed = {name for row in ROWS for name in (row[1], row[4]) if row[0] == folder} | {"README.md"}
 
-    assert {path.name for path in VENDOR.iterdir()} == listed
+    assert {path.name for path in folder.iterdir()} == listed
 
 
 @pytest.mark.parametrize("path", sorted(STATIC.parent.glob("templates/*.html")), ids=lambda path: path.name)

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MOST_ON_A_PAGE = 200
-MOST_READ = 1_000
+MOST_READ = 250
 """Jobs that one page with a filter looks at."""
 CHUNK = 100
 CURSORS = re.compile(r"(?:\d+/)?(?:\d{0,15}|-?\d[\d.e+]* .+)", re.DOTALL)

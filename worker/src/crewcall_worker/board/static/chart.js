@@ -123,7 +123,14 @@
     if (plot.width !== width()) plot.setSize({ width: width(), height: CHARTS[index].height });
   })).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (history) draw(); });
-  document.body.addEventListener("htmx:sseMessage", refresh);
+  // A decision is drawn as soon as the page tells of it.
+  const decided = () => document.querySelector("[data-desired]")?.dataset.desired;
+  let desired = decided();
+  document.body.addEventListener("htmx:sseMessage", () => {
+    if (desired !== decided()) asked = 0;
+    desired = decided();
+    refresh();
+  });
   setInterval(refresh, REFRESH_MS);
   refresh();
 })();

@@ -22,6 +22,7 @@ from redis.retry import Retry
 
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.delayed import DueMessages
 from crewcall_worker.intake import Intake
 from crewcall_worker.presence import Identity, Presence
 from crewcall_worker.steward import Steward
@@ -92,6 +93,7 @@ class Puppet:
     worker: dramatiq.Worker = field(init=False)
     intake: Intake = field(init=False)
     steward: Steward = field(init=False)
+    due: DueMessages = field(init=False)
     presence: Presence = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class Puppet:
         self.intake = Intake(self.broker, POOL)
         self.steward = Steward(self.intake, timeout=1.0)
         clock = self.broker.outbox.clock
+        self.due = DueMessages(self.broker.outbox)
         identity = Identity(self.pod, self.started_ms, 2, QUEUES)
         self.presence = Presence(
             self.intake, identity, clock, lambda: self.steward.told, lambda event: self.steward.take(event, "beat")
@@ -187,6 +190,7 @@ class Puppet:
         )
         thread.consumer = self.broker.consume(queue, PREFETCH, 1)
         thread.delay_queue = PriorityQueue()
+        self.due.after_consumer_thread_boot(self.broker, thread)
         return thread
 
 

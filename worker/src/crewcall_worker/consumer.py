@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.common import compute_backoff, current_millis
+from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed
 
 from crewcall_worker.holding import Held, Holding
@@ -191,7 +191,8 @@ class QueueConsumer(Consumer):
             return LOOK_UP_EVERY
         with delayed.mutex:
             due_ms = delayed.queue[0].priority if delayed.queue else None
-        return LOOK_UP_EVERY if due_ms is None else max(0.0, (due_ms - current_millis()) / 1000)
+        now_ms = self.intake.now_ms()
+        return LOOK_UP_EVERY if due_ms is None or now_ms is None else max(0.0, (due_ms - now_ms) / 1000)
 
     def _hand_back(self) -> None:
         """Give all that was not begun back to the head of the queue."""

@@ -18,6 +18,7 @@ import redis
 from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import current_millis
 from dramatiq.middleware import Middleware
 from dramatiq.worker import WorkerThread
 
@@ -55,10 +56,12 @@ class Intake(Middleware):
         sure_for: float = SURE_FOR,
         most_kills: int = MOST_KILLS,
         limits: Mapping[str, int] | None = None,
+        now_ms: Callable[[], int | None] = current_millis,
     ) -> None:
         """`on_idle` is called, by any thread, whenever nothing is held while it is closed. `sure_for` is the seconds
         since the last contact for which nobody takes this worker for dead, with ample room. A message that is one
-        death short of `most_kills` runs alone. `limits` has how many messages of a queue are held at most."""
+        death short of `most_kills` runs alone. `limits` has how many messages of a queue are held at most. Delayed
+        messages are due by `now_ms`, a clock; None while that is not known."""
         self.broker = broker
         self.keys = Keys(broker.namespace)
         self.scripts = Scripts(broker.client, self.keys, pool)
@@ -67,6 +70,7 @@ class Intake(Middleware):
         self._most_kills = most_kills
         self._limits = limits or {}
         self._solitude = Solitude()
+        self.now_ms = now_ms
         self.is_open = False
         self.paused: frozenset[str] = frozenset()
         """The queues that nobody is to take from, though the intake is open."""

@@ -21,7 +21,7 @@ import redis
 from dramatiq import Broker, Message
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.common import current_millis, dq_name, q_name
+from dramatiq.common import dq_name, q_name
 from dramatiq.middleware import Middleware
 
 from crewcall_worker import options, tracing, wire
@@ -130,7 +130,8 @@ class Outbox:
         like, like_for_ms = _likeness(kept, message.actor_name)
         eta: int | str = ""
         if delay is not None:
-            eta = kept["eta"] = kept[wire.READY_AT] = current_millis() + delay
+            now_ms = self._insist(self.clock.now_ms, forever=self._is_bound(worker))
+            eta = kept["eta"] = kept[wire.READY_AT] = now_ms + delay
         elif worker in ("", _BY_HAND):
             kept[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
 

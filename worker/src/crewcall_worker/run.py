@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -38,6 +39,7 @@ from crewcall_worker.wire import ENV_CONCURRENCY, ENV_QUEUES
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SIGNALS_IN_ORDER = 2
+REPEATED_WITHIN = 1.0
 FINISHED, CUT_OFF = 0, 1
 # Threads look up at least each second.
 THREADS_STOP_WITHIN = 2.0
@@ -67,7 +69,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     crew = _capacity(settings, broker, queues)
     runtime = Runtime(broker, settings, settings.pod or _own_name(), queues, crew)
     broker.add_middleware(_Farewell(runtime.steward))
-    _on_stop(_Signals(runtime.steward))
+    _on_stop(Signals(runtime.steward))
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=crew.threads)
     broker.emit_after("process_boot")
     runtime.start()
@@ -123,14 +125,24 @@ class _Farewell(Middleware):
         worker.workers = [thread for thread in worker.workers if not thread.is_alive()]
 
 
-class _Signals:
-    """The first one drains, the second one ends the process in order, any further one at once."""
+class Signals:
+    """The first one drains, the second one ends the process in order, any further one at once.
 
-    def __init__(self, steward: Steward) -> None:
+    The same one within `REPEATED_WITHIN` is no second one: a terminal signals its whole group, and a parent hands on
+    what it gets; some supervisors say it twice.
+    """
+
+    def __init__(self, steward: Steward, steady: Callable[[], float] = time.monotonic) -> None:
         self._steward = steward
+        self._steady = steady
         self._count = 0
+        self._heard: dict[int, float] = {}
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        now = self._steady()
+        if now - self._heard.get(number, -math.inf) < REPEATED_WITHIN:
+            return
+        self._heard[number] = now
         self._count += 1
         name = signal.Signals(number).name
         if self._count > SIGNALS_IN_ORDER:

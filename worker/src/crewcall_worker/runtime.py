@@ -12,6 +12,7 @@ from crewcall_worker import process
 from crewcall_worker.attempts import Attempts
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.concurrency import UNLIMITED, Capacity
+from crewcall_worker.delayed import DueMessages
 from crewcall_worker.health import Health
 from crewcall_worker.hints import Listener
 from crewcall_worker.intake import Intake
@@ -53,6 +54,7 @@ class Runtime:
             sure_for=settings.lapsed_after / 3,
             most_kills=settings.most_kills,
             limits=capacity.limits,
+            now_ms=clock.known_ms,
         )
         self.steward = Steward(self.intake, settings.shutdown_timeout, on_change=lambda: self._presence.tell())
         self.accounts = Accounts(broker, clock, queues, settings.retention)
@@ -91,6 +93,7 @@ class Runtime:
         self._recording.take_part()
         self._scheduler.take_part()
         self.accounts.take_part()
+        broker.add_middleware(DueMessages(outbox))
         outbox.take_part()
         attempts.take_part()
 

@@ -102,8 +102,9 @@ class Keys:
     def surplus(self, queue: str) -> str:
         return f"{self.prefix}surplus:{plain_queue(queue)}"
 
-    def dedupe(self, queue: str, organization: str, job: str, key: str) -> str:
-        return f"{self.prefix}dedupe:{plain_queue(queue)}:{likeness(organization, job, key)}"
+    def dedupe(self, queue: str, like: str) -> str:
+        """`like` is a `likeness`."""
+        return f"{self.prefix}dedupe:{plain_queue(queue)}:{like}"
 
     def sent(self, id_: str) -> str:
         return f"{self.prefix}sent:{id_}"

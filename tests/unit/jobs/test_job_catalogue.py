@@ -54,6 +54,12 @@ def test_rules_are_limited_by_host_whoever_asks() -> None:
     assert rate is not None
     assert rate.key is not None
     assert (rate.limit, rate.period, rate.key(a_rule("https://Shop.test:8443/p?q=1"))) == (1, 1.0, "shop.test")
+    assert rate.key(a_rule("https://shop.test./p")) == "shop.test"
+    assert (
+        rate.key(a_rule("http://bücher.test"))
+        == rate.key(a_rule("http://xn--bcher-kva。test./"))
+        == "xn--bcher-kva.test"
+    )
 
 
 @pytest.mark.parametrize(

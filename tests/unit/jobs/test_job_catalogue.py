@@ -81,6 +81,10 @@ def test_a_number_is_as_e164_has_it(number: str) -> None:
         "https://a@b.test/",
         "http://a b/",
         "http://a.test/\nx",
+        "http://[::1",
+        "http://a.test:99999/",
+        "http://a.test:x/",
+        "http://:80/",
     ],
 )
 def test_an_address_is_http(url: str) -> None:

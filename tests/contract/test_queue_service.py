@@ -30,6 +30,7 @@ from crewcall_worker.queues import (
     Health,
     InvalidPayload,
     JobContext,
+    JobType,
     NewJob,
     Outcome,
     Payload,
@@ -193,8 +194,10 @@ def test_what_would_not_be_understood_at_the_run_is_not_enqueued(queues: QueueSe
 
 
 def test_a_payload_of_another_type_is_told(queues: QueueService) -> None:
+    kind: JobType[Any] = plain  # a type checker would tell
+
     with pytest.raises(TypeError, match=r"^job 'test.plain' takes a Alert, not a Other$"):
-        queues.enqueue_many([NewJob(plain, Other(organization_id="acme"))])
+        queues.enqueue_many([NewJob(kind, Other(organization_id="acme"))])
 
 
 def test_without_a_redis_the_service_is_disabled_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:

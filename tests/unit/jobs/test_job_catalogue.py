@@ -55,6 +55,12 @@ def test_rules_are_limited_by_host_whoever_asks() -> None:
     assert rate is not None
     assert rate.key is not None
     assert (rate.limit, rate.period, rate.key(a_rule("https://Shop.test:8443/p?q=1"))) == (1, 1.0, "shop.test")
+    assert rate.key(a_rule("https://shop.test./p")) == "shop.test"
+    assert (
+        rate.key(a_rule("http://bücher.test"))
+        == rate.key(a_rule("http://xn--bcher-kva。test./"))
+        == "xn--bcher-kva.test"
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,10 @@ def test_a_number_is_as_e164_has_it(number: str) -> None:
         "http://\x1b[31mEVIL/",
         "http://a\x00b/",
         "http://a.test/\x9b31m",
+        "http://[::1",
+        "http://a.test:99999/",
+        "http://a.test:x/",
+        "http://:80/",
     ],
 )
 def test_an_address_is_http(url: str) -> None:

@@ -21,6 +21,10 @@ class Leave(Payload):
 def greet(payload: Greet, context: JobContext) -> None:
     print(payload.name, context.attempt)
 
+@job("leave", queue="greetings")
+def leave(payload: Leave, context: JobContext) -> None:
+    print(context.attempt)
+
 queues = QueueService.from_environment({})
 ADA = Greet(organization_id="acme", name="Ada")
 queues.enqueue(greet, ADA, delay=60)
@@ -37,6 +41,10 @@ LINES = {
     ),
     'queues.enqueue(greet, {"organization_id": "acme", "name": "Ada"})': (
         'Cannot infer value of type parameter "P" of "enqueue" of "QueueService"  [misc]'
+    ),
+    'queues.enqueue_many([NewJob(greet, ADA), NewJob(leave, Leave(organization_id="acme"))])': "",
+    'queues.enqueue_many([NewJob(greet, Leave(organization_id="acme"))])': (
+        'Cannot infer value of type parameter "P" of "NewJob"  [misc]'
     ),
     'NewJob(greet, Leave(organization_id="acme"))': ('Cannot infer value of type parameter "P" of "NewJob"  [misc]'),
 }

@@ -33,6 +33,13 @@ def test_a_redis_may_be_named_by_its_host(environment: dict[str, str], url: str,
     assert (settings.redis_url, settings.redis_password) == (url, password)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://h/", "redis://h/15", "redis://h?db=2", "unix:///tmp/redis.sock"]
+)
+def test_a_url_may_name_its_database(url: str) -> None:
+    assert from_environment({"REDIS_URL": url}).redis_url == url
+
+
 def test_beside_a_url_the_host_and_what_goes_with_it_count_for_nothing() -> None:
     settings = from_environment(
         {**HOST, "REDIS_URL": "redis://queues/1", "REDIS_PORT": "nonsense", "REDIS_PASSWORD": "secret"}
@@ -49,6 +56,9 @@ def test_beside_a_url_the_host_and_what_goes_with_it_count_for_nothing() -> None
             {"REDIS_HOST": "redis://me:secret@cache"},
             r"REDIS_HOST is '\(not shown\)'; write a name or an address; for a URL there is REDIS_URL",
         ),
+        ({"REDIS_URL": "redis://h/notadb"}, r"REDIS_URL is '\(not shown\)'; its database is 'notadb'; write a number"),
+        ({"REDIS_URL": "rediss://h/3/4"}, r"REDIS_URL is '\(not shown\)'; its database is '3/4'; write a number"),
+        ({"REDIS_URL": "redis://u:1/cret@h"}, r"REDIS_URL is '\(not shown\)'; it cannot be understood"),
         ({**HOST, "REDIS_PORT": "70000"}, r"REDIS_PORT is '70000'; write a whole number from 1 to 65535"),
         ({**HOST, "REDIS_DB": "-1"}, r"REDIS_DB is '-1'; write a whole number from 0 to 1000000"),
     ],

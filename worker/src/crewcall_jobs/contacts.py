@@ -8,8 +8,9 @@ Python's.
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 _CONTROLS = r"\x00-\x1f\x7f-\x9f"
 
@@ -27,8 +28,22 @@ EmailAddress = Annotated[
 """RFC 5322's dot-atom, without comments and quotes, at a domain with a dot; an international domain is written in its
 ASCII form (xn--)."""
 
+
+def _check_host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_one = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False  # and urllib's words may hold a part of it
+    if not is_one:
+        raise ValueError("expected a host's name or address, and if need be a port from 1 to 65535")
+    return url
+
+
 WebUrl = Annotated[
-    str, StringConstraints(max_length=2000, pattern=rf"^https?://[^\s/?#@\\{_CONTROLS}]+([/?#][^\s{_CONTROLS}]*)?$")
+    str,
+    StringConstraints(max_length=2000, pattern=rf"^https?://[^\s/?#@\\{_CONTROLS}]+([/?#][^\s{_CONTROLS}]*)?$"),
+    AfterValidator(_check_host),
 ]
 """An http or https address without user and password, and without control characters."""
 

@@ -6,7 +6,9 @@ they are not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from crewcall_worker import redis_address, wire
 from crewcall_worker.errors import BadSetting
@@ -15,6 +17,7 @@ from crewcall_worker.variables import line, whole
 
 URL_ALLOWED = "set it to where the queues live, such as redis://redis:6379/0 (or rediss://, unix://, redis+sentinel://)"
 MOST_DATABASES = 1_000_000
+DATABASE = re.compile(r"/?|/[0-9]+/?")
 
 
 def has_redis(environment: Mapping[str, str]) -> bool:
@@ -25,6 +28,7 @@ def has_redis(environment: Mapping[str, str]) -> bool:
 def redis_url(environment: Mapping[str, str]) -> str:
     """Its URL, without what logs in unless REDIS_URL has that. Raises `BadSetting`."""
     if url := line(environment, wire.ENV_REDIS_URL):
+        _check_database(url)
         return url
     host = line(environment, ENV_REDIS_HOST)
     if not host:
@@ -37,6 +41,21 @@ def redis_url(environment: Mapping[str, str]) -> str:
     port = whole({ENV_REDIS_PORT: told}, ENV_REDIS_PORT, redis_address.REDIS_PORT, 1, redis_address.PORTS - 1)
     database = whole(environment, ENV_REDIS_DB, 0, 0, MOST_DATABASES)
     return f"redis://{f'[{host}]' if ':' in host else host}:{port}/{database}"
+
+
+def _check_database(url: str) -> None:
+    """redis-py takes database 0 for a path that is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return  # which the client tells
+    if parts.scheme in {"redis", "rediss"} and not DATABASE.fullmatch(parts.path):
+        # What has an @ may be the end of a password.
+        is_told = "@" not in parts.path
+        words = f"its database is {parts.path[1:]!r}; write a number, such as redis://redis:6379/0"
+        raise BadSetting(
+            wire.ENV_REDIS_URL, "(not shown)", words if is_told else f"it cannot be understood; {URL_ALLOWED}"
+        )
 
 
 def redis_password(environment: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from crewcall_jobs.rules.payload import Rule
@@ -9,8 +10,11 @@ from crewcall_worker.queues import FixedDelays, JobContext, RateLimit, job
 
 
 def host_of(rule: Rule) -> str:
-    """Whom a rule asks, whatever organisation it is of."""
-    return urlsplit(rule.url).hostname or ""
+    """Whom a rule asks, whatever organisation it is of and however it writes the name."""
+    host = urlsplit(rule.url).hostname or ""
+    with suppress(UnicodeError):  # no name that could be asked: the job will tell
+        host = host.encode("idna").decode()
+    return host.rstrip(".")
 
 
 @job(

@@ -20,7 +20,7 @@ from crewcall_worker.queues.connection import QueueUnavailable
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.plans import CatchUp
-from crewcall_worker.queues.receipts import Health, NewJob, Receipt, Seconds
+from crewcall_worker.queues.receipts import AnyNewJob, Health, NewJob, Receipt, Seconds
 from crewcall_worker.queues.schedules import GRACE, ScheduleView
 from crewcall_worker.queues.service import QueueService
 from crewcall_worker.queues.views import QueueCounts
@@ -66,7 +66,7 @@ class AsyncQueueService:
         """Enqueue a job, to be run at once or after `delay` (seconds)."""
         return (await self.enqueue_many([NewJob(job, payload, delay, priority, dedupe_key)]))[0]
 
-    async def enqueue_many(self, jobs: Iterable[NewJob[Any]]) -> list[Receipt]:
+    async def enqueue_many(self, jobs: Iterable[AnyNewJob]) -> list[Receipt]:
         """Enqueue these, in their order; a receipt for each."""
         return await self._call(partial(self.service.enqueue_many, jobs))
 

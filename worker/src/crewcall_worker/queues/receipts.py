@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.payload import Payload
@@ -16,14 +16,23 @@ Seconds = float | timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class NewJob(Generic[P]):
+class AnyNewJob:
+    """A `NewJob` of some payload. A class of its own: where a `NewJob[Any]` is expected, a type checker would take any
+    payload for any job."""
+
+    job: JobType[Any]
+    payload: Payload
+    delay: Seconds | None = None
+    priority: Priority | None = None
+    dedupe_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob(AnyNewJob, Generic[P]):
     """What `enqueue` takes, as a value, for `enqueue_many`."""
 
     job: JobType[P]
     payload: P
-    delay: Seconds | None = None
-    priority: Priority | None = None
-    dedupe_key: str | None = None
 
 
 class Outcome(StrEnum):

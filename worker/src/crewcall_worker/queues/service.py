@@ -27,7 +27,7 @@ from crewcall_worker.queues.job import CATALOGUE, JobType, Priority
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.plans import CatchUp
-from crewcall_worker.queues.receipts import Health, NewJob, Outcome, Receipt, Seconds
+from crewcall_worker.queues.receipts import AnyNewJob, Health, NewJob, Outcome, Receipt, Seconds
 from crewcall_worker.queues.retries import check_delay
 from crewcall_worker.queues.schedules import GRACE, Schedules, ScheduleView
 from crewcall_worker.queues.views import QueueCounts, Views
@@ -90,7 +90,7 @@ class QueueService:
         """
         return self.enqueue_many([NewJob(job, payload, delay, priority, dedupe_key)])[0]
 
-    def enqueue_many(self, jobs: Iterable[NewJob[Any]]) -> list[Receipt]:
+    def enqueue_many(self, jobs: Iterable[AnyNewJob]) -> list[Receipt]:
         """Enqueue these, in their order; a receipt for each.
 
         Up to `outbox.MOST_AT_ONCE` are one round trip: all of them are there, or none. Raises as `enqueue` does: where
@@ -174,7 +174,7 @@ class QueueService:
         if self.broker is not None:
             self.broker.client.close()
 
-    def _message(self, new: NewJob[Any]) -> Message[Any]:
+    def _message(self, new: AnyNewJob) -> Message[Any]:
         largest = self._largest_payload
         return make_message(new.job, new.payload, priority=new.priority, dedupe_key=new.dedupe_key, largest=largest)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crewcall_worker.errors import NotInstalled, WorkerError
+from crewcall_worker.plain import plain
 
 if TYPE_CHECKING:
     from crewcall_worker.queues.dead_letters import DeadLetters, Done
@@ -369,9 +370,9 @@ def _who() -> str:
 
 
 def _print(text: str) -> None:
-    click.echo(text)
+    click.echo(plain(text))
 
 
 def _fail(error: WorkerError) -> Any:
-    click.echo(f"crewcall-worker: {error}", err=True)
+    click.echo(plain(f"crewcall-worker: {error}"), err=True)
     sys.exit(error.exit_status)

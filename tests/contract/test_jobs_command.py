@@ -227,6 +227,24 @@ def test_which_ones_has_to_be_clear(
     assert problem in result.output
 
 
+def test_a_queue_that_nobody_knows_is_paused_by_force_alone(
+    jobs: Callable[..., Result], redis_server: RedisServer
+) -> None:
+    enqueue(redis_server)
+
+    refused, paused = jobs("pause", "smss"), jobs("pause", "early", "--force")
+
+    assert (refused.exit_code, refused.output) == (
+        1,
+        "Queue 'smss' has never been seen in this Redis (queues there: sms).\n"
+        "Error: 'smss' is not paused. Correct its name, or say --force.\n",
+    )
+    assert paused.exit_code == 0
+    assert [name for name in ("smss", "early") if json.loads(jobs("resume", name, "--json").stdout)["was_paused"]] == [
+        "early"
+    ]
+
+
 def test_a_queue_is_paused_and_goes_on(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
     enqueue(redis_server)
 

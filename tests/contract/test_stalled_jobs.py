@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.job_message import JobMessage
+from crewcall_worker.options import TRACE
 from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, job
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.running import Run
@@ -44,8 +45,11 @@ def job_type(gate: threading.Event, stalled_after: float) -> JobType[Check]:
     return made
 
 
+TRACED = {"traceparent": "00-0af7-b7ad-01"}
+
+
 def run(job_id: str, queue: str = "rules", began: float = 0.0) -> Run:
-    message = JobMessage(queue, "stalled.check", (), {}, {"organization_id": "acme"}, job_id)
+    message = JobMessage(queue, "stalled.check", (), {}, {"organization_id": "acme", TRACE: TRACED}, job_id)
     return Run(MessageProxy(message), job_id, queue, began)
 
 
@@ -63,6 +67,9 @@ def test_a_job_is_told_of_once_when_it_has_taken_too_long_and_counts_while_it_ru
     assert caplog.messages == [
         "Job a of stalled.check (queue rules, organisation acme) has been running for 10 s and is taken for stalled"
     ]
+    (line,) = caplog.records
+    known = {"job": "stalled.check", "job_id": "a", "queue": "rules", "organization": "acme", "trace_id": "0af7"}
+    assert {name: vars(line).get(name) for name in known} == known
     assert (stalled.count, stalled.now(), stalled.totals()) == (1, {"rules": 1}, {"rules": 1})
 
     stalled.look([run("a"), run("b", began=5.0), run("c", "other")], now=20.0)

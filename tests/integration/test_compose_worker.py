@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.compose import ROOT, read
+from tests.support.compose import ROOT, environment_of, read
 from tests.support.mail_servers import MailServer, mail_server
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
@@ -24,7 +24,7 @@ DIGESTS = 6
 def variables(file: str, server: RedisServer, mail: MailServer, folder: Path) -> dict[str, str]:
     """What the file tells its worker, with this machine's servers in place of its neighbours."""
     project = read(file, {"REDIS_PASSWORD": "one", "POSTGRES_PASSWORD": "two"})
-    told: dict[str, str] = project["services"]["worker"]["environment"]
+    told = environment_of(project["services"]["worker"])
     here = {
         "REDIS_URL": server.url,
         ENV_REDIS_PASSWORD: "",

@@ -50,7 +50,25 @@ def test_a_reader_who_does_what_the_guide_says_gets_what_it_shows(redis_server: 
         "cat invoices/acme-7.txt",
         "crewcall-worker jobs dead list invoices",
         "python -m pytest -q test_jobs.py",
+        "python -m pytest -q test_reminders.py",
     ]
+
+
+def test_what_the_guide_has_one_write_type_checks(tmp_path: Path) -> None:
+    for step in steps():
+        if not isinstance(step, Command):
+            write(step, tmp_path)
+
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "--follow-imports=silent", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
 
 
 def steps() -> Iterator[str | Command]:

@@ -39,6 +39,8 @@ def test_every_line_is_an_object_and_those_of_a_job_say_which(redis_server: Redi
     assert [line["attempt"] for line in of_the_job] == sorted(line["attempt"] for line in of_the_job)
     failed = next(line for line in of_the_job if "ConnectionError" in line["message"])
     assert (failed["level"], of(failed, known)) == ("WARNING", {**known, "attempt": 1})
+    retried = next(line for line in lines if "is tried again in" in line["message"])
+    assert (retried["outcome"], of(retried, known)) == ("retried", {**known, "attempt": 1})
     own = next(line for line in lines if line["logger"] == "shop.sms")
     assert own == {
         "time": own["time"],

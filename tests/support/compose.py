@@ -27,6 +27,19 @@ def read(name: str, variables: Mapping[str, str] | None = None) -> dict[str, Any
     return project
 
 
+def environment_of(service: Mapping[str, Any]) -> dict[str, str]:
+    """What a service's container is told: of the env files that have to be there the later one has the last word, and
+    `environment` comes before all of them."""
+    lines = [
+        line
+        for file in service.get("env_file", ())
+        if isinstance(file, str)
+        for line in (ROOT / file).read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    return {**dict(line.split("=", 1) for line in lines), **service.get("environment", {})}
+
+
 def filled(text: str, variables: Mapping[str, str]) -> str:
     """The text with its variables; Compose's other notations are not used here, and are left as they are."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.compose import ROOT, NotSet, read, seconds
+from tests.support.compose import ROOT, NotSet, environment_of, read, seconds
 
 from crewcall_jobs import settings as job_settings
 from crewcall_worker import settings
@@ -30,8 +30,7 @@ def services(name: str) -> dict[str, Any]:
 
 def environment(name: str) -> dict[str, str]:
     """The worker's."""
-    variables: dict[str, str] = services(name)["worker"]["environment"]
-    return variables
+    return environment_of(services(name)["worker"])
 
 
 def test_an_error_in_a_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,14 +158,28 @@ def test_the_worker_in_production_logs_for_machines_and_has_the_limits_of_the_ca
     told = settings.from_environment(environment(PRODUCTION))
 
     assert told.log_format is settings.LogFormat.JSON
-    assert told.concurrency == {"sms": 5, "email": 2, "rules": 5, "alerts": 10}
+    assert told.concurrency == {}, "as their job types say, unless worker.env does"
     assert environment(PRODUCTION)[ENV_REDIS_PASSWORD] == PASSWORDS["REDIS_PASSWORD"]
 
 
-def test_the_limits_of_each_queue_can_be_told() -> None:
-    project = read(PRODUCTION, {**PASSWORDS, "CREWCALL_CONCURRENCY": "sms=1"})
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        (DEVELOPMENT, set()),
+        (PRODUCTION, {"CREWCALL_REDIS_PASSWORD", "CREWCALL_DATABASE_URL", "CREWCALL_LOG_FORMAT"}),
+    ],
+)
+def test_no_setting_in_worker_env_is_passed_over_but_those_that_the_file_goes_by(name: str, own: set[str]) -> None:
+    """What is under `environment` comes before every env file."""
+    worker = services(name)["worker"]
 
-    assert project["services"]["worker"]["environment"]["CREWCALL_CONCURRENCY"] == "sms=1"
+    assert set(worker["environment"]) == own | {"REDIS_URL", "CREWCALL_METRICS_PORT", "CREWCALL_SHUTDOWN_TIMEOUT"}
+    assert worker["env_file"][-1] == {"path": "worker.env", "required": False}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_processes_that_a_browser_leaves_behind_are_buried(name: str) -> None:
+    assert services(name)["worker"]["init"] is True
 
 
 def test_the_worker_in_production_is_the_image_of_this_version() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dramatiq.middleware.time_limit import TimeLimitExceeded
@@ -25,6 +25,9 @@ from crewcall_worker.queues import (
     job,
 )
 from crewcall_worker.queues.failures import Death, Later, _trace, judge
+
+if TYPE_CHECKING:
+    from tests.unit.jobs.test_declaring_jobs import Greet as Elsewhere
 
 CONTEXT = JobContext("1", "greet.person", "greetings", "acme", 1)
 
@@ -105,6 +108,33 @@ def test_a_function_without_a_payload_is_no_job() -> None:
 
     with pytest.raises(TypeError, match=r"^job 'x': expected a function \(payload: a Payload, context: JobContext\)$"):
         job("x", queue="greetings")(wrong)  # type: ignore[type-var]  # which is what is tested
+
+
+def test_a_generator_is_no_job_for_a_call_would_do_nothing() -> None:
+    def steps(payload: Greet, context: JobContext) -> Iterator[int]:
+        yield 1
+
+    async def later(payload: Greet, context: JobContext) -> AsyncIterator[int]:
+        yield 1
+
+    for wrong in (steps, later):
+        with pytest.raises(TypeError, match=r"^job 'x': it has a yield, so a call would do nothing of it"):
+            job("x", queue="greetings")(wrong)
+
+
+def test_a_payload_that_only_type_checkers_know_is_told_with_the_way_out() -> None:
+    def wrong(payload: Elsewhere, context: JobContext) -> None: ...
+
+    with pytest.raises(TypeError, match=r"^job 'x': Elsewhere is not known .* outside of `if TYPE_CHECKING`"):
+        job("x", queue="greetings")(wrong)
+
+
+async def test_an_async_job_type_is_awaited_as_its_function_is() -> None:
+    @job("greet.later", queue="greetings")
+    async def later(payload: Greet, context: JobContext) -> str:
+        return payload.name
+
+    assert await later(Greet(organization_id="acme", name="Ada"), CONTEXT) == "Ada"
 
 
 @pytest.mark.parametrize("organization", ["", "a b", "ä", "x" * 101, "a:b", None])

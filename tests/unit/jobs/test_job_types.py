@@ -9,6 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 
 APPLICATION = """
+import asyncio
+
 from crewcall_worker.queues import AsyncQueueService, JobContext, NewJob, Payload, QueueService, job
 
 class Greet(Payload):
@@ -25,6 +27,15 @@ def greet(payload: Greet, context: JobContext) -> None:
 def leave(payload: Leave, context: JobContext) -> None:
     print(context.attempt)
 
+
+@job("greet.word", queue="greetings")
+def word(payload: Greet, context: JobContext) -> str:
+    return payload.name
+
+@job("greet.later", queue="greetings")
+async def later(payload: Greet, context: JobContext) -> int:
+    return context.attempt
+
 queues = QueueService.from_environment({})
 ADA = Greet(organization_id="acme", name="Ada")
 queues.enqueue(greet, ADA, delay=60)
@@ -34,6 +45,12 @@ queues.enqueue_many([NewJob(greet, ADA), NewJob(greet, ADA, dedupe_key="ada")])
 
 #: Each of these lines, and what is wrong with it; "" where all is well.
 LINES = {
+    "queues.enqueue(later, ADA)": "",
+    'print(word(ADA, JobContext("1", "greet.word", "greetings", "acme", 1)).upper())': "",
+    'asyncio.run(later(ADA, JobContext("1", "greet.later", "greetings", "acme", 1))).bit_length()': "",
+    'word(ADA, JobContext("1", "greet.word", "greetings", "acme", 1)).bit_length()': (
+        '"str" has no attribute "bit_length"  [attr-defined]'
+    ),
     "queues.enqueue(greet, ADA, priority=None)": "",
     'Greet(name="Ada")': 'Missing named argument "organization_id" for "Greet"  [call-arg]',
     'queues.enqueue(greet, Leave(organization_id="acme"))': (

@@ -38,6 +38,15 @@ def test_each_organisation_has_a_secret_of_its_own_that_stays() -> None:
     assert secret_of(master, "acme").startswith("whsec_")
 
 
+@pytest.mark.parametrize("name", ["", "a b", "acme\n", "ä", "x" * 101])
+def test_what_no_organisation_may_be_called_has_no_secret(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWCALL_WEBHOOK_SECRET", "n" * 24)
+
+    told = CliRunner().invoke(main, [name])
+
+    assert (told.exit_code, "whsec_" in told.output) == (2, False)
+
+
 def test_an_operator_can_look_an_organisations_secret_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWCALL_WEBHOOK_SECRET", f"{'n' * 24} {'o' * 24}")
 

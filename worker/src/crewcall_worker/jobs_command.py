@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crewcall_worker.errors import NotInstalled, WorkerError
+from crewcall_worker.plain import plain
 
 if TYPE_CHECKING:
     from crewcall_worker.queues.dead_letters import DeadLetters, Done
@@ -117,11 +118,13 @@ def show(id_: str, as_json: bool) -> None:
 @jobs.command()
 @click.argument("queue", callback=named)
 @click.option("--reason", default="", help="Why; others are shown it.")
+@click.option("--force", is_flag=True, help="Though nobody has used a queue of that name yet.")
 @json_option
-def pause(queue: str, reason: str, as_json: bool) -> None:
+def pause(queue: str, reason: str, force: bool, as_json: bool) -> None:
     """Let no worker take jobs from QUEUE. What runs goes on; jobs can be enqueued as ever."""
     with _desk() as desk:
-        desk.look_at(queue)
+        if not desk.look_at(queue) and not force:
+            raise click.ClickException(f"{queue!r} is not paused. Correct its name, or say --force.")
         _print(desk.words.paused(desk.pauses.pause(queue, by=_who(), reason=reason), as_json))
 
 
@@ -306,12 +309,13 @@ class _Desk:
     schedules: Schedules
     words: Any
 
-    def look_at(self, queue: str) -> None:
-        """Say so where nobody has ever used this queue: its name may be mistyped."""
+    def look_at(self, queue: str) -> bool:
+        """Whether anybody has ever used this queue. Say so where nobody has: its name may be mistyped."""
         known = self.views.queues()
         if queue not in known:
             told = f"queues there: {', '.join(known)}" if known else "there is none there"
             click.echo(f"Queue {queue!r} has never been seen in this Redis ({told}).", err=True)
+        return queue in known
 
     @staticmethod
     def filter(job: str | None, organization: str | None, error: str | None) -> Filter:
@@ -381,9 +385,9 @@ def _who() -> str:
 def _print(text: str) -> None:
     # An error's text, or what a plain job carries, may have what no terminal takes.
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    click.echo(plain(text).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _fail(error: WorkerError) -> Any:
-    click.echo(f"crewcall-worker: {error}", err=True)
+    click.echo(plain(f"crewcall-worker: {error}"), err=True)
     sys.exit(error.exit_status)

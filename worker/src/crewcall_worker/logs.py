@@ -13,6 +13,7 @@ from dataclasses import fields
 from operator import attrgetter
 
 from crewcall_worker.attempt import CURRENT, Attempt
+from crewcall_worker.plain import plain
 from crewcall_worker.settings import LogFormat
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -28,8 +29,15 @@ def configure(form: LogFormat, *, verbose: bool = False) -> None:
         handler.setFormatter(_json())
         handler.addFilter(_add_attempt)
     else:
-        handler.setFormatter(logging.Formatter(TEXT))
+        handler.setFormatter(_Text(TEXT))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+
+
+class _Text(logging.Formatter):
+    """For a terminal: jobs bring words of strangers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record))
 
 
 def _json() -> logging.Formatter:

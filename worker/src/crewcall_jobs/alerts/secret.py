@@ -6,14 +6,16 @@ import os
 import sys
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from crewcall_jobs.alerts.signing import secret_of
 from crewcall_jobs.settings import ENV_WEBHOOK_SECRET, from_environment
 from crewcall_worker.errors import BadSetting
+from crewcall_worker.queues.payload import OrganizationId
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("organization")
+@click.argument("organization", callback=lambda _context, _parameter, value: _an_organization(value))
 def main(organization: str) -> None:
     """Print ORGANIZATION's webhook secret, made from the installation's (CREWCALL_WEBHOOK_SECRET)."""
     try:
@@ -21,6 +23,15 @@ def main(organization: str) -> None:
     except BadSetting as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_status)
+
+
+def _an_organization(name: str) -> str:
+    try:
+        return TypeAdapter(OrganizationId).validate_python(name)
+    except ValidationError:
+        raise click.BadParameter(
+            f"{name!r} is no organisation's; expected up to 100 letters, digits, '.', '_' and '-'"
+        ) from None
 
 
 def _master() -> str:

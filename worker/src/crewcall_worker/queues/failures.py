@@ -20,6 +20,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.middleware import Retries
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
+from crewcall_worker.attempt import Outcome
 from crewcall_worker.options import DEATH, ERROR
 from crewcall_worker.queues.job import JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of
@@ -129,12 +130,20 @@ class JobRetries(Retries):
                 attempt,
                 what_next.delay,
                 type(error).__name__,
+                extra={"outcome": Outcome.RETRIED},
             )
             broker.enqueue(message, delay=round(what_next.delay * 1000))  # type: ignore[arg-type]  # as Retries does
             message.failed = False
             return
         options[DEATH] = what_next
-        log.error("%s is a dead letter after %d tries (%s): %s", message, attempt, what_next, type(error).__name__)
+        log.error(
+            "%s is a dead letter after %d tries (%s): %s",
+            message,
+            attempt,
+            what_next,
+            type(error).__name__,
+            extra={"outcome": Outcome.FAILED},
+        )
 
 
 def _words(job: JobType[Payload], error: BaseException) -> str:

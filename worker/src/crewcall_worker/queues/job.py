@@ -18,13 +18,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
+from typing import Any, Generic, Protocol, cast, get_type_hints
+
+from typing_extensions import TypeVar
 
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.retries import LONGEST_DELAY, Backoff, RetryPolicy, check_delay
 from crewcall_worker.wire import DEAD, DELAYED
 
 P = TypeVar("P", bound=Payload)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True, default=object)
 
 QUEUE = re.compile(r"[a-zA-Z_][a-zA-Z0-9._-]*")
 """Names that Dramatiq takes for a queue (dramatiq/actor.py)."""
@@ -99,15 +103,16 @@ class RateLimit(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class JobType(Generic[P]):
-    """What `job` makes. `stalled_after` is how many seconds a run may take before it is reported as stalled;
-    `time_limit` after how many it is ended. `concurrency` is how many jobs of its queue one worker runs at once where
-    the environment does not say; None: as many as it has threads."""
+class JobType(Generic[P, R_co]):
+    """What `job` makes of a function that returns an `R_co`: for an `async def` that is what can be awaited.
+    `stalled_after` is how many seconds a run may take before it is reported as stalled; `time_limit` after how many it
+    is ended. `concurrency` is how many jobs of its queue one worker runs at once where the environment does not say;
+    None: as many as it has threads."""
 
     name: str
     queue: str
     payload: type[P]
-    run: Callable[[P, JobContext], object]
+    run: Callable[[P, JobContext], R_co]
     retries: RetryPolicy
     priority: Priority
     dedupe: Dedupe[P] | None
@@ -116,8 +121,8 @@ class JobType(Generic[P]):
     time_limit: float
     concurrency: int | None
 
-    def __call__(self, payload: P, context: JobContext) -> object:
-        """Do it here and now, as a test does."""
+    def __call__(self, payload: P, context: JobContext) -> R_co:
+        """Do it here and now, as a test does; what comes of it is the function's own."""
         return self.run(payload, context)
 
 
@@ -127,7 +132,7 @@ CATALOGUE: dict[str, JobType[Payload]] = {}
 
 class _Maker(Protocol):
     # Not a Callable: its P would be settled where `job` is called, before the function and its payload are known.
-    def __call__(self, run: Callable[[P, JobContext], object], /) -> JobType[P]: ...
+    def __call__(self, run: Callable[[P, JobContext], R], /) -> JobType[P, R]: ...
 
 
 def job(
@@ -144,12 +149,12 @@ def job(
 ) -> _Maker:
     """Make a job type of a function of a payload and a context.
 
-    Raises `TypeError` where the function's first parameter is no `Payload`, `ValueError` where the name is taken, or
-    the queue's name or one of the numbers is none that it could have.
+    Raises `TypeError` where the function's first parameter is no `Payload` or it is a generator, `ValueError` where
+    the name is taken, or the queue's name or one of the numbers is none that it could have.
     """
     _check(name, queue, time_limit, stalled_after, concurrency)
 
-    def make(run: Callable[[P, JobContext], object]) -> JobType[P]:
+    def make(run: Callable[[P, JobContext], R]) -> JobType[P, R]:
         made = JobType(
             name=name,
             queue=queue,
@@ -191,8 +196,16 @@ def _check(name: str, queue: str, time_limit: float, stalled_after: float, concu
 
 
 def _payload_of(name: str, run: Callable[[P, JobContext], object]) -> type[P]:
+    if inspect.isgeneratorfunction(run) or inspect.isasyncgenfunction(run):
+        raise TypeError(f"job {name!r}: it has a yield, so a call would do nothing of it; write one that returns")
     parameters = list(inspect.signature(run).parameters)
-    model = get_type_hints(run).get(parameters[0]) if parameters else None
+    try:
+        model = get_type_hints(run).get(parameters[0]) if parameters else None
+    except NameError as error:
+        raise TypeError(
+            f"job {name!r}: {error.name} is not known when the module is run; import it outside of `if TYPE_CHECKING`, "
+            "for payloads are checked by it, and declare the job outside of functions"
+        ) from error
     if len(parameters) != 2 or not (isinstance(model, type) and issubclass(model, Payload)):
         raise TypeError(f"job {name!r}: expected a function (payload: a Payload, context: JobContext)")
     return cast("type[P]", model)

@@ -14,6 +14,7 @@ from crewcall_worker.options import ORGANIZATION
 from crewcall_worker.queues.job import JobType
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.running import Run
+from crewcall_worker.tracing import trace_id_of
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,23 @@ class Stalled:
                     run.queue,
                     run.message.options.get(ORGANIZATION, "none"),
                     now - run.began,
+                    extra=_known(run),
                 )
         self._told = {redis_id: run.queue for redis_id, run in stalled.items()}
 
     def _is_stalled(self, run: Run, now: float) -> bool:
         job = self._job_of(run.message.actor_name)
         return job is not None and now - run.began > job.stalled_after
+
+
+def _known(run: Run) -> dict[str, str]:
+    """The fields that every line has which the job itself writes: this one is written outside of its thread."""
+    message = run.message
+    fields = {
+        "job": message.actor_name,
+        "job_id": message.message_id,
+        "queue": run.queue,
+        "organization": message.options.get(ORGANIZATION),
+        "trace_id": trace_id_of(message),
+    }
+    return {name: value for name, value in fields.items() if value is not None}

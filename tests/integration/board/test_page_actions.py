@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from dramatiq.message import Message
 from tests.support import board_scene
-from tests.support.board_pages import answer_to, answer_to_ids, form_of, page, words
+from tests.support.board_pages import Elements, answer_to, answer_to_ids, form_of, page, words
 from tests.support.boards import RunningBoard, running_board
 from tests.support.redis import RedisServer
 
@@ -145,3 +146,19 @@ def test_a_redis_that_is_away_is_told_and_nothing_old_is_shown(redis_server: Red
 
     assert answer.status_code == 503
     assert "Try again soon" in answer.text
+
+
+def test_a_plain_job_is_shown_by_the_id_that_it_is_found_by(redis_server: RedisServer) -> None:
+    client = redis_server.client
+    message: Message[None] = Message("old", "plain", (), {}, {}, message_id="of-the-message-1234567890")
+    client.hset("dramatiq:old.msgs", "in-redis-1234567890", message.encode().decode())
+    client.rpush("dramatiq:old", "in-redis-1234567890")
+    with running_board(redis_server.url) as board, board.browser() as browser:
+        listed = Elements(page(browser, "/q/old"))
+        told = words(page(browser, "/jobs/in-redis-1234567890?queue=old"))
+
+    (shown,) = (attributes for tag, attributes in listed.found if tag == "a" and attributes.get("class") == "id")
+    assert (shown["title"], shown["href"]) == (
+        "in-redis-1234567890", "/admin/queues/jobs/in-redis-1234567890?queue=old",
+    )  # fmt: skip
+    assert "Id in-redis-1234567890" in told

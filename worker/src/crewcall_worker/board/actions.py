@@ -20,6 +20,7 @@ from crewcall_worker import wire
 from crewcall_worker.board.audit import Audit, Outcome, one_line
 from crewcall_worker.board.doors import Visit
 from crewcall_worker.board.problems import Conflict, Forbidden, NotThere, Refusal
+from crewcall_worker.board.reading.queues import is_known
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.dead_letters import DeadLetters
@@ -61,6 +62,7 @@ class Actions:
         self.is_read_only = is_read_only
         #: With all that there is of a job: whoever acts goes by its options, which may not be for eyes.
         self._jobs = Views(source.client, source.namespace)
+        self._source = source
         self._keys = source.keys
         self._client = source.client
         self._audit = audit
@@ -192,7 +194,7 @@ class Actions:
         return job
 
     def _check_queue(self, queue: str) -> None:
-        if not self._client.sismember(self._keys.queues, queue):
+        if not is_known(self._source, queue):
             raise NotThere(f"there is no queue {queue}; nobody has sent anything to it")
 
     def _check_pool(self, pool: str) -> None:

@@ -97,9 +97,9 @@ def queue(
     asked = _asked(state=state.value, job=job, organization=organization, error=error, cursor=cursor)
 
     def read(source: Source) -> dict[str, Any]:
-        look = read_queue(source, queue)
-        if not is_known(source, queue) and not (look.ready or look.in_flight or look.delayed or look.dead):
+        if not is_known(source, queue):
             raise NotThere(f"No queue {queue} is known here: nobody has enqueued into it yet")
+        look = read_queue(source, queue)
         try:
             page = read_jobs(
                 source, queue, state, job=job, organization_id=organization, error=error, cursor=cursor or None

@@ -88,6 +88,24 @@ def test_a_pool_is_pinned_and_unpinned(board: RunningBoard) -> None:
     assert (form["replicas"], odd.status_code) == ("7", 400)
 
 
+def test_no_pin_is_beyond_what_the_pool_may_have(board: RunningBoard) -> None:
+    with board.browser() as client:
+        form = form_of(page(client, "/confirm/pin?pool=shop/notifications"))
+        answers = [client.post("/admin/queues/act/pin", data={**form, "replicas": it}) for it in ("51", "50")]
+
+    assert [it.status_code for it in answers] == [409, 303]
+    assert "pool shop/notifications has 50 at most" in words(answers[0].text)
+
+
+def test_the_question_tells_what_becomes_of_a_failed_job_and_of_a_dead_one(board: RunningBoard) -> None:
+    with board.browser() as client:
+        failed = words(page(client, "/confirm/retry?queue=email&state=failed&id=x"))
+        dead = words(page(client, "/confirm/retry?queue=sms&state=dead&id=x"))
+
+    assert ("its next try now" in failed, "at its first try" in failed) == (True, False)
+    assert ("its next try now" in dead, "at its first try" in dead) == (False, True)
+
+
 def test_a_worker_is_drained_and_let_work_on(board: RunningBoard) -> None:
     with board.browser() as client:
         drained = answer_to(client, "drain", "pool=shop/notifications&worker=w1-3f2a")

@@ -20,6 +20,7 @@ from crewcall_worker import wire
 from crewcall_worker.board.audit import Audit, Outcome, one_line
 from crewcall_worker.board.doors import Visit
 from crewcall_worker.board.problems import Conflict, Forbidden, NotThere, Refusal
+from crewcall_worker.board.reading.pools import read_pool
 from crewcall_worker.board.reading.queues import is_known
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.broker import CrewcallBroker
@@ -157,6 +158,10 @@ class Actions:
             if not 0 <= replicas <= MOST_REPLICAS:
                 raise Conflict(f"replicas is {replicas}; expected 0 to {MOST_REPLICAS}")
             self._check_pool(pool)
+            look = read_pool(self._source, pool)
+            most = look.record.max_replicas if look else None
+            if most and replicas > most:
+                raise Conflict(f"replicas is {replicas}; pool {pool} has {most} at most, by its spec")
             return self._pins.pin(pool, replicas, by=visit.person.subject)
 
     def unpin(self, visit: Visit, pool: str) -> bool:

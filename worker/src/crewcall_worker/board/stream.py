@@ -1,9 +1,9 @@
 """The stream: what is shown on a page, sent to the browser again as soon as it looks different.
 
 Everybody who looks at the same thing shares one reader: it reads once a second, makes the page's live part, and tells
-all when that has changed. Nobody looking, nobody reads. Streams are bounded in number, in all and for each visitor, and
-in time; a browser whose stream ends comes back, through the doors again, and one that gets none polls. A browser that cannot keep up gets the
-newest state, never a backlog of older ones.
+all when that has changed. Nobody looking, nobody reads. Streams are bounded in time and in number, of all and of each
+visitor; a browser whose stream ends comes back, through the doors again, and one that gets none polls. A browser that
+cannot keep up gets the newest state, never a backlog of older ones.
 """
 
 from __future__ import annotations

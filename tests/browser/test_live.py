@@ -43,14 +43,14 @@ class Shop:
         return [it.id for it in self.service.enqueue_many(new)]
 
     def _job(self) -> JobType[Any]:
-        @job("sms.send", queue="sms", retries=FixedDelays())
+        @job("texts.send", queue="sms", retries=FixedDelays())
         def send(payload: Send, context: JobContext) -> None:
             del context
             if not self.is_gateway_up.is_set():
                 raise ConnectionError("the gateway is down")
             self.sent.append(payload.to)
 
-        del CATALOGUE["sms.send"]
+        del CATALOGUE["texts.send"]
         return send
 
 
@@ -99,7 +99,7 @@ def test_a_failed_job_is_opened_retried_and_done(
         dead.click()
         expect(win.page.get_by_role("cell", name="ConnectionError: the gateway is down")).to_be_visible()
         win.page.get_by_title(id_).click()
-        expect(win.page.get_by_role("heading", name="sms.send")).to_contain_text("Dead")
+        expect(win.page.get_by_role("heading", name="texts.send")).to_contain_text("Dead")
         expect(win.page.locator("pre.error")).to_contain_text("the gateway is down")
         expect(win.page.get_by_role("region", name="Payload")).to_contain_text('"to": "+49 30 1"')
 
@@ -187,3 +187,15 @@ def test_the_page_goes_on_when_its_stream_breaks_and_says_so(board: RunningBoard
     win.goes_live()
     # The browser and the extension of htmx note each stream that fails; nothing else does.
     assert set(win.complaints) == {"Failed to load resource: net::ERR_FAILED", "[object Event]"}
+
+
+def test_any_number_of_tabs_can_be_open_and_acted_in(board: RunningBoard, shop: Shop, win: Window) -> None:
+    shop.enqueue("+49 30 1")
+    win.sign_in(board.url, board.token())
+    for _ in range(7):
+        tab = win.page.context.new_page()
+        tab.goto(f"{board.url}/admin/queues/q/sms")
+
+    tab.get_by_role("link", name="Pause").or_(tab.get_by_role("button", name="Pause")).first.click()
+
+    expect(tab.get_by_role("dialog")).to_be_visible()

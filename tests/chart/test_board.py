@@ -138,6 +138,9 @@ def test_where_secrets_are_is_told_and_never_what_is_in_them(chart: Chart) -> No
         ({"prefix": "crewcall"}, "board.prefix|/board/prefix"),
         ({"redact": ["a,b"]}, "redact"),
         ({"trustedProxies": ["everybody"]}, "trustedProxies"),
+        ({"trustedProxies": ["abc"]}, "trustedProxies"),
+        ({"prefix": "/admin/x"}, "prefix"),
+        ({"prefix": "/a/../b"}, "prefix"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_installed(
@@ -145,6 +148,11 @@ def test_what_cannot_work_is_refused_before_anything_is_installed(
 ) -> None:
     with pytest.raises(Refused, match=said):
         chart.render({"board": {**BOARD, **values}})
+
+
+def test_values_of_a_release_from_before_the_board_are_taken(chart: Chart) -> None:
+    assert of_board(chart, enabled=False) == {}
+    assert not any("board" in it["metadata"]["name"] for it in chart.render({"board": None}))
 
 
 def test_an_ingress_leads_its_path_and_no_other_to_the_board(chart: Chart) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import dramatiq
 import httpx2
@@ -347,7 +348,7 @@ def test_what_is_redacted_is_in_no_page_and_no_answer_and_found_by_no_search(sho
     assert {path: (it.status_code, PHONE[1:] in it.text) for path, it in answers.items()} == dict.fromkeys(
         paths, (200, False)
     )
-    assert (job["payload"]["to"], job["error"], found["jobs"]) == ("•••", "Reject: no way to •••", [])
+    assert (job["payload"]["to"], job["error"], found["jobs"]) == ("•••", "Reject: •••", [])
 
 
 def test_what_is_redacted_misleads_no_action(shop: Shop) -> None:
@@ -408,3 +409,16 @@ def test_the_document_tells_of_every_refusal(api: httpx2.Client) -> None:
             assert "{" not in path or "404" in codes, path
             assert operation["security"] == [{"token": []}, {"session": []}], path
     assert "HTTPValidationError" not in json.dumps(document)
+
+
+@pytest.mark.parametrize("id_", ["a/b", "../x", "a/retry"])
+def test_a_job_may_have_slashes_in_its_id(shop: Shop, api: httpx2.Client, id_: str) -> None:
+    shop.client.sadd(KEYS.queues, "sms")
+    shop.bury(id_)
+    path = f"/queues/sms/jobs/{quote(id_, safe='').replace('.', '%2E')}"
+
+    found = api.get(path)
+    retried = api.post(f"{path}/retry")
+
+    assert (found.status_code, found.json()["job"]["id"]) == (200, id_)
+    assert (retried.status_code, shop.client.zcard(KEYS.dead("sms"))) == (204, 0)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
+import redis
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 from tests.support.boards import SECRET, RunningBoard, running_board
@@ -18,6 +19,7 @@ from tests.support.redis import RedisServer
 from crewcall_worker.board.app import make_app
 from crewcall_worker.board.doors import BEARERS, COOKIE, LOGINS
 from crewcall_worker.board.people import Role
+from crewcall_worker.board.sessions import Sessions
 from crewcall_worker.board.settings import board_settings
 
 HOMES = {"/", "/admin", "/admin/", "/admin/queues/"}
@@ -265,6 +267,30 @@ def test_a_ticket_lets_in_once(redis_server: RedisServer) -> None:
         assert (inside["subject"], inside["role"]) == ("local", "operator")
 
 
+def test_a_ticket_is_not_spent_while_redis_is_away(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise redis.ConnectionError("away")
+
+    with running_board(redis_server.url, TICKET=TICKET) as board, board.stranger() as stranger:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sessions, "open", away)
+            first = stranger.get(f"/admin/login?ticket={TICKET}").status_code
+        second = stranger.get(f"/admin/login?ticket={TICKET}").status_code
+
+    assert (first, second) == (503, 303)
+
+
+def test_a_proxys_basic_auth_is_no_business_of_the_board(board: RunningBoard) -> None:
+    basic = {"Authorization": "Basic amFuZTpqYW5l"}
+    with board.browser() as browser:
+        inside = browser.get("/admin/queues", headers=basic).status_code
+        without = browser.post("/api/admin/queues/sms/pause", headers=basic, json={}).status_code
+    with board.stranger() as stranger:
+        outside = stranger.get("/api/admin/status", headers=basic).status_code
+
+    assert (inside, without, outside) == (200, 403, 401)
+
+
 def test_a_board_without_a_ticket_takes_none(board: RunningBoard) -> None:
     with board.stranger() as stranger:
         assert stranger.get(f"/admin/login?ticket={TICKET}").status_code == 401
@@ -278,6 +304,10 @@ def test_a_board_without_a_ticket_takes_none(board: RunningBoard) -> None:
         "/\\evil.test",
         "/admin//evil.test",
         "/admin/../x",
+        "/admin/%2e%2E/x",
+        "/admin/queues/.%2e/../x",
+        "/admin/%2f/evil.test",
+        "/admin/%5c%5cevil.test",
         "javascript:alert(1)",
         "/api/admin/status",
         "\r\nSet-Cookie: a=b",
@@ -455,12 +485,21 @@ def test_a_body_without_an_end_is_refused(board: RunningBoard) -> None:
     assert (answer.status_code, answer.json()["title"]) == (413, "Request Entity Too Large")
 
 
+def test_a_form_that_is_too_large_is_refused_on_a_page(board: RunningBoard) -> None:
+    with board.browser() as browser:
+        answer = browser.post("/admin/queues/act/pause", data={"reason": "x" * 70_000})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert "more than 65536 bytes" in answer.text
+
+
 def test_under_a_prefix_every_door_is_as_closed(redis_server: RedisServer) -> None:
     with running_board(redis_server.url, PREFIX="/crew") as board, board.stranger() as stranger:
         answer = stranger.get("/admin/queues")
         page = stranger.get("/admin/login")
         inside = stranger.post("/admin/login", data={"token": board.token()})
 
+        assert httpx2.get(board.url).headers["location"] == "/crew/admin/queues"  # without a slash, as people type it
         assert answer.headers["location"] == "/crew/admin/login"
         assert 'action="/crew/admin/login"' in page.text
         assert inside.headers["location"] == "/crew/admin/queues"

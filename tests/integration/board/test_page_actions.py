@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from dramatiq.message import Message
 from tests.support import board_scene
-from tests.support.board_pages import answer_to, answer_to_ids, form_of, page, words
+from tests.support.board_pages import Elements, answer_to, answer_to_ids, form_of, page, words
 from tests.support.boards import RunningBoard, running_board
 from tests.support.redis import RedisServer
 
@@ -87,6 +88,24 @@ def test_a_pool_is_pinned_and_unpinned(board: RunningBoard) -> None:
     assert (form["replicas"], odd.status_code) == ("7", 400)
 
 
+def test_no_pin_is_beyond_what_the_pool_may_have(board: RunningBoard) -> None:
+    with board.browser() as client:
+        form = form_of(page(client, "/confirm/pin?pool=shop/notifications"))
+        answers = [client.post("/admin/queues/act/pin", data={**form, "replicas": it}) for it in ("51", "50")]
+
+    assert [it.status_code for it in answers] == [409, 303]
+    assert "pool shop/notifications has 50 at most" in words(answers[0].text)
+
+
+def test_the_question_tells_what_becomes_of_a_failed_job_and_of_a_dead_one(board: RunningBoard) -> None:
+    with board.browser() as client:
+        failed = words(page(client, "/confirm/retry?queue=email&state=failed&id=x"))
+        dead = words(page(client, "/confirm/retry?queue=sms&state=dead&id=x"))
+
+    assert ("its next try now" in failed, "at its first try" in failed) == (True, False)
+    assert ("its next try now" in dead, "at its first try" in dead) == (False, True)
+
+
 def test_a_worker_is_drained_and_let_work_on(board: RunningBoard) -> None:
     with board.browser() as client:
         drained = answer_to(client, "drain", "pool=shop/notifications&worker=w1-3f2a")
@@ -145,3 +164,19 @@ def test_a_redis_that_is_away_is_told_and_nothing_old_is_shown(redis_server: Red
 
     assert answer.status_code == 503
     assert "Try again soon" in answer.text
+
+
+def test_a_plain_job_is_shown_by_the_id_that_it_is_found_by(redis_server: RedisServer) -> None:
+    client = redis_server.client
+    message: Message[None] = Message("old", "plain", (), {}, {}, message_id="of-the-message-1234567890")
+    client.hset("dramatiq:old.msgs", "in-redis-1234567890", message.encode().decode())
+    client.rpush("dramatiq:old", "in-redis-1234567890")
+    with running_board(redis_server.url) as board, board.browser() as browser:
+        listed = Elements(page(browser, "/q/old"))
+        told = words(page(browser, "/jobs/in-redis-1234567890?queue=old"))
+
+    (shown,) = (attributes for tag, attributes in listed.found if tag == "a" and attributes.get("class") == "id")
+    assert (shown["title"], shown["href"]) == (
+        "in-redis-1234567890", "/admin/queues/jobs/in-redis-1234567890?queue=old",
+    )  # fmt: skip
+    assert "Id in-redis-1234567890" in told

@@ -28,6 +28,7 @@ PAGES = (
     "/q/reports",
     "/jobs/dead-sms-1",
     "/dead",
+    "/dead?before=",
     "/schedules",
     "/audit",
     "/search?q=sm",

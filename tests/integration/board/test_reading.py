@@ -21,7 +21,7 @@ from crewcall_worker.board.reading.health import read_health
 from crewcall_worker.board.reading.jobs import Listed, id_of, read_job, read_jobs
 from crewcall_worker.board.reading.overview import read_overview
 from crewcall_worker.board.reading.pools import read_history, read_pool, read_pools
-from crewcall_worker.board.reading.queues import read_queue, read_queues, read_queues_page
+from crewcall_worker.board.reading.queues import is_known, read_queue, read_queues, read_queues_page
 from crewcall_worker.board.reading.search import search
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.board.reading.workers import read_workers
@@ -167,16 +167,56 @@ def test_a_plain_dead_letter_is_found_by_its_id_in_redis(source: Source, client:
 
 def test_what_is_hidden_is_found_nowhere(client: redis.Redis, broker: CrewcallBroker) -> None:
     board_scene.enqueue(broker, "sms", "sms.send", 1)
-    board_scene.bury(client, "sms", "sms.send", 1, error="no such number +49 30 1234501", death="rejected", ago_ms=0)
+    board_scene.bury(client, "sms", "sms.send", 1, error="ValueError: +49 30 1234501", death="rejected", ago_ms=0)
     source = Source(client, hide=Redaction(["to"]))
 
     (ready,) = read_jobs(source, "sms", Listed.READY).jobs
     (dead,) = read_dead_letters(source).letters
 
     assert ready.payload["to"] == BLOT
-    assert (dead.payload["to"], dead.error) == (BLOT, f"no such number {BLOT}")
+    assert (dead.payload["to"], dead.error) == (BLOT, f"ValueError: {BLOT}")
     assert read_jobs(source, "sms", Listed.DEAD, error="1234501").jobs == ()
-    assert len(read_jobs(source, "sms", Listed.DEAD, error="no such number").jobs) == 1
+    assert len(read_jobs(source, "sms", Listed.DEAD, error="ValueError").jobs) == 1
+
+
+def test_an_organisation_that_is_hidden_is_found_by_nobody(client: redis.Redis, broker: CrewcallBroker) -> None:
+    board_scene.enqueue(broker, "sms", "sms.send", 1)
+    source = Source(client, hide=Redaction(["organization_id"]))
+
+    (ready,) = read_jobs(source, "sms", Listed.READY).jobs
+
+    assert (ready.organization_id, ready.payload["organization_id"]) == (BLOT, BLOT)
+    assert read_jobs(source, "sms", Listed.READY, organization_id="acme").jobs == ()
+
+
+def test_a_job_is_ready_however_far_behind_in_the_list_and_fetched_once_a_worker_has_it(
+    source: Source, client: redis.Redis
+) -> None:
+    for number in range(1_500):
+        message: Message[Any] = Message("sms", "plain", (), {}, {}, message_id=f"m{number}")
+        client.hset(KEYS.messages("sms"), f"r{number}", message.encode())
+    client.rpush(KEYS.ready("sms"), *(f"r{number}" for number in range(1, 1_500)))
+    client.zadd(KEYS.heartbeats, {"w1": board_scene.now_ms(client)})
+    client.sadd(KEYS.acks("w1", "sms"), "r0")
+
+    found = [read_job(source, id_, "sms") for id_ in ("r0", "r1", "r1499")]
+
+    assert [it and it.job.state for it in found] == ["fetched", "ready", "ready"]
+
+
+def test_queues_of_plain_dramatiq_are_those_of_their_pools(source: Source, client: redis.Redis) -> None:
+    board_scene.decide(client, wire.PoolRecord("shop/old", ("plain", "empty")))
+    message: Message[Any] = Message("plain", "plain", (), {}, {}, message_id="m1")
+    client.hset(KEYS.messages("plain"), "r1", message.encode())
+    client.rpush(KEYS.ready("plain"), "r1")
+    client.rpush(KEYS.ready("of no pool"), "r2")
+
+    found = search(source, "r1").job
+
+    assert [look.queue for look in read_overview(source).queues] == ["empty", "plain"]
+    assert [is_known(source, name) for name in ("plain", "empty", "of no pool", "none")] == [True, True, True, False]
+    assert found is not None
+    assert found.job.queue == "plain"
 
 
 def test_dead_letters_of_all_queues_come_the_last_first(source: Source, client: redis.Redis) -> None:

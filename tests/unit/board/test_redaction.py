@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -52,21 +54,56 @@ def a_job(**fields: Any) -> JobView:
     return JobView("id", "id", JobState.DEAD, "sms", payload=PAYLOAD, **fields)
 
 
-def test_what_is_hidden_is_blotted_out_of_errors_and_tracebacks() -> None:
-    job = a_job(error="ValueError: no way to +15550001", traceback="... Payload(to='+15550001', number=7)")
+SECRET = 'Öl & "4111 1111"'
 
-    found = Redaction(["to", "number"]).of_job(job)
 
-    assert (found.error, found.traceback) == (
-        "ValueError: no way to •••",
-        "... Payload(to='•••', number=7)",  # of so few characters that they are in every text
+@pytest.mark.parametrize(
+    "words",
+    [
+        SECRET,
+        repr(SECRET),
+        json.dumps(SECRET),
+        quote(SECRET),
+        quote_plus(SECRET),
+        SECRET.upper(),
+        f"input_value='{SECRET[:4]}...{SECRET[-4:]}'",
+    ],
+)
+def test_of_an_error_the_type_alone_is_shown_where_something_is_hidden(words: str) -> None:
+    job = JobView(
+        "id", "id", JobState.DEAD, "sms", payload={"card": SECRET}, error=f"ValueError: {words}", traceback=words
     )
 
+    found = Redaction(["card"]).of_job(job)
 
-def test_it_is_blotted_out_as_a_repr_has_it_too() -> None:
-    job = JobView("id", "id", JobState.DEAD, "sms", payload={"note": 'it\'s\n"odd"'}, error=repr('it\'s\n"odd"'))
+    assert (found.error, found.traceback) == ("ValueError: •••", "•••")
 
-    assert Redaction(["note"]).of_job(job).error == "'•••'"
+
+def test_an_error_without_a_type_is_not_shown_at_all_then() -> None:
+    assert Redaction(["to"]).of_job(a_job(error="+15550001: no such number")).error == "•••"
+
+
+@pytest.mark.parametrize("payload", [{}, {"phone": None}, {"phone": ""}, {"phone": []}])
+def test_an_error_is_shown_where_the_hidden_field_holds_nothing(payload: Any) -> None:
+    job = JobView("id", "id", JobState.DEAD, "sms", payload=payload, error="KeyError: 'x'", traceback="it")
+
+    found = Redaction(["phone"]).of_job(job)
+
+    assert (found.error, found.traceback) == ("KeyError: 'x'", "it")
+
+
+def test_an_error_is_hidden_where_nobody_can_tell_what_the_payload_holds() -> None:
+    job = JobView("id", "id", JobState.COMPLETED, "sms", is_cut=True, error="KeyError: 'x'")
+
+    assert Redaction(["phone"]).of_job(job).error == "KeyError: •••"
+
+
+def test_what_has_a_field_of_its_own_is_hidden_by_its_name_too() -> None:
+    job = a_job(organization_id="acme", error="KeyError: 'acme'", traceback="acme")
+
+    found = Redaction(["organization_id", "error", "traceback"]).of_job(job)
+
+    assert (found.organization_id, found.error, found.traceback) == ("•••", "•••", "•••")
 
 
 def test_options_are_no_way_around_it() -> None:

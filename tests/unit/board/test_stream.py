@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 import pytest
 import redis
 
 from crewcall_worker.board.problems import NotThere
-from crewcall_worker.board.stream import Hub, TooManyStreams, event
+from crewcall_worker.board.stream import MOST_OF_ONE, Hub, TooManyStreams, event
 
 
 async def always() -> bool:
@@ -143,8 +143,21 @@ async def test_there_are_no_more_streams_than_may_be() -> None:
     async with aclosing(hub.listen("page", Page(), always)) as stream:
         await next_event(stream)
         with pytest.raises(TooManyStreams, match="1 streams are open"):
-            hub.check()
-    hub.check()
+            hub.check("jane")
+    hub.check("jane")
+
+
+async def test_a_visitor_with_many_pages_polls_for_some_and_keeps_nobody_else_out() -> None:
+    hub = Hub(every=0.01)
+    async with AsyncExitStack() as stack:
+        for number in range(MOST_OF_ONE):
+            listening = hub.listen(f"page {number}", Page(), always, "jane")
+            await next_event(await stack.enter_async_context(aclosing(listening)))
+
+        with pytest.raises(TooManyStreams, match="4 streams are open here"):
+            hub.check("jane")
+        hub.check("ada")
+    hub.check("jane")
 
 
 async def test_a_stream_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,5 +178,5 @@ async def test_who_has_logged_out_hears_no_more(monkeypatch: pytest.MonkeyPatch)
     async with asyncio.timeout(5):
         texts = [text async for text in hub.listen("page", Page(), no_more)]
 
-    assert texts[-1] == ": nothing new\n\n"
+    assert texts[-1] == event("out", "")
     assert hub.streams == 0

@@ -134,6 +134,11 @@ def test_a_token_for_the_audience_lets_in_and_one_without_does_not() -> None:
     assert refusal(signed(aud="another application"), tokens).is_forged
 
 
+@pytest.mark.parametrize("exp", [10**400, 2**60, 1e300, -(10**400)])
+def test_a_token_for_longer_than_any_clock_can_tell_lets_nobody_in(exp: float) -> None:
+    assert isinstance(refusal(signed(exp=exp)), TokenRefused)
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1_000.0

@@ -20,6 +20,8 @@ from crewcall_worker import wire
 from crewcall_worker.board.audit import Audit, Outcome, one_line
 from crewcall_worker.board.doors import Visit
 from crewcall_worker.board.problems import Conflict, Forbidden, NotThere, Refusal
+from crewcall_worker.board.reading.pools import read_pool
+from crewcall_worker.board.reading.queues import is_known
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.dead_letters import DeadLetters
@@ -61,6 +63,7 @@ class Actions:
         self.is_read_only = is_read_only
         #: With all that there is of a job: whoever acts goes by its options, which may not be for eyes.
         self._jobs = Views(source.client, source.namespace)
+        self._source = source
         self._keys = source.keys
         self._client = source.client
         self._audit = audit
@@ -155,6 +158,10 @@ class Actions:
             if not 0 <= replicas <= MOST_REPLICAS:
                 raise Conflict(f"replicas is {replicas}; expected 0 to {MOST_REPLICAS}")
             self._check_pool(pool)
+            look = read_pool(self._source, pool)
+            most = look.record.max_replicas if look else None
+            if most and replicas > most:
+                raise Conflict(f"replicas is {replicas}; pool {pool} has {most} at most, by its spec")
             return self._pins.pin(pool, replicas, by=visit.person.subject)
 
     def unpin(self, visit: Visit, pool: str) -> bool:
@@ -192,7 +199,7 @@ class Actions:
         return job
 
     def _check_queue(self, queue: str) -> None:
-        if not self._client.sismember(self._keys.queues, queue):
+        if not is_known(self._source, queue):
             raise NotThere(f"there is no queue {queue}; nobody has sent anything to it")
 
     def _check_pool(self, pool: str) -> None:

@@ -68,7 +68,7 @@ def make_app(settings: BoardSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    app.add_middleware(SmallBodies)
+    app.add_middleware(SmallBodies, tell=_refused)
     app.add_middleware(Prefix, prefix=settings.prefix)
     app.add_middleware(SecurityHeaders)
     return app

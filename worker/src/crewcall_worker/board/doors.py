@@ -61,13 +61,15 @@ class Doors:
         self._ticket_lock = threading.Lock()
 
     def enter(self, request: Request) -> Visit:
-        """Whose request it is. Where it has a token, that alone counts.
+        """Whose request it is. Where it has a bearer token, that alone counts; other schemes are for a proxy before
+        the board, and the cookie counts.
 
         Raises `NotSignedIn`, `TooOften`, `Unavailable`. A page that stays open asks again now and then.
         """
         address = address_of(request)
-        if "authorization" in request.headers:
-            return Visit(self._bearer(request.headers["authorization"], address), None, address)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return Visit(self._bearer(token.strip(), address), None, address)
         session = self._sessions.find(request.cookies.get(COOKIE, ""))
         if session is None:
             raise NotSignedIn("sign in first: with a session, or with a bearer token")
@@ -88,12 +90,12 @@ class Doors:
         """A session for the first who has the ticket. Raises `NotSignedIn`, `TooOften`."""
         address = self._check_tries(request)
         with self._ticket_lock:
-            is_it = bool(self._ticket) and secrets.compare_digest(ticket.encode(), self._ticket.encode())
-            if is_it:
-                self._ticket = ""
-        if not is_it:
-            raise self._refused(address, "this ticket is used already, or none. Restart what printed it for another")
-        return self._opened(request, Person("local", Role.OPERATOR, time.time() + TICKET_HOURS * 3600), "ticket")
+            if self._ticket and secrets.compare_digest(ticket.encode(), self._ticket.encode()):
+                until = time.time() + TICKET_HOURS * 3600
+                session = self._opened(request, Person("local", Role.OPERATOR, until), "ticket")
+                self._ticket = ""  # spent on a session, and on nothing less
+                return session
+        raise self._refused(address, "this ticket is used already, or none. Restart what printed it for another")
 
     def log_out(self, visit: Visit) -> None:
         """End the session, everywhere."""
@@ -123,14 +125,13 @@ class Doors:
             samesite="strict",
         )
 
-    def _bearer(self, header: str, address: str) -> Person:
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token:
+    def _bearer(self, token: str, address: str) -> Person:
+        if not token:
             raise NotSignedIn("the header Authorization is none; expected: Bearer TOKEN")
         if seconds := self._bearers.wait_for(address):
             raise TooOften(seconds)
         try:
-            return self._tokens.person(token.strip())
+            return self._tokens.person(token)
         except TokenRefused as error:
             if error.is_forged:  # one that has expired is no guess
                 self._bearers.count(address)

@@ -5,13 +5,15 @@ Plain ASGI, so that a stream of events passes through as it comes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crewcall_worker.board.problems import PROBLEM_JSON, TooLarge
+from crewcall_worker.board.problems import TooLarge
 
 MOST_BYTES = 65_536
 """Of a request's body: the largest there is has a token in it."""
@@ -74,17 +76,20 @@ class Prefix:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._prefix:
             path: str = scope["path"]
-            if path != self._prefix and not path.startswith(self._prefix + "/"):
+            if path == self._prefix:
+                scope = {**scope, "path": self._prefix + "/"}  # as people type it
+            elif not path.startswith(self._prefix + "/"):
                 scope = {**scope, "path": self._prefix + path}
             scope = {**scope, "root_path": self._prefix}
         await self._app(scope, receive, send)
 
 
 class SmallBodies:
-    """Refuses a body that is larger than any has to be, whether or not it says so."""
+    """Refuses a body that is larger than any has to be, whether or not it says so; `tell` makes the answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tell: Callable[[Request, Exception], Response]) -> None:
         self._app = app
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -92,7 +97,7 @@ class SmallBodies:
             return
         told = Headers(scope=scope).get("content-length", "0")
         if not told.isdecimal() or int(told) > MOST_BYTES:
-            await _refuse(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         read = 0
         has_begun = False
@@ -115,16 +120,14 @@ class SmallBodies:
         with suppress(_BodyTooLarge):
             await self._app(scope, receive_some, send_unless_refused)
         if read > MOST_BYTES and not has_begun:
-            await _refuse(scope, receive, send)
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        words = f"the request's body has more than {MOST_BYTES} bytes"
+        answer = self._tell(Request(scope), TooLarge(words))
+        answer.headers["Connection"] = "close"
+        await answer(scope, receive, send)
 
 
 class _BodyTooLarge(Exception):
     """A body went on for too long."""
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    problem = TooLarge(f"the request's body has more than {MOST_BYTES} bytes").problem
-    answer = JSONResponse(
-        problem.model_dump(), problem.status, media_type=PROBLEM_JSON, headers={"Connection": "close"}
-    )
-    await answer(scope, receive, send)

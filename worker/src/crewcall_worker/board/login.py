@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -59,7 +59,11 @@ def log_out(request: Request, board: TheBoard, visit: Acting) -> Response:
 
 def is_own(path: str) -> bool:
     """Whether somebody may be sent there after logging in: to a page of the board, and nowhere else."""
-    return re.fullmatch(r"/admin/[A-Za-z0-9/._~%?&=:+-]*", path) is not None and "//" not in path and "/." not in path
+    if re.fullmatch(r"/admin/[A-Za-z0-9/._~%?&=:+-]*", path) is None or "//" in path or "/." in path:
+        return False
+    # A browser takes "%2e" in a path for a dot.
+    meant = unquote(path.partition("?")[0])
+    return "//" not in meant and "/." not in meant and "\\" not in meant
 
 
 def login_address(board: Board, path: str) -> str:

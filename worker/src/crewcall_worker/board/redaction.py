@@ -1,21 +1,24 @@
 """Fields that nobody is to see: shown as "•••" wherever the board shows a job. Pure.
 
 A name without a dot is that of a field at any depth, in any case of letters: phone. With dots it is a path from the
-payload's root: customer.card.number; `*` stands for any one name, and lists are passed through. What such a field holds
-is blotted out of the job's error and traceback as well, and no search finds a job by it.
+payload's root: customer.card.number; `*` stands for any one name, and lists are passed through. No search finds a job
+by what such a field holds. Where it holds anything, the words of the job's error and its traceback are hidden whole:
+they may have it escaped, quoted or cut, in ways that nobody could list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from crewcall_worker.options import ERROR, ORGANIZATION
 from crewcall_worker.queues.job_view import JobView
 
 BLOT: Final = "•••"
-SHORTEST = 4
-"""Characters of a value that is blotted out of texts: shorter ones are in every text."""
+_TYPE: Final = re.compile(r"((?:[A-Za-z_][A-Za-z0-9_.]*)?(?:Error|Exception|Exceeded|Warning|Reject|TryAgain)): ")
+"""What an error begins with; of other words nobody can tell whether they are a type's name."""
 
 
 class Redaction:
@@ -34,18 +37,24 @@ class Redaction:
         """The job without it."""
         if not self._names and not self._paths:
             return view
-        secret = sorted(
-            {text for value in (view.payload, dict(view.options)) for text in self._hidden(value, ())},
-            key=len,
-            reverse=True,
-        )
+        organization, error, trace = view.organization_id, view.error, view.traceback
+        if organization:
+            organization = self.of_organization(organization)
+        is_holding = view.is_cut or self._holds(view.payload, ()) or self._holds(dict(view.options), ())
+        if is_holding or organization == BLOT:
+            error, trace = _wordless(error), trace and BLOT
         return replace(
             view,
+            organization_id=organization,
             payload=self(view.payload),
             options=self(dict(view.options)),
-            error=_blotted(view.error, secret),
-            traceback=_blotted(view.traceback, secret),
+            error=BLOT if error and self._is_hidden((ERROR,)) else error,
+            traceback=BLOT if trace and self._is_hidden(("traceback",)) else trace,
         )
+
+    def of_organization(self, organization: str) -> str:
+        """An organisation's id that is told beside a payload."""
+        return BLOT if organization and self._is_hidden((ORGANIZATION,)) else organization
 
     def _shown(self, value: Any, path: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
@@ -57,14 +66,14 @@ class Redaction:
             return [self._shown(inner, path) for inner in value]
         return value
 
-    def _hidden(self, value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    def _holds(self, value: Any, path: tuple[str, ...]) -> bool:
+        """Whether anything is in a field that nobody is to see."""
         if isinstance(value, dict):
-            for name, inner in value.items():
-                here = (*path, str(name))
-                yield from _leaves(inner) if self._is_hidden(here) else self._hidden(inner, here)
-        elif isinstance(value, list):
-            for inner in value:
-                yield from self._hidden(inner, path)
+            return any(
+                _is_something(inner) if self._is_hidden((*path, str(name))) else self._holds(inner, (*path, str(name)))
+                for name, inner in value.items()
+            )
+        return isinstance(value, list) and any(self._holds(inner, path) for inner in value)
 
     def _is_hidden(self, path: tuple[str, ...]) -> bool:
         names = tuple(name.lower() for name in path)
@@ -75,26 +84,17 @@ def _fits(names: tuple[str, ...], path: tuple[str, ...]) -> bool:
     return all(told in ("*", name) for name, told in zip(names, path, strict=True))
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _is_something(value: Any) -> bool:
     if isinstance(value, dict):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner)
-    elif value is not None and not isinstance(value, bool):
-        text = str(value)
-        if len(text) >= SHORTEST:
-            yield text
-            # As a traceback has it, in the repr of something.
-            quoted = repr(text)[1:-1]
-            if quoted != text:
-                yield quoted
+        return any(_is_something(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(_is_something(inner) for inner in value)
+    return value is not None and value != ""
 
 
-def _blotted(text: str | None, secret: Iterable[str]) -> str | None:
-    if text is None:
-        return None
-    for value in secret:
-        text = text.replace(value, BLOT)
-    return text
+def _wordless(error: str | None) -> str | None:
+    """An error's type, without its words."""
+    if not error:
+        return error
+    found = _TYPE.match(error)
+    return f"{found[1]}: {BLOT}" if found else BLOT

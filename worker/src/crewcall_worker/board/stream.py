@@ -1,9 +1,9 @@
 """The stream: what is shown on a page, sent to the browser again as soon as it looks different.
 
 Everybody who looks at the same thing shares one reader: it reads once a second, makes the page's live part, and tells
-all when that has changed. Nobody looking, nobody reads. Streams are bounded in number and in time; a browser whose
-stream ends comes back, through the doors again, and one that gets none polls. A browser that cannot keep up gets the
-newest state, never a backlog of older ones.
+all when that has changed. Nobody looking, nobody reads. Streams are bounded in time and in number, of all and of each
+visitor; a browser whose stream ends comes back, through the doors again, and one that gets none polls. A browser that
+cannot keep up gets the newest state, never a backlog of older ones.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,10 +22,11 @@ import redis
 from crewcall_worker.board.problems import Refusal
 
 LOOK_EVERY = 1.0
-MOST_STREAMS = 200
+MOST_STREAMS, MOST_OF_ONE = 200, 4
+"""In all, and of one visitor: a browser has six connections to a host by HTTP/1.1, and acts by those that are left."""
 LONGEST = 300.0
 """Seconds that one stream lasts."""
-BEAT_EVERY = 15.0
+BEAT_EVERY = 5.0
 """Seconds after which a comment is sent where there is nothing new, so that no proxy takes the stream for dead."""
 REST = 4.0
 """A reader rests for so many times as long as reading took: a slow Redis is not to be kept busy by who looks at it."""
@@ -35,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class TooManyStreams(RuntimeError):
-    """There are as many streams as may be; the browser polls."""
+    """There are as many streams as may be, or this visitor has; the browser polls."""
 
 
 @dataclass(slots=True)
@@ -55,27 +57,35 @@ class Hub:
         self._every = every
         self._longest = longest
         self._topics: dict[Hashable, _Topic] = {}
+        self._visitors: Counter[Hashable] = Counter()
 
     @property
     def streams(self) -> int:
         """How many there are."""
         return sum(len(topic.listeners) for topic in self._topics.values())
 
-    def check(self) -> None:
+    def check(self, visitor: Hashable) -> None:
         """Raises `TooManyStreams` where there is no room for one more."""
         if self.streams >= self._most:
             raise TooManyStreams(f"{self._most} streams are open, which is the most there may be")
+        if self._visitors[visitor] >= MOST_OF_ONE:
+            raise TooManyStreams(f"{MOST_OF_ONE} streams are open here, which is the most that one visitor may have")
 
     async def listen(
-        self, key: Hashable, render: Callable[[], str], may_go_on: Callable[[], Awaitable[bool]]
+        self,
+        key: Hashable,
+        render: Callable[[], str],
+        may_go_on: Callable[[], Awaitable[bool]],
+        visitor: Hashable = None,
     ) -> AsyncGenerator[str, None]:
         """Server-sent events, as text, for one browser: the live part at first and whenever it has changed.
 
         `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then it is told once why
         what is shown is old, by the event `away`. `may_go_on` is asked every `BEAT_EVERY` seconds: who has
-        logged out hears no more.
+        logged out hears so, by the event `out`, and no more.
         """
-        self.check()
+        self.check(visitor)
+        self._visitors[visitor] += 1
         topic = self._topics.setdefault(key, _Topic(render))
         news: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
         topic.listeners.add(news)
@@ -93,6 +103,7 @@ class Hub:
             while (now := time.monotonic()) < until:
                 if now >= ask_at:
                     if not await may_go_on():
+                        yield event("out", "")
                         return
                     ask_at = now + BEAT_EVERY
                 try:
@@ -104,6 +115,7 @@ class Hub:
                     return
                 yield shown
         finally:
+            self._visitors -= Counter([visitor])
             topic.listeners.discard(news)
             if not topic.listeners and topic.task is not None:
                 topic.task.cancel()
@@ -130,7 +142,7 @@ class Hub:
 
 def event(name: str, text: str) -> str:
     """One server-sent event (HTML Standard, section 9.2.6)."""
-    data = "".join(f"data: {line}\n" for line in text.splitlines())
+    data = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
     return f"event: {name}\n{data}\n"
 
 

@@ -28,6 +28,8 @@ LEEWAY = 30.0
 """Seconds by which another machine's clock may differ."""
 LONGEST_TOKEN = 16_384
 LONGEST_SUBJECT = 200
+LATEST = 2**53
+"""Seconds since the epoch; a JSON number may be larger than any clock can tell."""
 KEYS_WITHIN = 5.0
 KEYS_FOR = 300.0
 LARGEST_DISCOVERY = 1_000_000
@@ -174,7 +176,7 @@ def _decoded(
         )
     except ExpiredSignatureError as error:
         raise TokenRefused("the token has expired") from error
-    except (InvalidTokenError, ValueError, TypeError, RecursionError) as error:
+    except (InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
         # What exactly is wrong is for the log: it would help whoever tries.
         log.info("A token was refused: %s", error)
         raise TokenRefused("the token is not valid here", is_forged=True) from error
@@ -185,7 +187,7 @@ def _person(claims: Mapping[str, Any], claim: str) -> Person:
     subject, until = claims.get("sub"), claims.get("exp")
     if not isinstance(subject, str) or not _is_name(subject):
         raise TokenRefused(f"its subject is none; expected 1 to {LONGEST_SUBJECT} printable characters")
-    if not isinstance(until, int | float) or isinstance(until, bool):
+    if not isinstance(until, int | float) or isinstance(until, bool) or not 0 <= until <= LATEST:
         raise TokenRefused("the token does not tell when it expires")
     roles = _claim(claims, claim)
     words = [roles] if isinstance(roles, str) else roles if isinstance(roles, list) else []

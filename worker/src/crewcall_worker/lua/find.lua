@@ -35,9 +35,17 @@ local function outstanding(queue, hash, id)
     if ready_at then
         return found("ready", queue, hash, id, ready_at)
     end
-    -- In the list that is the head, or with a worker that has not begun it.
-    local is_listed = redis.call("LPOS", namespace .. ":" .. queue, id, "MAXLEN", 1000)
-    return found(is_listed and "ready" or "fetched", queue, hash, id)
+    -- In Dramatiq's list, which may be too long to look through, or with a worker that has not begun it.
+    local list, most = namespace .. ":" .. queue, 1000
+    if redis.call("LPOS", list, id, "MAXLEN", most) then
+        return found("ready", queue, hash, id)
+    end
+    for _, acker in ipairs(redis.call("ZREVRANGE", namespace .. ":__heartbeats__", 0, 4999)) do
+        if redis.call("SISMEMBER", namespace .. ":__acks__." .. acker .. "." .. queue, id) == 1 then
+            return found("fetched", queue, hash, id)
+        end
+    end
+    return found(redis.call("LLEN", list) > most and "ready" or "fetched", queue, hash, id)
 end
 
 -- The last of the ids that is in a hash. All are asked for at once: of a hundred queues one by one would take 20 ms.

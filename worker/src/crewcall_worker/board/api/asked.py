@@ -29,7 +29,9 @@ def pool_of(
     namespace: Annotated[
         str,
         Path(
-            min_length=1, max_length=LONGEST_NAME, description=f'"{NO_NAMESPACE}" for a pool without one: a local one.'
+            min_length=1,
+            max_length=LONGEST_NAME,
+            description=f'"default" for a pool of `crewcall local`; "{NO_NAMESPACE}" for one without any.',
         ),
     ],
     name: Annotated[str, Path(min_length=1, max_length=LONGEST_NAME)],

@@ -56,19 +56,19 @@ def purge(board: TheBoard, visit: Acting, queue: QueueName, asked: PurgeRequest)
         return board.actions.purge(visit, queue, asked.state, asked.cursor or None)
 
 
-@router.post("/queues/{queue}/jobs/{job_id}/retry", tags=["jobs"], status_code=DONE)
+@router.post("/queues/{queue}/jobs/{job_id:path}/retry", tags=["jobs"], status_code=DONE)
 def retry(board: TheBoard, visit: Acting, queue: QueueName, job_id: JobId) -> None:
     """Try a dead letter anew, from its first try; or a failed job now, rather than when its next try is due."""
     board.actions.retry(visit, queue, job_id)
 
 
-@router.post("/queues/{queue}/jobs/{job_id}/run-now", tags=["jobs"], status_code=DONE)
+@router.post("/queues/{queue}/jobs/{job_id:path}/run-now", tags=["jobs"], status_code=DONE)
 def run_now(board: TheBoard, visit: Acting, queue: QueueName, job_id: JobId) -> None:
     """Have a delayed job run as soon as a worker is free."""
     board.actions.run_now(visit, queue, job_id)
 
 
-@router.delete("/queues/{queue}/jobs/{job_id}", tags=["jobs"], status_code=DONE)
+@router.delete("/queues/{queue}/jobs/{job_id:path}", tags=["jobs"], status_code=DONE)
 def remove(board: TheBoard, visit: Acting, queue: QueueName, job_id: JobId) -> None:
     """Take a job that no worker has out of Redis. This cannot be undone."""
     board.actions.remove(visit, queue, job_id)

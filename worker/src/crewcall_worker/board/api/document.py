@@ -66,10 +66,15 @@ def methods_at(app: FastAPI, path: str) -> list[str]:
         {
             method.upper()
             for template, operations in make_document(app)["paths"].items()
-            if re.fullmatch(re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(template)), path)
+            if re.fullmatch(_pattern(template), path)
             for method in operations
         }
     )
+
+
+def _pattern(template: str) -> str:
+    """Of the paths that are meant. A job's id may have slashes in it."""
+    return re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(template).replace(r"\{job_id\}", ".+"))
 
 
 def _refusal(words: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def jobs(
         raise Invalid(str(problem)) from problem
 
 
-@router.get("/queues/{queue}/jobs/{job_id}", tags=["jobs"])
+@router.get("/queues/{queue}/jobs/{job_id:path}", tags=["jobs"])
 def job(board: TheBoard, visit: Visitor, queue: QueueName, job_id: JobId) -> JobDetail:
     """One job whole: payload, options, attempts, error, traceback, trace id."""
     del visit

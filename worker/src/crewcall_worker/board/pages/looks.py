@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Query
+from pydantic import BeforeValidator
 
 from crewcall_worker.board.audit import Audit
 from crewcall_worker.board.problems import NotThere, Refusal
@@ -27,6 +28,8 @@ from crewcall_worker.board.reading.workers import read_workers
 LONGEST = 200
 Words = Annotated[str, Query(max_length=LONGEST)]
 Cursor = Annotated[str, Query(max_length=400)]
+Before = Annotated[int | None, BeforeValidator(lambda told: told or None)]
+"""ms; nothing in it is as if it were not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,9 @@ def queue(
     asked = _asked(state=state.value, job=job, organization=organization, error=error, cursor=cursor)
 
     def read(source: Source) -> dict[str, Any]:
-        look = read_queue(source, queue)
-        if not is_known(source, queue) and not (look.ready or look.in_flight or look.delayed or look.dead):
+        if not is_known(source, queue):
             raise NotThere(f"No queue {queue} is known here: nobody has enqueued into it yet")
+        look = read_queue(source, queue)
         try:
             page = read_jobs(
                 source, queue, state, job=job, organization_id=organization, error=error, cursor=cursor or None
@@ -135,7 +138,7 @@ def job(job_id: str, queue: Words = "") -> Look:
     return Look("job", f"Job {job_id}", ("jobs", job_id), _asked(queue=queue), read)
 
 
-def dead(before: int | None = None) -> Look:
+def dead(before: Before = None) -> Look:
     """Dead letters of all queues."""
 
     def read(source: Source) -> dict[str, Any]:

@@ -91,10 +91,12 @@ def _resume(on: Target, source: Source) -> Question:
 
 def _retry(on: Target, _source: Source) -> Question:
     number = len(_some(on))
+    is_failed = on.state in ("failed", "delayed")
+    begins = "A failed job begins its next try now." if is_failed else "A dead letter begins at its first try."
     return Question(
         title=f"Retry {plural(number, 'job')} of queue {_named(on.queue, 'queue')}?",
         words=(
-            "Each goes back into its queue, behind what waits there, and begins at its first try.",
+            f"Each goes back into its queue, behind what waits there. {begins}",
             "What a job did before it failed may be done again.",
         ),
         undo="A job that has begun cannot be called back. One that has not can be removed.",

@@ -74,8 +74,9 @@ def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> N
         return HTMLResponse(_live(request, shown, may_act=board.actions.may_act(visit)))
 
     async def stream(request: Request, board: TheBoard, visit: Visitor, shown: Look = asked) -> Response:
+        visitor = visit.session.id if visit.session else visit.address
         try:
-            hub.check()
+            hub.check(visitor)
         except TooManyStreams as error:
             return PlainTextResponse(str(error), 503, {"Retry-After": "30"})
 
@@ -87,7 +88,7 @@ def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> N
             return True
 
         may_act = board.actions.may_act(visit)
-        events = hub.listen((shown.key, may_act), partial(_live, request, shown, may_act=may_act), may_go_on)
+        events = hub.listen((shown.key, may_act), partial(_live, request, shown, may_act=may_act), may_go_on, visitor)
         return StreamingResponse(events, headers=_OF_A_STREAM, media_type="text/event-stream")
 
     router.add_api_route(path, page, methods=["GET"])

@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
+from crewcall_worker.board.reading.queues import queue_names
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.options import DEDUPE_KEY, RATE_KEY, SCHEDULE, TRACE
 from crewcall_worker.queues.views import Filter, JobState, JobView, Page
@@ -73,7 +74,7 @@ def read_jobs(
 
 def read_job(source: Source, job_id: str, queue: str | None = None) -> JobDetail | None:
     """One job by its id (see `id_of`), in this queue or in all; None where nothing is kept of it."""
-    view = source.views.find(job_id, *([queue] if queue else []))
+    view = source.views.find(job_id, *([queue] if queue else queue_names(source)))
     if view is None:
         return None
     trace = view.options.get(TRACE)

@@ -6,7 +6,9 @@ Rates are not here: Redis has counters since ever, and two looks make a rate; se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from crewcall_worker import wire
 from crewcall_worker.board.reading.answers import number, text
@@ -15,6 +17,8 @@ from crewcall_worker.queues.job_view import JobState, view_of
 from crewcall_worker.queues.pauses import Pause, read_pause
 
 QUEUES_ON_A_PAGE = 100
+MOST_POOLS = 1_000
+"""Whose queues are looked for."""
 LARGEST_HEAD = 65_536
 """Bytes; of a larger message the age is not known."""
 
@@ -77,8 +81,9 @@ class QueuesPage:
 
 
 def queue_names(source: Source) -> tuple[str, ...]:
-    """Every queue that the runtime has seen, by name."""
-    return source.views.queues()
+    """Every queue that the runtime has seen, and those of the pools that were told of, by name: plain Dramatiq notes
+    its queues nowhere."""
+    return tuple(sorted({*source.views.queues(), *_queues_of_pools(source)}))
 
 
 def read_queues_page(source: Source, after: str = "", most: int = QUEUES_ON_A_PAGE) -> QueuesPage:
@@ -95,8 +100,13 @@ def read_queue(source: Source, queue: str) -> QueueLook:
 
 
 def is_known(source: Source, queue: str) -> bool:
-    """Whether the runtime has seen this queue."""
-    return bool(source.client.sismember(source.keys.queues, queue))
+    """Whether there is this queue: the runtime has seen it, there are jobs in it, or a pool has it."""
+    keys = source.keys
+    with source.client.pipeline(transaction=False) as pipeline:
+        pipeline.sismember(keys.queues, queue)
+        pipeline.exists(keys.ready(queue), keys.messages(queue), keys.messages(queue + wire.DELAYED), keys.dead(queue))
+        is_seen, holding = pipeline.execute()
+    return bool(is_seen or holding) or queue in _queues_of_pools(source)
 
 
 def read_queues(source: Source, queues: Sequence[str]) -> tuple[QueueLook, ...]:
@@ -128,6 +138,19 @@ def read_queues(source: Source, queues: Sequence[str]) -> tuple[QueueLook, ...]:
     return tuple(
         _look(queue, now_ms, it, heads.get(queue), pauses.get(queue)) for queue, it in zip(queues, answers, strict=True)
     )
+
+
+def _queues_of_pools(source: Source) -> set[str]:
+    keys = source.keys
+    names: list[Any] = source.client.zrange(keys.pools, 0, MOST_POOLS - 1)
+    pools = [text(name) for name in names]
+    told = source.client.mget([keys.pool(name) for name in pools]) if pools else []
+    found: set[str] = set()
+    for pool, record in zip(pools, told, strict=True):
+        if record is not None:
+            with suppress(wire.UnknownRecord):  # the page of the pool tells of that
+                found.update(wire.read_pool(pool, record).queues)
+    return found
 
 
 def _heads(source: Source, ids: dict[str, str]) -> dict[str, int]:

@@ -19,4 +19,11 @@ class ScheduleList:
 def read_schedules(source: Source) -> ScheduleList:
     """Every schedule: in one round trip, and one for the time."""
     found = Schedules(source.client, source.namespace).all()
-    return ScheduleList(source.now_ms(), tuple(replace(it, payload=source.hide(it.payload)) for it in found))
+    hide = source.hide
+    return ScheduleList(
+        source.now_ms(),
+        tuple(
+            replace(it, payload=hide(it.payload), organization_id=hide.of_organization(it.organization_id))
+            for it in found
+        ),
+    )

@@ -48,12 +48,24 @@
 
   if (live) {
     let failed = 0;
+    let source = null;
     document.body.addEventListener("htmx:sseOpen", (event) => {
       failed = 0;
+      source = event.detail.source;
       stopPolling();
+      source.addEventListener("out", () => location.reload());
       event.detail.source.addEventListener("away", (told) => {
         tell("away", `${told.data}. What you see is of ${new Date().toLocaleTimeString([], { hour12: false })}.`);
       });
+    });
+    // A browser has few connections to one host: a page that nobody looks at keeps none.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) {
+        if (source) source.close();
+      } else {
+        live.dataset.seen = Date.now();
+        htmx.process(live);
+      }
     });
     document.body.addEventListener("htmx:sseError", () => { failed += 1; if (failed > 1) startPolling(); });
     document.body.addEventListener("htmx:sseBeforeMessage", (event) => {

@@ -2,8 +2,9 @@
 -- ARGV: namespace, what is told of the messages, then the messages. Told of each, in one JSON array of arrays, is:
 -- queue (plain), its id in Redis, ETA (ms, "" without a delay), the worker and the delayed id that this message is the
 -- promotion of ("" and "" if of none; without a worker it is the id of the dead letter that is tried anew, and with "."
--- for one that of a delayed message that somebody would not wait for), whether to enter the queue in the registry, whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list)
--- and the organisation of that ("" for none), when it is ready (ms), the key by which it is told from its like ("" for
+-- for one that of a delayed message that somebody would not wait for), whether to enter the queue in the registry,
+-- whether to publish a hint if the queue was empty, its lane ("" for Dramatiq's list) and the organisation of that (""
+-- for none), when it is ready (ms), the key by which it is told from its like ("" for
 -- none), the job's id, how long that key stands (ms), and whether a full Redis is to take it as well: what follows from a
 -- job that was fetched, such as a retry, makes room in the end; a new job does not.
 -- Answers, as JSON, {now (ms), for each message 1 if a hint was published, 0 if not, -1 if there was nothing to promote

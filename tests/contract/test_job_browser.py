@@ -135,7 +135,7 @@ def test_a_page_that_weighs_too_much_is_not_taken(server: WebServer) -> None:
 def test_a_page_that_never_ends_is_cut_at_the_gate(server: WebServer) -> None:
     server.will(reply(200, "<p>" + "x" * 500_000, content_type="text/html"))
 
-    with pytest.raises(Reject, match=r"loads more than 10000 bytes$"):
+    with pytest.raises(Reject, match=r"loads more than 20000 bytes$"):
         Chromium(replace(SETTINGS, most_bytes=1000)).fetch(server.url)
 
 

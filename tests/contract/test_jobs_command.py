@@ -310,7 +310,7 @@ def test_half_a_character_is_told_in_letters(jobs: Callable[..., Result], redis_
 
     assert (text.exit_code, values.exit_code) == (0, 0)
     assert r"bad \ud800 text" in text.output
-    assert json.loads(values.output)["jobs"][0]["error"] == "ValueError: bad \ud800 text"
+    assert json.loads(values.output)["jobs"][0]["error"] == r"ValueError: bad \ud800 text"
 
 
 def test_what_is_no_fault_of_redis_is_not_told_as_one(

@@ -34,7 +34,8 @@ def enqueue(broker: CrewcallBroker, queue: str, job: str, count: int, *, delay: 
     broker.declare_queue(queue)
     for number in range(count):
         organization = ("acme", "globex", "initech")[number % 3]
-        broker.enqueue(a_message(queue, job, number, organization), delay=delay)
+        first = 0 if delay is None else 1_000  # each has an id of its own
+        broker.enqueue(a_message(queue, job, first + number, organization), delay=delay)
 
 
 def bury(client: redis.Redis, queue: str, job: str, number: int, *, error: str, death: str, ago_ms: int) -> str:

@@ -6,12 +6,17 @@ from typing import Any
 
 import redis
 
-_LEFT_OUT = ("crewcall:dramatiq:stats:", "crewcall:dramatiq:organization", "dramatiq:__heartbeats__")
-"""Counters since ever, in which nothing is undone; and who was there."""
+_LEFT_OUT = (
+    "crewcall:dramatiq:stats:",
+    "crewcall:dramatiq:organization",
+    "crewcall:dramatiq:sent:",
+    "dramatiq:__heartbeats__",
+)
+"""Counters since ever, in which nothing is undone; who was there; what was sent, which is forgotten in seconds."""
 
 
 def snapshot(client: redis.Redis) -> dict[str, Any]:
-    """Each key and what it holds, but for counters and heartbeats. `client` answers in text."""
+    """Each key and what it holds, but for those that are left out. `client` answers in text."""
     readers: dict[str, Any] = {
         "string": client.get,
         "hash": client.hgetall,

@@ -155,7 +155,7 @@ def _of(message: Message[Any], queue: str, state: JobState, message_id: str, **r
 
 def _shown(payload: Any) -> Any:
     """As JSON would have it: a plain message of another encoder may carry anything."""
-    return _cut(json.loads(_clean(json.dumps(payload, default=repr, ensure_ascii=False))), DEEPEST)
+    return _cut(json.loads(json.dumps(payload, default=repr, ensure_ascii=False).encode(errors="replace")), DEEPEST)
 
 
 def _cut(value: Any, depth: int) -> Any:
@@ -174,5 +174,5 @@ def _maybe(value: object) -> str | None:
 
 
 def _clean(text: str) -> str:
-    """Without halves of characters, which JSON can tell of and no encoding can write."""
-    return text.encode(errors="replace").decode()
+    """With "\\ud800" for half a character, which JSON can tell of and no encoding can write."""
+    return text.encode(errors="backslashreplace").decode()

@@ -18,12 +18,13 @@ from crewcall_worker.board import settings
 from crewcall_worker.board.people import Person, Role
 from crewcall_worker.board.tokens import ASK_AGAIN_AFTER, IssuerSilent, IssuerTokens, SecretTokens, TokenRefused, issue
 
+DAY = 86_400.0
 SECRET = "a secret of tests" * 5
 OTHER = "a secret of others" * 5
 
 
 def signed(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
-    told = {"sub": "jane", "exp": time.time() + 600, "roles": ["viewer"], **claims}
+    told = {"sub": "jane", "exp": time.time() + DAY, "roles": ["viewer"], **claims}
     return jwt.encode({name: value for name, value in told.items() if value is not None}, secret, algorithm=algorithm)
 
 
@@ -96,7 +97,7 @@ def unsigned(algorithm: str) -> str:
         signed(algorithm="HS384"),
         signed(algorithm="HS512"),
         signed()[:-4] + "AAAA",
-        signed(nbf=time.time() + 300),
+        signed(nbf=time.time() + DAY),
         signed(exp=None),
         signed(exp="soon"),
         signed(sub=None),

@@ -207,9 +207,12 @@ class Views:
                 break
         return Page(tuple(found), place or None)
 
-    def find(self, job_id: str, *queues: str) -> JobView | None:
-        """The job with this id, in the queues that are named or in all; None where nothing is kept of it."""
-        for first in range(0, RETRIES_LOOKED_FOR, RETRIES_AT_ONCE):
+    def find(self, job_id: str, *queues: str, retries: int = RETRIES_LOOKED_FOR) -> JobView | None:
+        """The job with this id, in the queues that are named or in all; None where nothing is kept of it.
+
+        It may be at any of its first `retries` retries, to the next hundred; each hundred is a look into each queue.
+        """
+        for first in range(0, retries, RETRIES_AT_ONCE):
             last = first + RETRIES_AT_ONCE - 1
             if answer := self._find(args=[self._keys.namespace, job_id, first, last, *queues]):
                 state, queue, id_, text, at, worker = answer

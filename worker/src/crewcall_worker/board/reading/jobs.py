@@ -15,7 +15,7 @@ from typing import Any
 from crewcall_worker.board.reading.queues import queue_names
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.options import DEDUPE_KEY, RATE_KEY, SCHEDULE, TRACE
-from crewcall_worker.queues.views import Filter, JobState, JobView, Page
+from crewcall_worker.queues.views import RETRIES_AT_ONCE, Filter, JobState, JobView, Page
 
 JOBS_ON_A_PAGE = 50
 
@@ -73,8 +73,11 @@ def read_jobs(
 
 
 def read_job(source: Source, job_id: str, queue: str | None = None) -> JobDetail | None:
-    """One job by its id (see `id_of`), in this queue or in all; None where nothing is kept of it."""
-    view = source.views.find(job_id, *([queue] if queue else queue_names(source)))
+    """One job by its id (see `id_of`), in this queue, or in all up to its hundredth retry; None if nothing is kept."""
+    if queue:
+        view = source.views.find(job_id, queue)
+    else:
+        view = source.views.find(job_id, *queue_names(source), retries=RETRIES_AT_ONCE)
     if view is None:
         return None
     trace = view.options.get(TRACE)

@@ -81,6 +81,15 @@ def test_where_the_usual_port_is_taken_it_has_another(redis_server: RedisServer,
             assert urlsplit(address(running)).port != PORT
 
 
+def test_runs_that_start_together_have_a_board_each(redis_server: RedisServer, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with (
+        local(tmp_path, "--redis", redis_server.url, "--board") as one,
+        local(tmp_path / "other", "--redis", redis_server.url, "--board") as other,
+    ):
+        assert [ask(address(running)).status for running in (one, other)] == [303, 303]
+
+
 def test_the_run_goes_on_without_a_board_that_cannot_start_and_says_why(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:

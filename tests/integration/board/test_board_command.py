@@ -65,6 +65,13 @@ def test_a_port_that_somebody_has_is_told_with_the_way_out() -> None:
     assert "Name another CREWCALL_BOARD_PORT" in done.stderr
 
 
+def test_a_handed_down_file_that_is_no_socket_is_told() -> None:
+    done = run("board", REDIS_URL="redis://localhost", CREWCALL_BOARD_JWT_SECRET="x" * 40, CREWCALL_BOARD_LISTENER="2")
+
+    assert done.returncode == 2
+    assert "CREWCALL_BOARD_LISTENER is '2'; that is no socket" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "problem"),
     [

@@ -26,8 +26,8 @@ def test_the_table_of_settings_has_them_all() -> None:
 def test_the_help_tells_of_every_setting_that_people_set() -> None:
     told = CliRunner().invoke(main, ["board", "--help"]).output
 
-    # The ticket is for whoever starts a board by program.
-    assert set(re.findall(r"CREWCALL_BOARD_\w+", told)) == VARIABLES - {settings.ENV_TICKET}
+    # The ticket and the listener are for whoever starts a board by program.
+    assert set(re.findall(r"CREWCALL_BOARD_\w+", told)) == VARIABLES - {settings.ENV_TICKET, settings.ENV_LISTENER}
 
 
 def test_the_page_of_the_api_has_every_path_and_method() -> None:

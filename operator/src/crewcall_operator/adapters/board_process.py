@@ -1,8 +1,9 @@
 """The board beside a local run: a process of its own on the loopback, with a way in for who sees the terminal.
 
 It is told of its Redis and its settings by the environment (docs/board/settings.md): of a secret that sessions stand on
-and a ticket that logs in once, both of which end with it. Where the board is not installed, or does not start, the run
-goes on without, and says so.
+and a ticket that logs in once, both of which end with it. It is handed the socket it listens on, which is opened here:
+a port that is only looked for may be somebody else's by the time the board is up, and then our address led to a
+stranger. Where the board is not installed, or does not start, the run goes on without, and says so.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.request import urlopen
 
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_worker import wire
@@ -41,7 +44,8 @@ class BoardProcess:
         """`inherited` is the environment of this process, `log` a file for what the board says,
         which is gone after a run in which it served. Without a `port` it is
         the usual one, or where somebody has that, another."""
-        self._port = port or _free_port()
+        self._ports = (port,) if port else (USUAL_PORT, 0)
+        self._port = self._ports[0]
         self._ticket = secrets.token_urlsafe(24)  # no longer: the address shall fit in a line of 80 columns
         self._log = log
         self._lifeline = lifeline
@@ -51,7 +55,6 @@ class BoardProcess:
             wire.ENV_REDIS_URL: url,
             wire.ENV_REDIS_NAMESPACE: namespace,
             "CREWCALL_BOARD_HOST": HOST,
-            "CREWCALL_BOARD_PORT": str(self._port),
             "CREWCALL_BOARD_JWT_SECRET": secrets.token_urlsafe(48),
             "CREWCALL_BOARD_TICKET": self._ticket,
         }
@@ -70,11 +73,11 @@ class BoardProcess:
         return lines[-1] if lines else f"it ended with status {self._process.returncode}"
 
     def answers_within(self, seconds: float) -> bool:
-        """Whether it takes connections; waits for it."""
+        """Whether it answers; waits for it."""
         deadline = time.monotonic() + seconds
         while self.has_failed is None and time.monotonic() < deadline:
             try:
-                socket.create_connection((HOST, self._port), timeout=seconds).close()
+                urlopen(f"http://{HOST}:{self._port}/healthz", timeout=seconds).close()
             except OSError:
                 time.sleep(0.05)
             else:
@@ -85,15 +88,23 @@ class BoardProcess:
         # This installation's program first, as with the workers.
         path = os.pathsep.join([str(Path(sys.executable).parent), self._environment.get("PATH", os.defpath)])
         program = shutil.which(PROGRAM, path=path) or PROGRAM
-        with self._log.open("ab") as output:
+        with ExitStack() as stack:
+            output = stack.enter_context(self._log.open("ab"))
+            listener = _listener(self._ports)
+            environment, handed = self._environment, []
+            if listener is not None:  # else the board says itself why it cannot listen
+                handed = [stack.enter_context(listener).fileno()]
+                self._port = listener.getsockname()[1]
+                environment = environment | {"CREWCALL_BOARD_LISTENER": str(handed[0])}
             # A session of its own: the terminal's Ctrl-C is for `crewcall local`, which drains before it ends this.
             self._process = subprocess.Popen(
                 [program, "board"],
-                env=self._environment,
+                env=environment | {"CREWCALL_BOARD_PORT": str(self._port)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=handed,
             )
         self._lifeline.hold(self._process.pid, STOPPED_WITHIN)
         return self
@@ -116,15 +127,9 @@ class BoardProcess:
             self._log.unlink(missing_ok=True)
 
 
-def _free_port() -> int:
-    """The usual one, where it is free."""
-    for port in (USUAL_PORT, 0):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the board does
-            try:
-                listener.bind((HOST, port))
-            except OSError:
-                continue
-            found: int = listener.getsockname()[1]
-            return found
-    raise OSError(f"no port is free on {HOST}")
+def _listener(ports: Sequence[int]) -> socket.socket | None:
+    """A socket that listens on the first of these ports that is free (0: any); None where none is."""
+    for port in ports:
+        with suppress(OSError):
+            return socket.create_server((HOST, port))
+    return None

@@ -9,7 +9,7 @@ import socket
 import uvicorn
 
 from crewcall_worker.board.app import make_app
-from crewcall_worker.board.settings import ENV_HOST, BoardSettings
+from crewcall_worker.board.settings import ENV_HOST, ENV_LISTENER, BoardSettings
 from crewcall_worker.board.templating import PAGES
 from crewcall_worker.errors import BadSetting
 
@@ -57,6 +57,8 @@ def server_of(app: object, settings: BoardSettings) -> uvicorn.Server:
 
 
 def _listen(settings: BoardSettings) -> socket.socket:
+    if settings.listener:
+        return _handed(settings.listener)
     host = "127.0.0.1" if settings.host == "localhost" else settings.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Told by its number that it is TCP: for no other asyncio turns Nagle's algorithm off, which costs a page 40 ms.
@@ -73,3 +75,13 @@ def _listen(settings: BoardSettings) -> socket.socket:
         ) from error
     listener.listen()  # whoever reads in the log where the board is may ask it from then on
     return listener
+
+
+def _handed(number: int) -> socket.socket:
+    """The socket that whoever started the board has opened for it."""
+    try:
+        return socket.socket(fileno=number)
+    except OSError as error:
+        raise BadSetting(
+            ENV_LISTENER, str(number), f"that is no socket: {error.strerror}. Leave it to `crewcall local`"
+        ) from error

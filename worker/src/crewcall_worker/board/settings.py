@@ -22,6 +22,7 @@ from crewcall_worker.variables import line, whole
 
 ENV_HOST: Final = "CREWCALL_BOARD_HOST"
 ENV_PORT: Final = "CREWCALL_BOARD_PORT"
+ENV_LISTENER: Final = "CREWCALL_BOARD_LISTENER"
 ENV_PREFIX: Final = "CREWCALL_BOARD_PREFIX"
 ENV_READ_ONLY: Final = "CREWCALL_BOARD_READ_ONLY"
 ENV_SECRET: Final = "CREWCALL_BOARD_JWT_SECRET"
@@ -36,6 +37,7 @@ ENV_TICKET: Final = "CREWCALL_BOARD_TICKET"
 ENV_TRUSTED_PROXIES: Final = "CREWCALL_BOARD_TRUSTED_PROXIES"
 
 PORT = 8440
+MOST_FILES = 1_000_000
 SHORTEST_SECRET = 32
 """Bytes, as HS256 asks for (RFC 7518, section 3.2)."""
 SHORTEST_TICKET = 32
@@ -58,6 +60,7 @@ class Issuer:
 class BoardSettings:
     """The board's settings: either `secret` or `issuer` is there.
 
+    `listener` is the number of an open file: a socket that listens already, in place of `host` and `port`; 0 for none.
     `prefix` is "" or begins with a slash and ends without one. With a `ticket` somebody may log in once without a
     token. `redact`: see `redaction`.
     """
@@ -69,6 +72,7 @@ class BoardSettings:
     roles_claim: str = "roles"
     host: str = "127.0.0.1"
     port: int = PORT
+    listener: int = 0
     prefix: str = ""
     is_read_only: bool = False
     redact: tuple[str, ...] = ()
@@ -104,6 +108,7 @@ def board_settings(environment: Mapping[str, str]) -> BoardSettings:
         roles_claim=line(environment, ENV_ROLES_CLAIM) or "roles",
         host=_host(environment),
         port=whole(environment, ENV_PORT, PORT, 0, 65_535),
+        listener=whole(environment, ENV_LISTENER, 0, 0, MOST_FILES),
         prefix=_prefix(environment),
         is_read_only=_flag(environment, ENV_READ_ONLY),
         redact=_names(environment, ENV_REDACT),

@@ -101,7 +101,7 @@ e2e: $(READY) ## Run the end-to-end tests on the cluster that KUBECONFIG names
 lock: ## Resolve the dependencies anew into requirements/
 	@scripts/lock
 
-reference: $(READY) ## Write docs/reference anew, from the CRD and the chart's values
+reference: $(READY) ## Write docs/reference anew, from the CRD, the chart and the code
 	@$(BIN)/python -m scripts.reference
 
 board-pictures: $(READY) ## Take the pictures of docs/board anew (needs Chromium)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from scripts.surface import surface_page
 
 ROOT = Path(__file__).parents[1]
 DEFINITION = ROOT / "crds" / "workerpool.yaml"
@@ -159,7 +160,7 @@ def _code(words: str | None) -> str:
     return f"`{words}`" if words is not None else ""
 
 
-PAGES = {"workerpool.md": workerpool_page, "values.md": values_page}
+PAGES = {"workerpool.md": workerpool_page, "values.md": values_page, "surface.md": surface_page}
 
 
 def main() -> None:

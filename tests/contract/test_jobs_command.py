@@ -319,7 +319,7 @@ def test_what_is_no_fault_of_redis_is_not_told_as_one(
     def full(text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("crewcall_worker.jobs_command._print", full)
+    monkeypatch.setattr("crewcall_worker.jobs_command.tell", full)
 
     result = jobs("queues")
 

@@ -15,7 +15,6 @@ from tests.support.board_scene import KEYS, MINUTE, POOL
 from tests.support.redis import RedisServer
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.answers import text
 from crewcall_worker.board.reading.dead_letters import read_dead_letters
 from crewcall_worker.board.reading.health import read_health
 from crewcall_worker.board.reading.jobs import Listed, id_of, read_job, read_jobs
@@ -27,6 +26,7 @@ from crewcall_worker.board.reading.source import Source
 from crewcall_worker.board.reading.workers import read_workers
 from crewcall_worker.board.redaction import BLOT, Redaction
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.wire import text
 
 
 @pytest.fixture

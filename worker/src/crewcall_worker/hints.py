@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 
 import redis
 
+from crewcall_worker import wire
+
 BETWEEN_HINTS = 0.1
 RECONNECT_AFTER = 0.5
 LISTEN_FOR = 0.5
@@ -70,14 +72,10 @@ class Listener(threading.Thread):
                 message = subscription.get_message(timeout=LISTEN_FOR)
                 if message is None:
                     continue
-                channel = _text(message["channel"])
+                channel = wire.text(message["channel"])
                 if message["type"] == "message":
-                    self._channels[channel](_text(message["data"]))
+                    self._channels[channel](wire.text(message["data"]))
                 elif message["type"] == "subscribe" and message["data"] == len(self._channels):
                     self.listening.set()
                     for hear in self._channels.values():
                         hear("")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -22,6 +22,7 @@ from crewcall_worker.wire import (
     plain_queue,
     read_order,
     script,
+    text,
 )
 
 MOST_FETCHED = 1000
@@ -175,7 +176,7 @@ class Scripts:
             ],
             args=[worker, pod, record, HEARTBEAT_AHEAD_MS],
         )
-        return Heard(now_ms, read_order(order), bool(is_fenced), frozenset(_text(queue) for queue in paused))
+        return Heard(now_ms, read_order(order), bool(is_fenced), frozenset(text(queue) for queue in paused))
 
     def leave(self, worker: str, queues: Iterable[str]) -> bool:
         """A worker goes home; false where it still has unacknowledged messages, by which it is to be found."""
@@ -190,13 +191,9 @@ def _read_fetched(reply: Any) -> list[Fetched] | Refused:
         return Refused(reply)
     ids, messages, kills, deliveries = reply
     if not kills:
-        return [Fetched(_text(id_), data) for id_, data in zip(ids, messages, strict=True) if data is not None]
+        return [Fetched(text(id_), data) for id_, data in zip(ids, messages, strict=True) if data is not None]
     return [
-        Fetched(_text(id_), data, int(killed or 0), marked=killed is not None or delivered is not None)
+        Fetched(text(id_), data, int(killed or 0), marked=killed is not None or delivered is not None)
         for id_, data, killed, delivered in zip(ids, messages, kills, deliveries, strict=True)
         if data is not None
     ]
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode()

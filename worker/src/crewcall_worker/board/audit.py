@@ -105,8 +105,8 @@ class Audit:
 
 
 def _entry(id_: str | bytes, told: dict[Any, Any]) -> AuditEntry:
-    words = {_text(name): _text(value) for name, value in told.items()}
-    name = _text(id_)
+    words = {wire.text(name): wire.text(value) for name, value in told.items()}
+    name = wire.text(id_)
     outcome = words.get("outcome")
     return AuditEntry(
         id=name,
@@ -124,7 +124,3 @@ def one_line(text: str) -> str:
     """What came from outside, as it may be in a log."""
     clean = "".join(mark if mark.isprintable() else "�" for mark in text)
     return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "…"
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

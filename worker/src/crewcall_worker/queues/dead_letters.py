@@ -107,7 +107,7 @@ class DeadLetters:
         dead = self._keys.dead(queue)
         until_ms, kept = _read_cursor(cursor) if cursor else (self._now_ms(), 0)
         found: Any = self._client.zrangebyscore(dead, "-inf", until_ms, start=kept, num=most)
-        ids = [_text(id_) for id_ in found]
+        ids = [wire.text(id_) for id_ in found]
         done = self._revive(queue, self._like(queue, ids, like))
         kept += len(ids) - len(done.done)
         left = max(0, self._client.zcount(dead, "-inf", until_ms) - kept)
@@ -179,7 +179,7 @@ class DeadLetters:
         now_ms = self._now_ms()
         for at in range(0, self._client.zcard(self._keys.dead(queue)), CHUNK):
             found: Any = self._client.zrangebyscore(self._keys.dead(queue), "-inf", now_ms, start=at, num=CHUNK)
-            yield [_text(id_) for id_ in found]
+            yield [wire.text(id_) for id_ in found]
 
     def _now_ms(self) -> int:
         seconds, microseconds = self._client.time()
@@ -219,7 +219,3 @@ def _read_cursor(cursor: str) -> tuple[int, int]:
     if not slash or not all(it.isascii() and it.isdecimal() and len(it) < 16 for it in (until, kept)):
         raise ValueError(f"cursor is {cursor!r}; expected what an earlier answer told")
     return int(until), int(kept)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -75,8 +75,4 @@ class Drains:
     def list(self, pool: str) -> list[Asked]:
         """The pool's workers that are asked to drain, by id."""
         found = self._client.hgetall(self._keys.asked(pool))
-        return sorted((wire.read_asked(_text(id_), text) for id_, text in found.items()), key=lambda it: it.worker)
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")
+        return sorted((wire.read_asked(wire.text(id_), text) for id_, text in found.items()), key=lambda it: it.worker)

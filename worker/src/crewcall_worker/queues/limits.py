@@ -39,12 +39,8 @@ class OrganizationLimits:
     def list(self, queue: str) -> dict[str, int]:
         """The limits of a queue by organisation, that of `ALL_OTHERS` among them."""
         found = self._client.hgetall(self._keys.limits(queue))
-        return {_text(organization): int(most) for organization, most in sorted(found.items())}
+        return {wire.text(organization): int(most) for organization, most in sorted(found.items())}
 
     def _change(self, queue: str, organization: str, most: str) -> int | None:
         before = self._script(args=[self._keys.prefix, wire.plain_queue(queue), organization, most])
         return None if before is None else int(before)
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")

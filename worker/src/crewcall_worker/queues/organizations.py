@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from crewcall_worker import wire
 from crewcall_worker.wire import Counter, Keys
 
 DAY_MS = 86_400_000
@@ -74,7 +75,9 @@ class OrganizationTallies:
 
 def read_organization(client: redis.Redis, keys: Keys, organization: str, day: int) -> tuple[OrganizationCounts, ...]:
     """An organisation's counts of one day (days since the epoch), by queue. Raises `redis.RedisError`."""
-    found = {_text(field): int(count) for field, count in client.hgetall(keys.organization(organization, day)).items()}
+    found = {
+        wire.text(field): int(count) for field, count in client.hgetall(keys.organization(organization, day)).items()
+    }
     queues = sorted({field.rpartition(".")[0] for field in found})
     return tuple(
         OrganizationCounts(
@@ -91,8 +94,4 @@ def busiest(client: redis.Redis, keys: Keys, day: int, most: int = 100) -> Itera
     """Organisations and how many of their jobs were over on that day, most of them first. Raises `redis.RedisError`."""
     found: Any = client.zrevrange(keys.organizations(day), 0, min(most, MOST_LISTED) - 1, withscores=True)
     for organization, count in found:
-        yield _text(organization), int(count)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+        yield wire.text(organization), int(count)

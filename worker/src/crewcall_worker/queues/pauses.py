@@ -86,7 +86,9 @@ class Pauses:
     def list(self) -> list[Pause]:
         """All pauses, by queue."""
         found = self._client.hgetall(self._keys.paused)
-        return sorted((read_pause(_text(queue), text) for queue, text in found.items()), key=lambda pause: pause.queue)
+        return sorted(
+            (read_pause(wire.text(queue), text) for queue, text in found.items()), key=lambda pause: pause.queue
+        )
 
 
 def read_pause(queue: str, text: str | bytes) -> Pause:
@@ -104,7 +106,3 @@ def read_pause(queue: str, text: str | bytes) -> Pause:
         at_ms if isinstance(at_ms, int) else None,
         reason if isinstance(reason, str) else "",
     )
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")

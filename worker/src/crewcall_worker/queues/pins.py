@@ -59,7 +59,7 @@ class Pins:
         text = self._unpin(keys=[self._key], args=[pool])
         if text is None:
             return False
-        log.warning("The pin of pool %s is removed by %s; it was %s", pool, by, _text(text))
+        log.warning("The pin of pool %s is removed by %s; it was %s", pool, by, wire.text(text))
         return True
 
     def list(self) -> list[Pin]:
@@ -67,11 +67,7 @@ class Pins:
         pins = []
         for pool, text in self._client.hgetall(self._key).items():
             try:
-                pins.append(wire.read_pin(_text(pool), text))
+                pins.append(wire.read_pin(wire.text(pool), text))
             except wire.UnknownRecord as error:
                 log.warning("A pin is left out: %s", error)
         return sorted(pins, key=lambda pin: pin.pool)
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")

@@ -78,7 +78,7 @@ class Removal:
         answer: Any = self._purge(args=[self._namespace, wire.plain_queue(queue), state, most, *_place(cursor)])
         removed, is_more, *place = answer
         left = int(place[1] or 0)
-        return Purged(int(removed), left, "/".join(_text(part) for part in place) if is_more else None)
+        return Purged(int(removed), left, "/".join(wire.text(part) for part in place) if is_more else None)
 
     def _whole(self, job: JobView) -> JobView:
         hash_ = job.queue + {JobState.DELAYED: wire.DELAYED, JobState.DEAD: wire.DEAD}.get(job.state, "")
@@ -95,7 +95,3 @@ def _place(cursor: str | None) -> tuple[str, str, str]:
     if not slash or not second or not all(it.isascii() and it.isdecimal() and len(it) < 21 for it in numbers):
         raise ValueError(f"cursor is {cursor!r}; expected what an earlier answer told")
     return since, left, scan
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

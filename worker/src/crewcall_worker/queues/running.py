@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import redis
 from dramatiq.broker import MessageProxy
 
+from crewcall_worker import wire
 from crewcall_worker.wire import Keys
 
 KEPT_MS = 86_400_000
@@ -101,14 +102,10 @@ class RunningJobs:
         workers: list[Any] = client.hmget(self._keys.runners(queue), ids)
         with client.pipeline(transaction=False) as pipeline:
             for redis_id, worker in zip(ids, workers, strict=True):
-                pipeline.sismember(self._keys.acks(_text(worker or b""), queue), redis_id)
+                pipeline.sismember(self._keys.acks(wire.text(worker or b""), queue), redis_id)
             held = pipeline.execute()
         own = {run.redis_id for run in self.now()}
-        left = [id_ for id_, is_held in zip(ids, held, strict=True) if not is_held and _text(id_) not in own]
+        left = [id_ for id_, is_held in zip(ids, held, strict=True) if not is_held and wire.text(id_) not in own]
         if left:
             client.zrem(self._keys.running(queue), *left)
             client.hdel(self._keys.runners(queue), *left)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

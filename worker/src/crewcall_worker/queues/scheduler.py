@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 from dramatiq import Broker
@@ -72,7 +71,7 @@ class Scheduler(Middleware):
         Raises `redis.RedisError`.
         """
         now_ms, *due = self._due(args=[self._broker.namespace, AT_ONCE, ahead_ms])
-        words = [_text(value) for value in due]
+        words = [wire.text(value) for value in due]
         return [Passed(now_ms, *words[at : at + 3]) for at in range(0, len(words), 3)]
 
     def plan(self, passed: Iterable[Passed]) -> int:
@@ -116,7 +115,3 @@ class Scheduler(Middleware):
         if words not in self._told:
             self._told.add(words)
             log.warning("%s", words)
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -153,8 +153,8 @@ class Schedules:
             pipeline.hgetall(self._keys.schedules)
             pipeline.hgetall(self._keys.planned)
             definitions, plans = pipeline.execute()
-        known = {_text(name): text for name, text in plans.items()}
-        names = sorted((_text(name), text) for name, text in definitions.items())
+        known = {wire.text(name): text for name, text in plans.items()}
+        names = sorted((wire.text(name), text) for name, text in definitions.items())
         return tuple(_view(name, text, known.get(name, "")) for name, text in names)
 
     def get(self, name: str) -> ScheduleView | None:
@@ -194,7 +194,7 @@ class Schedules:
             pipeline.hget(self._keys.schedules, name)
             pipeline.hget(self._keys.planned, name)
             definition, plan = pipeline.execute()
-        return _text(definition or ""), _text(plan or "")
+        return wire.text(definition or ""), wire.text(plan or "")
 
     def _now_ms(self) -> int:
         seconds, microseconds = self._client.time()
@@ -226,7 +226,3 @@ def _view(name: str, definition: str | bytes, plan: str | bytes) -> ScheduleView
         last_ms=planned.last_ms if planned else None,
         next_ms=planned.tick_ms if planned else None,
     )
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

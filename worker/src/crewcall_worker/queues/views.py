@@ -132,7 +132,7 @@ class Views:
 
     def queues(self) -> tuple[str, ...]:
         """Every queue that the runtime has seen, by name."""
-        return tuple(sorted(_text(name) for name in self._client.smembers(self._keys.queues)))
+        return tuple(sorted(wire.text(name) for name in self._client.smembers(self._keys.queues)))
 
     def counts(self, queue: str) -> QueueCounts:
         """How many jobs there are in each state."""
@@ -171,7 +171,7 @@ class Views:
         after = max(0, first - count)
         room = most - len(taking)
         limited: list[Any] = self._client.zrange(keys.full(queue), after, after + room - 1) if room else []
-        names = [_text(name) for name in (*taking, *limited)]
+        names = [wire.text(name) for name in (*taking, *limited)]
         with self._client.pipeline(transaction=False) as pipeline:
             for name in names:
                 pipeline.llen(keys.lane(queue, name))
@@ -215,9 +215,8 @@ class Views:
         for first in range(0, retries, RETRIES_AT_ONCE):
             last = first + RETRIES_AT_ONCE - 1
             if answer := self._find(args=[self._keys.namespace, job_id, first, last, *queues]):
-                state, queue, id_, text, at, worker = answer
-                view = view_of(_text(queue), JobState(_text(state)), _text(id_), text, _time(at), _text(worker) or None)
-                return self._show(view)
+                state, queue, *job = answer
+                return self._shown(wire.text(queue), wire.text(state), *job)
         return None
 
     def organization(self, organization_id: str, days_ago: int = 0) -> tuple[OrganizationCounts, ...]:
@@ -236,17 +235,12 @@ class Views:
         organization = like.organization_id or "" if state is JobState.READY else ""
         answer = self._page(args=[self._keys.namespace, queue, state, place, size, organization])
         following, *rest = answer
-        views = [
-            self._show(
-                view_of(queue, state, _text(rest[at]), rest[at + 1], _time(rest[at + 2]), _text(rest[at + 3]) or None)
-            )
-            for at in range(0, len(rest), 4)
-        ]
-        return views, _text(following)
+        views = [self._shown(queue, state, *rest[at : at + 4]) for at in range(0, len(rest), 4)]
+        return views, wire.text(following)
 
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    def _shown(self, queue: str, state: str, id_: bytes, message: bytes, at: bytes, worker: bytes) -> JobView:
+        known = view_of(queue, JobState(state), wire.text(id_), message, _time(at), wire.text(worker) or None)
+        return self._show(known)
 
 
 def _time(value: str | bytes) -> float | None:

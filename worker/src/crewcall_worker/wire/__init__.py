@@ -107,6 +107,7 @@ missing. A higher `v` than its own means that it cannot understand the record: s
 
 from __future__ import annotations
 
+from crewcall_worker.wire.answers import number, text
 from crewcall_worker.wire.counters import (
     WAIT_BUCKETS_MS,
     Counter,
@@ -243,6 +244,7 @@ __all__ = [
     "WorkerState",
     "lane_of",
     "likeness",
+    "number",
     "plain_queue",
     "pool_name",
     "read_asked",
@@ -256,6 +258,7 @@ __all__ = [
     "read_worker",
     "script",
     "short",
+    "text",
     "wait_bucket",
     "wait_field",
     "write_asked",

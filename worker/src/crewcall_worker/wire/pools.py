@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeVar
 
+from crewcall_worker.wire.answers import text
 from crewcall_worker.wire.workers import WIRE_VERSION, UnknownRecord
 
 T = TypeVar("T")
@@ -119,14 +120,14 @@ def write_history(entry: HistoryEntry) -> dict[str, str]:
 
 def read_history(id_: str | bytes, told: Mapping[Any, Any]) -> HistoryEntry:
     """The entry of that id and with those fields, texts or bytes. Raises `UnknownRecord`, as `read_pool` does."""
-    words = {_text(name): _text(value) for name, value in told.items()}
+    words = {text(name): text(value) for name, value in told.items()}
     version = words.get("v", "")
     if not version.isdecimal():
         raise UnknownRecord(f"an entry of a pool's history has no version; expected v = {WIRE_VERSION}")
-    _check(f"entry {_text(id_)} of a pool's history", int(version))
+    _check(f"entry {text(id_)} of a pool's history", int(version))
     numbers = {field.name for field in fields(HistoryEntry)} - {"at_ms", "reason", "message"}
     return HistoryEntry(
-        at_ms=int(_text(id_).partition("-")[0]),
+        at_ms=int(text(id_).partition("-")[0]),
         reason=words.get("reason"),
         message=words.get("message"),
         **{name: int(words[name]) for name in numbers if words.get(name, "").isdecimal()},
@@ -183,7 +184,3 @@ def _check(what: str, version: int) -> None:
 
 def _of(kind: type[T], value: object) -> T | None:
     return value if isinstance(value, kind) and not isinstance(value, bool) else None
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.answers import text
 from crewcall_worker.board.reading.queues import queue_names
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues.views import JobState, JobView, view_of
+from crewcall_worker.wire import text
 
 LETTERS_ON_A_PAGE = 50
 MOST_QUEUES = 100

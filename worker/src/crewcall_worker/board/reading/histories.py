@@ -16,7 +16,7 @@ from typing import Any
 import redis
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.answers import text
+from crewcall_worker.wire import text
 
 MOST_POOLS = 20
 MOST_ENTRIES = wire.MOST_HISTORY + 500

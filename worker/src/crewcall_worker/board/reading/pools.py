@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.answers import text
 from crewcall_worker.board.reading.histories import read_entries
 from crewcall_worker.board.reading.source import Source
+from crewcall_worker.wire import text
 
 MOST_POOLS = 200
 SPARK_ENTRIES = 60

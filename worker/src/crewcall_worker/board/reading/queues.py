@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.answers import number, text
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues.job_view import JobState, view_of
 from crewcall_worker.queues.pauses import Pause, read_pause
+from crewcall_worker.wire import number, text
 
 QUEUES_ON_A_PAGE = 100
 MOST_POOLS = 1_000

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crewcall_worker import wire
-from crewcall_worker.board.reading.answers import text
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues.views import JobState, JobView
+from crewcall_worker.wire import text
 
 MOST_RUNNING = 50
 """Running jobs of each queue that are looked at, the longest first."""

@@ -1,0 +1,43 @@
+"""Options and arguments that several commands of `crewcall-worker jobs` take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+MOST_ON_A_PAGE = 200
+
+Command = Callable[..., Any]
+
+
+def named(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A name that something could have: an argument's callback."""
+    try:
+        if value.encode():
+            return value
+    except UnicodeEncodeError:  # bytes on the command line that are no UTF-8
+        pass
+    raise click.BadParameter(f"{value!r} is no name.", param=parameter)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def filters(command: Command) -> Command:
+    """The options by which jobs are told from others."""
+    for option in (
+        click.option("--error", help="Those in whose error or reason this text is."),
+        click.option("--organization", help="Those of this organisation."),
+        click.option("--job", help="Those of this job type."),
+    ):
+        command = option(command)
+    return command
+
+
+def paging(command: Command) -> Command:
+    """The options of a page."""
+    size = click.IntRange(1, MOST_ON_A_PAGE)
+    command = click.option("--cursor", help="Go on behind an earlier page: what that one has told.")(command)
+    return click.option("--limit", type=size, default=50, show_default=True, help="Jobs on a page.")(command)

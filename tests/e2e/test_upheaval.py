@@ -7,6 +7,8 @@ from tests.e2e.conftest import ApplyPool
 from tests.support.cluster import Cluster, eventually
 from tests.support.demo_pool import PODS, POOL, Jobs, asked_for, is_true, ready_pods
 
+from crewcall_worker import wire
+
 OPERATORS = "app.kubernetes.io/component=operator"
 #: Seconds in which another operator scales on after the leading one was killed: the Lease, and one look.
 TAKEOVER = 8.0
@@ -61,6 +63,29 @@ def test_another_operator_scales_on_where_the_leading_one_is_lost(
     assert _leader(cluster, operator) != leader
     eventually(lambda: jobs.outcome() == (120, 0, 0), "every job done once", within=120)
     eventually(lambda: asked_for(cluster) == [0], "no replica", within=60)
+
+
+def test_an_operator_killed_between_the_order_to_drain_and_the_shrink_cuts_no_job_off(
+    cluster: Cluster, operator: str, apply_pool: ApplyPool, jobs: Jobs
+) -> None:
+    pool = wire.pool_name(cluster.namespace, POOL)
+    apply_pool({"minReplicas": 2, "maxReplicas": 2, "drain": {"gracePeriod": "60s"}})
+    eventually(lambda: _both(ready_pods(cluster)), "two ready workers", within=60)
+    eventually(lambda: len(_operators(cluster)) == 2, "two operators that are ready", within=60)
+    leader = _leader(cluster, operator)
+    jobs.send(8, milliseconds=20_000)  # as many as the two have threads: either of them is busy for long
+    eventually(lambda: jobs.in_flight() == 8, "both are busy", within=20)
+
+    apply_pool({"minReplicas": 1, "maxReplicas": 1, "drain": {"gracePeriod": "60s"}})
+    (ordered,) = eventually(lambda: jobs.orders(pool), "one of them is ordered to drain", within=10)
+    cluster.kubectl("delete", "pod", leader, "--grace-period=0", "--force")
+    assert asked_for(cluster) == [2]
+
+    eventually(lambda: _leader(cluster, operator) != leader, "another operator leads", within=TAKEOVER + 4)
+    eventually(lambda: asked_for(cluster) == [1], "the one that was ordered to is gone", within=60)
+    eventually(lambda: jobs.outcome() == (8, 0, 0), "every job done once", within=60)
+    eventually(lambda: len(ready_pods(cluster)) == 1, "one worker", within=30)
+    assert ordered not in ready_pods(cluster)
 
 
 def _both(names: list[str]) -> list[str]:

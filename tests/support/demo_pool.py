@@ -10,6 +10,8 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.cluster import Cluster
 
+from crewcall_worker import wire
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "workerpool.yaml"
 POOL = "demo"
 PODS = f"crewcall.dev/pool={POOL}"
@@ -38,6 +40,10 @@ class Jobs:
         """Jobs that workers have fetched and not yet acknowledged."""
         queue = f"dramatiq:{self._demo.QUEUE}"
         return self._client.hlen(f"{queue}.msgs") - self._client.llen(queue)
+
+    def orders(self, pool: str) -> list[str]:
+        """The pods of a pool, by its name in keys, that were ordered to drain."""
+        return sorted(map(str, self._client.hkeys(wire.Keys().orders(pool))))
 
     def outcome(self) -> tuple[int, int, int]:
         """Jobs done, not done, and done more than once."""

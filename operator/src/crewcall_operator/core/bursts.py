@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 BUCKET = 10.0
 REMEMBERED = 1800.0
@@ -37,7 +38,7 @@ class Bursts:
         return Bursts((*kept, self.last) if self.last[1] else kept, (bucket, jobs))
 
     def size(self, within: float, share: float) -> int:
-        """So many jobs come at most within so many seconds, ten at least, as `share` of all jobs see it."""
+        """So many jobs come at most within so many seconds, ten at least, as `share` (at most 1) of all jobs see it."""
         return _size(self.buckets, max(1, round(within / BUCKET)), share) if self.buckets else 0
 
 
@@ -51,12 +52,10 @@ def _size(buckets: tuple[tuple[int, int], ...], width: int, share: float) -> int
             total -= buckets[first][1]
             first += 1
         sums.append((total, jobs))
-    left = share * sum(jobs for _, jobs in buckets)
-    for size, jobs in sorted(sums):
-        left -= jobs
-        if left <= 0:
-            return size
-    return sums[-1][0]
+    sizes = sorted(sums)
+    seen = accumulate(jobs for _, jobs in sizes)
+    wanted = share * sum(jobs for _, jobs in buckets)
+    return next(size for (size, _), jobs in zip(sizes, seen, strict=True) if jobs >= wanted)
 
 
 NO_BURSTS = Bursts()

@@ -49,11 +49,13 @@ def in_force(schedules: Iterable[Schedule], unix: float) -> Schedule | None:
     return max((it for it in schedules if it.is_in_force(unix)), key=lambda it: it.min_replicas, default=None)
 
 
-def last_before(expression: str, moment: datetime) -> datetime | None:
-    """When the expression was last due up to `moment`, on its time zone's clocks; None where it never was."""
-    begin = next(CronSim(expression, moment - BEYOND_CLOCK_CHANGE, reverse=True), None)
-    if begin is None:
-        return None
+def last_before(expression: str, moment: datetime) -> datetime:
+    """When the expression was last due up to `moment`, on its time zone's clocks.
+
+    It was: cronsim takes no days that no month has, and looks back 50 years. The rarest, a 29 February on one day of
+    the week, comes every 40 years or sooner.
+    """
+    begin = next(CronSim(expression, moment - BEYOND_CLOCK_CHANGE, reverse=True))
     until = moment.astimezone(UTC)
     *_, last = (begin, *takewhile(lambda due: due.astimezone(UTC) <= until, CronSim(expression, begin)))
     return last.astimezone(UTC)
@@ -63,5 +65,4 @@ def last_before(expression: str, moment: datetime) -> datetime | None:
 def _is_within(start: str, end: str, timezone: ZoneInfo, minute: int) -> bool:
     # Expressions name minutes, so that the answer is the same for all of this one.
     moment = datetime.fromtimestamp(minute * 60, timezone)
-    begun, ended = last_before(start, moment), last_before(end, moment)
-    return begun is not None and (ended is None or begun > ended)
+    return last_before(start, moment) > last_before(end, moment)

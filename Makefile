@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc docs board-pictures reference images chart compose-check kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BAS
 
 chart: $(READY) ## Lint and render the Helm chart
 	@$(BIN)/pytest tests/chart
+
+release-check: $(READY) ## Build and try all of a release from a clean clone of HEAD, into dist/ (5 minutes)
+	@$(BIN)/python -m scripts.release_check
 
 compose-check: ## Run both Compose files end to end (needs Docker)
 	@scripts/compose-check

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc docs board-pictures reference images chart compose-check kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: $(READY) ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 ##@ Measure it
+bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (an hour; ONLY="enqueue delayed", CREWCALL_TRACES)
+	@$(BIN)/python -m benchmarks $(ONLY)
+
 bench-reaction: $(READY) ## Time from 1,000 jobs in an idle pool to 50 replicas asked for
 	@$(BIN)/python -m benchmarks.reaction
 
@@ -77,9 +80,8 @@ soak: $(READY) ## Ten minutes of every failure at random: wrong changes of repli
 bench-replay: $(READY) ## Ten minutes of a trace by real workers, against the simulator (CREWCALL_TRACES)
 	@$(BIN)/python -m benchmarks.replay
 
-benchmarks-doc: $(READY) ## Write docs/benchmarks.md and its pictures anew (CREWCALL_TRACES; some minutes)
-	@mkdir -p build && $(BIN)/python -m benchmarks.quality --out build/quality.jsonl
-	@$(BIN)/python -m benchmarks.document build/quality.jsonl
+benchmarks-doc: $(READY) ## Write docs/benchmarks.md and docs/autoscalers.md anew from what is recorded
+	@$(BIN)/python -m benchmarks --page
 
 ##@ Ship it
 images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BASE_IMAGE)
@@ -87,6 +89,9 @@ images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BAS
 
 chart: $(READY) ## Lint and render the Helm chart
 	@$(BIN)/pytest tests/chart
+
+release-check: $(READY) ## Build and try all of a release from a clean clone of HEAD, into dist/ (5 minutes)
+	@$(BIN)/python -m scripts.release_check
 
 compose-check: ## Run both Compose files end to end (needs Docker)
 	@scripts/compose-check

@@ -4,7 +4,7 @@ Organisation A sends 5,000 jobs of 5 ms, then organisation B sends 50; one real 
 there, on a real Redis. First as typed jobs, which wait in lanes; then the very same as plain messages: first come,
 first served. Measured is, for each of B's jobs, the time from when B began to send until it began, by Redis's clock.
 
-Prints one JSON line; exits 1 where B waits for more than a tenth of what it would in one line.
+Prints one JSON line; exits 1 when a promise is broken.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from pathlib import Path
 
 import redis
 
-from benchmarks import crews, fair_jobs
+from benchmarks import catalogue, crews, fair_jobs
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues import NewJob, QueueService
 
 BURST, OTHERS, THREADS = 5_000, 50, 8
-PROMISED = 10.0
 SHARE = 0.95
 LONGEST_S = 300.0
 KEYS = wire.Keys()
@@ -42,8 +41,13 @@ def main() -> int:
             waits[queue] = measure(server.url, client, queue, send, Path(folder))
             print(f"{queue}: 95 % of B's jobs began within {waits[queue]:.3f} s", file=sys.stderr)
     in_turns, in_line = waits[fair_jobs.TYPED], waits[fair_jobs.PLAIN]
-    print(json.dumps({"b_p95_wait_s": round(in_turns, 3), "fifo_b_p95_wait_s": round(in_line, 3)}))
-    return 0 if in_turns <= in_line / PROMISED else 1
+    figures = {
+        "times_sooner": round(in_line / in_turns, 2),
+        "b_p95_wait_s": round(in_turns, 3),
+        "fifo_b_p95_wait_s": round(in_line, 3),
+    }
+    print(json.dumps(figures))
+    return catalogue.exit_status("fairness", figures)
 
 
 def measure(url: str, client: redis.Redis, queue: str, send: Send, folder: Path) -> float:

@@ -1,7 +1,7 @@
 """How soon 1,000 jobs that arrive at once in an idle pool have called all 50 replicas they need.
 
 A real operator process, a real Redis, and the test API server, whose clock tells when it accepted each change of
-replicas. Prints one JSON line; exits 1 when a promise is broken.
+replicas. Prints one JSON line, of each figure the worst of all rounds; exits 1 when a promise is broken.
 
 KEDA 2.20-dev on a Kubernetes 1.36 control plane, same pool and same jobs: the first replica after 22 s and all 50
 after 82 s with its default poll of 30 s; after 0.2 s and 67 s with a poll of 1 s; in six steps (docs/architecture.md).
@@ -24,10 +24,12 @@ from tests.support.operator import operating
 from tests.support.shop import arrive
 from tests.support.waiting import until
 
+from benchmarks import catalogue
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 
 JOBS, REPLICAS, JOBS_EACH = 1000, 50, 20
-PROMISED_S = 1.2
+#: Seconds after the last change in which one too many would come.
+AFTER_S = 2.4
 ROUNDS = 5
 NO_PODS = Capabilities(has_pods=False, runs_pods=False)
 DEFINITION = Path(__file__).parents[1] / "crds" / "workerpool.yaml"
@@ -37,15 +39,14 @@ def main() -> int:
     rounds = [asyncio.run(one_round()) for _ in range(ROUNDS)]
     for figures in rounds:
         print(f"first replica asked for after {figures['first_s']} s, all after {figures['full_s']} s", file=sys.stderr)
-    worst = max(rounds, key=lambda figures: figures["full_s"])
-    print(json.dumps(worst))
-    is_kept = all(
-        figures["first_s"] < PROMISED_S
-        and figures["full_s"] < PROMISED_S
-        and (figures["replicas"], figures["patches"]) == (REPLICAS, 1)
-        for figures in rounds
-    )
-    return 0 if is_kept else 1
+    figures = {
+        "first_s": max(it["first_s"] for it in rounds),
+        "full_s": max(it["full_s"] for it in rounds),
+        "replicas": max((it["replicas"] for it in rounds), key=lambda replicas: abs(replicas - REPLICAS)),
+        "patches": max(it["patches"] for it in rounds),
+    }
+    print(json.dumps(figures))
+    return catalogue.exit_status("reaction", figures)
 
 
 async def one_round() -> dict[str, Any]:
@@ -60,7 +61,7 @@ async def one_round() -> dict[str, Any]:
                 arrival = time.monotonic()
                 arrive(server.url, JOBS, "jobs")
                 await until(lambda: _asked(api)[-1:] == [REPLICAS], f"{REPLICAS} replicas are asked for")
-                await asyncio.sleep(2 * PROMISED_S)  # a change too many would come now
+                await asyncio.sleep(AFTER_S)
             changes = [entry for entry in api.journal.writes("deployments.apps") if entry.subresource == "scale"]
             return {
                 "first_s": round(changes[0].answered_at - arrival, 3),

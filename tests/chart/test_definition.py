@@ -1,8 +1,6 @@
-"""The WorkerPool's definition in the chart, and the release's number: the same as everywhere else."""
+"""The WorkerPool's definition in the chart: the same as everywhere else."""
 
 from __future__ import annotations
-
-import tomllib
 
 import yaml
 from tests.support.chart import CHART, Chart
@@ -29,13 +27,6 @@ def test_installs_the_definition_unchanged_and_keeps_it_when_the_release_goes(ch
         **written["metadata"].get("annotations", {}),
         "helm.sh/resource-policy": "keep",
     }
-
-
-def test_chart_and_operator_are_released_under_one_number() -> None:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    chart_file = yaml.safe_load((CHART / "Chart.yaml").read_text())
-
-    assert (chart_file["version"], chart_file["appVersion"]) == (project["version"], project["version"])
 
 
 def test_the_example_that_artifact_hub_shows_is_a_right_worker_pool() -> None:

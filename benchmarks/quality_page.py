@@ -1,37 +1,20 @@
-"""Writes docs/benchmarks.md and its pictures from the scores that `benchmarks.quality --out` wrote.
+"""docs/autoscalers.md from what `benchmarks.quality --record` kept: `make bench` and `make benchmarks-doc` write it.
 
-What is said of a peer follows from the scores: nobody has to remember to be fair. The hold-out is run here.
+What is said of a peer follows from the scores: nobody has to remember to be fair.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import holdout
-from benchmarks.quality import COST, MOST, PROCESSES, PROMISE_S, all_cases
-from crewcall_operator.core.model import Policy, Queue, QueueLatency
+from benchmarks import catalogue, holdout
+from benchmarks.quality import MOST, PROMISE_S
+from benchmarks.quality_record import DRAWN, Case, Record, picture_of
 from crewcall_operator.core.promise import LATE
-from crewcall_operator.simulation.contest import OURS, hold
-from crewcall_operator.simulation.picture import draw
-
-DOCS = Path(__file__).parents[1] / "docs"
-
-#: Cases that are drawn, where there are such, with the peers beside Crewcall.
-DRAWN = {
-    "step-burst": ("keda", "keda-default", "hpa-behavior"),
-    "delayed-only": ("keda", "knative"),
-    "azure_code_1h, start in 30 s": ("keda", "knative", "wpa"),
-}
+from crewcall_operator.simulation.contest import OURS
 
 #: Where the traces come from, and how their service times were set, by name.
 SOURCES = {
@@ -44,59 +27,49 @@ SOURCES = {
     "Counts of five minutes spread evenly; service lognormal, mean 2 s, sigma 1.",
 }
 
-Case = dict[str, Any]
 Score = dict[str, Any]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    folder = os.environ.get("CREWCALL_TRACES")
-    parser.add_argument("scores", type=Path, help="what `benchmarks.quality --out` wrote")
-    parser.add_argument("--traces", type=Path, default=Path(folder) if folder else None, metavar="FOLDER")
-    options = parser.parse_args(arguments)
-    cases = [json.loads(line) for line in options.scores.read_text().splitlines()]
-    drawn = list(_draw(options.traces))
-    held, grid = holdout.run(PROMISE_S, MOST, PROCESSES), holdout.grid(MOST, PROCESSES)
+def render(record: Record) -> str:
+    """The whole page."""
+    cases = record.cases
     paragraphs = [
         *_head(cases),
         *_fairly(cases),
-        *drawn,
-        *_held_out(held),
-        *_limits(grid),
+        *_pictures(cases),
+        *_held_out(record.held),
+        *_limits(record.grid),
         *_tables(cases),
         *_sources(cases),
     ]
-    text = "\n\n".join(it if it.startswith(("#", "|", "-", "!")) else _wrapped(it) for it in paragraphs)
-    (DOCS / "benchmarks.md").write_text(text + "\n", encoding="utf-8")
-    return 0
+    return "\n\n".join(it if it.startswith(("#", "|", "-", "!")) else _wrapped(it) for it in paragraphs) + "\n"
 
 
-def _draw(traces: Path | None) -> Iterator[str]:
-    policy = Policy((Queue("jobs"),), max_replicas=MOST, target=QueueLatency(PROMISE_S))
-    for case in all_cases(traces):
-        if case.name in DRAWN:
-            file = f"benchmark-{case.name.partition(',')[0].replace('_', '-')}.png"
-            draw(hold(case.trace, case.setting, policy, PROMISE_S, DRAWN[case.name]), DOCS / "images" / file)
-            yield f"![{case.name}: waits and replicas of Crewcall and others over time](images/{file})"
+def _pictures(cases: Sequence[Case]) -> Iterator[str]:
+    names = {case["trace"] for case in cases}
+    for name in DRAWN:
+        if name in names:
+            yield f"![{name}: waits and replicas of Crewcall and others over time](images/{picture_of(name)})"
 
 
 def _head(cases: Sequence[Case]) -> Iterator[str]:
     feasible = [case for case in cases if case["feasible"]]
     met = [case for case in feasible if _ours(case)["late"] <= LATE]
     cost = median(_ours(case)["pod_hours"] / case["clairvoyant_pod_hours"] for case in cases)
+    most = catalogue.bound("quality", "cost_vs_clairvoyant_median")
     dominated = sum(bool(case["dominated_by"]) for case in cases)
-    yield "# Benchmarks: the promise, its price, and the others"
+    yield "# The promise in seconds: what it costs, and the others"
     yield (
-        f"Written by `make benchmarks-doc` on {datetime.now(UTC):%d %B %Y}, {_machine()}. All is simulated, so the "
-        "machine decides how long it takes and nothing else. [What if](simulate.md) tells what is modelled and what "
-        "is not."
+        "Every scenario that ships, and some traces, under Crewcall and under other autoscalers: the scores of the "
+        "last `bench-quality` of [the benchmarks](benchmarks.md). All is simulated, so the machine decides how long "
+        "it takes and nothing else. [What if](simulate.md) tells what is modelled and what is not."
     )
     yield (
         f"One pool for all cases: `queueLatency: {PROMISE_S:g}s`, at most {MOST} replicas of 4 threads, all else by "
         f"default. Of {len(cases)} cases {len(feasible)} are feasible, which means that a pool keeps the promise "
         f"that calls all its replicas at the first job. Crewcall keeps it in {len(met)} of them, at a median of "
-        f"{cost:.2f} times the pod-hours of a schedule that knows the future and lets no job wait (aim: {COST}). In "
-        f"{dominated} cases another autoscaler has both fewer late jobs and fewer pod-hours."
+        f"{cost:.2f} times the pod-hours of a schedule that knows what comes and lets no job wait (at most {most:g}). "
+        f"In {dominated} cases another autoscaler has both fewer late jobs and fewer pod-hours."
     )
     yield (
         "`keda`, `keda-list`, `hpa-behavior` and the targets of `wpa` and `aws` are tuned: they are told the "
@@ -230,14 +203,3 @@ def _peers(case: Case) -> list[tuple[str, Score]]:
 
 def _is_quieter(of: Score, case: Case) -> bool:
     return bool(of["late"] <= LATE and of["flips"] < _ours(case)["flips"])
-
-
-def _machine() -> str:
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()} cores ({models[0] if models else platform.machine()}), Python {platform.python_version()}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dramatiq.broker import MessageProxy
 from dramatiq.encoder import JSONEncoder
 from dramatiq.errors import DecodeError
 from dramatiq.message import Message, get_encoder
@@ -58,6 +59,15 @@ class JobMessage(Message[Any]):
         return f"{self.actor_name}({self.message_id})"
 
     __repr__ = __str__
+
+
+class Delivery(MessageProxy):
+    """A message that was fetched, as Dramatiq hands it about: what it has is at hand, and not looked up at each
+    question. There are some forty for each job."""
+
+    def __init__(self, message: Message[Any]) -> None:
+        super().__init__(message)
+        vars(self).update(vars(message))
 
 
 def decode(data: bytes) -> Message[Any]:

@@ -215,7 +215,7 @@ class QueueConsumer(Consumer):
 
     def _has_released(self, id_: str) -> None:
         self.intake.running.pop(id_, None)
-        if self._wants_room and len(self.held) <= self._refill_at:
+        if self._wants_room and len(self.held) <= self._refill_at and not self._wake.is_set():
             self._wake.set()
         if not self.intake.is_open:
             self.intake.tell_if_idle()

@@ -48,6 +48,8 @@ class DueMessages(Middleware):
 
     def _take_due(self, delayed: PriorityQueue[Any]) -> list[MessageProxy]:
         due: list[MessageProxy] = []
+        if not delayed.queue:  # as after nearly every message; who puts one in is this thread
+            return due
         now_ms = self._outbox.clock.known_ms()
         while now_ms is not None and len(due) < MOST_AT_ONCE:
             try:

@@ -95,7 +95,7 @@ class Holding:
                 if not self.is_delayed:
                     message.options.pop("eta", None)  # what is in this list is ready, whatever it says of itself
                 message.options["redis_message_id"] = fetched.id
-                return MessageProxy(message)
+                return job_message.Delivery(message)
         return None
 
     def settle(self, id_: str, worker_id: str, *, dead: bool, text: bytes = b"", organization: str = "") -> None:

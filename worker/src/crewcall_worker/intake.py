@@ -23,6 +23,7 @@ from dramatiq.middleware import Middleware
 from dramatiq.worker import WorkerThread
 
 from crewcall_worker.consumer import QueueConsumer
+from crewcall_worker.holding import Held
 from crewcall_worker.scripts import Scripts
 from crewcall_worker.solitude import Solitude
 from crewcall_worker.wire import LAPSED_AFTER_MS, MOST_KILLS, Keys
@@ -194,9 +195,9 @@ class Intake(Middleware):
         process = thread.process_message
 
         def process_if_ours(message: MessageProxy) -> None:
-            if not self._solitude.enter(
-                alone=self._is_to_be_alone(message), may_wait=lambda: self.takes_from(message.queue_name)
-            ):
+            held = self._held(message)
+            alone = held is not None and held.kills >= self._most_kills - 1
+            if not self._solitude.enter(alone=alone, may_wait=lambda: self.takes_from(message.queue_name)):
                 self.release(message)
                 return
             try:
@@ -234,8 +235,7 @@ class Intake(Middleware):
         A suspect is noted as begun first: if the worker dies now, it was with this one.
         """
         id_, queue = message.options[ID], message.queue_name
-        consumer = self.consumers.get(queue)
-        while held := consumer.held.get(id_) if consumer else None:
+        while held := self._held(message):
             if held.owner != self.worker_id:
                 return False
             if time.monotonic() - self.seen_at < self._sure_for and not held.kills:
@@ -254,11 +254,10 @@ class Intake(Middleware):
 
     def _owner(self, message: MessageProxy) -> str:
         """The worker id that it was fetched under."""
-        consumer = self.consumers.get(message.queue_name)
-        held = consumer.held.get(message.options[ID]) if consumer else None
+        held = self._held(message)
         return held.owner if held else self.worker_id
 
-    def _is_to_be_alone(self, message: MessageProxy) -> bool:
+    def _held(self, message: MessageProxy) -> Held | None:
+        """What is known of it; None where it is not held any more."""
         consumer = self.consumers.get(message.queue_name)
-        held = consumer.held.get(message.options[ID]) if consumer else None
-        return held is not None and held.kills >= self._most_kills - 1
+        return consumer.held.get(message.options[ID]) if consumer else None

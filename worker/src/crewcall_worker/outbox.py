@@ -8,7 +8,6 @@ step as well: no crash can double it.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import threading
@@ -23,6 +22,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import dq_name, q_name
 from dramatiq.middleware import Middleware
+from pydantic_core import from_json, to_json
 
 from crewcall_worker import options, tracing, wire
 from crewcall_worker.hints import Pacer
@@ -37,8 +37,6 @@ JITTER_MS = 1_000
 
 MOST_AT_ONCE = 500
 """Messages by one script: more would keep Redis from others for long."""
-
-_HEADS = json.JSONEncoder(separators=(",", ":"))
 
 log = logging.getLogger(__name__)
 
@@ -156,10 +154,10 @@ class Outbox:
 
     def _send(self, parcels: Sequence[_Parcel]) -> list[Outcome]:
         # One argument for all heads, one for all answers: redis-py takes longer for a dozen each than all else here.
-        heads = _HEADS.encode([parcel.head for parcel in parcels])
+        heads = to_json([parcel.head for parcel in parcels])
         arguments = [self._broker.namespace, heads, *(parcel.message.encode() for parcel in parcels)]
         forever = any(self._is_bound(parcel.head[3]) for parcel in parcels)
-        now_ms, *answers = json.loads(self._insist(lambda: self._script(args=arguments), forever=forever))
+        now_ms, *answers = from_json(self._insist(lambda: self._script(args=arguments), forever=forever))
         self.clock.set(now_ms)
         return [self._note(parcel, answer) for parcel, answer in zip(parcels, answers, strict=True)]
 

@@ -13,6 +13,7 @@ from crewcall_worker.attempts import Attempts
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.concurrency import UNLIMITED, Capacity
 from crewcall_worker.delayed import DueMessages
+from crewcall_worker.emitter import Emitter
 from crewcall_worker.health import Health
 from crewcall_worker.hints import Listener
 from crewcall_worker.intake import Intake
@@ -96,6 +97,7 @@ class Runtime:
         broker.add_middleware(DueMessages(outbox))
         outbox.take_part()
         attempts.take_part()
+        Emitter(broker).take_part()
 
     def start(self) -> None:
         """Let messages in, once the pool knows of this worker."""

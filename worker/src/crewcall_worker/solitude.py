@@ -35,12 +35,14 @@ class Solitude:
                 self._is_alone = alone
                 return True
             finally:
-                self._waiting -= alone
-                self._changed.notify_all()
+                if alone:
+                    self._waiting -= 1
+                    self._changed.notify_all()
 
     def leave(self) -> None:
         """The job has ended."""
         with self._changed:
             self._running -= 1
-            self._is_alone = False  # who was alone is the only one to leave
-            self._changed.notify_all()
+            if self._is_alone or self._waiting:  # else nobody waits
+                self._is_alone = False  # who was alone is the only one to leave
+                self._changed.notify_all()

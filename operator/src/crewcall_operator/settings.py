@@ -33,7 +33,7 @@ class OperatorSettings:
 
 
 def _in_order(selector: str) -> str:
-    """One spelling of all that select the same: "b = x,a in (z,y)" is "a in (y, z),b=x". What is none stays some text."""
+    """One spelling of all that select the same: "b = x,a in (z,y)" is "a in (y, z),b=x"."""
     requirements = re.split(r",(?![^(]*\))", selector)
     return ",".join(sorted({_spelled(it) for it in requirements if it.strip()}))
 

@@ -16,7 +16,8 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS = 1_000
+MOST_CONNECTIONS = 500
+"""With a body half sent each, they take some 100 MB."""
 OTHER_FILES = 100
 """That the board opens besides: connections to Redis, templates."""
 PATIENCE = 10.0

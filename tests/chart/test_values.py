@@ -39,6 +39,9 @@ def test_the_defaults_satisfy_the_schema() -> None:
         ({"watchNamespaces": "shop"}, "watchNamespaces"),
         ({"watchNamespaces": ["Shop"]}, "watchNamespaces.0"),
         ({"operator": {"interval": 0}}, "operator.interval"),
+        ({"operator": {"interval": "0.04"}}, "operator.interval"),
+        ({"operator": {"interval": "60.1"}}, "operator.interval"),
+        ({"operator": {"interval": "1s"}}, "operator.interval"),
         ({"operator": {"logFormat": "xml"}}, "operator.logFormat"),
         ({"image": {"digest": "sha256:abc"}}, "image.digest"),
         ({"service": {"port": 65536}}, "service.port"),
@@ -120,3 +123,13 @@ def _schema_paths(schema: Mapping[str, Any], above: tuple[str, ...] = ()) -> Ite
             yield from _schema_paths(part, path)
         else:
             yield path
+
+
+@pytest.mark.parametrize("interval", ["0.05", "0.5", ".5", "1.25", "9", "60", "60.0"])
+def test_helms_set_makes_text_of_a_fraction_and_that_is_as_good_as_the_number(chart: Chart, interval: str) -> None:
+    told = [chart.render_one("Deployment", {"operator": {"interval": it}}) for it in (interval, float(interval))]
+    arguments = [one["spec"]["template"]["spec"]["containers"][0]["args"] for one in told]
+
+    assert [float(it.partition("=")[2]) for args in arguments for it in args if it.startswith("--interval=")] == [
+        float(interval)
+    ] * 2

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
+import uvicorn
 from fastapi import FastAPI
 from tests.support.waiting import wait_until
 
@@ -28,6 +29,7 @@ class RunningBoard:
     url: str
     settings: BoardSettings
     app: FastAPI
+    server: uvicorn.Server
 
     def token(self, role: Role = Role.OPERATOR, subject: str = "jane", seconds: float = 600.0) -> str:
         return issue(SECRET, subject, role, seconds)
@@ -68,7 +70,7 @@ def running_board(redis_url: str, **environment: str) -> Iterator[RunningBoard]:
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive(), "the board to listen")
-        yield RunningBoard(f"http://127.0.0.1:{listener.getsockname()[1]}{settings.prefix}", settings, app)
+        yield RunningBoard(f"http://127.0.0.1:{listener.getsockname()[1]}{settings.prefix}", settings, app, server)
     finally:
         server.should_exit = True
         thread.join()

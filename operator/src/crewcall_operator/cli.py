@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from crewcall_operator.errors import BadSetting
 from crewcall_operator.inspection.command import explain, top
 from crewcall_operator.interval import interval_option
 from crewcall_operator.local.command import local
@@ -107,6 +108,8 @@ def operator(
         asyncio.run(run(settings))
     except kubernetes.config.ConfigException as error:
         raise click.ClickException(f"no cluster to work in: {error}\nSet KUBECONFIG, or run it in a pod.") from error
+    except BadSetting as error:
+        raise click.UsageError(str(error)) from error
     # All is done; the interpreter's own end would wait for name lookups that hang.
     logging.shutdown()
     os._exit(0)

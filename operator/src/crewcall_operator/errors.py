@@ -13,6 +13,13 @@ class CrewcallError(Exception):
     """The parent of every expected failure; its text is for people."""
 
 
+class BadSetting(CrewcallError):
+    """What somebody set cannot be used; nothing starts with it."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name} is {str(value)!r}; {allowed}")
+
+
 class QueueUnavailable(CrewcallError):
     """Redis could not be read, or `cannot_be` "written to". `endpoint` never holds a password."""
 

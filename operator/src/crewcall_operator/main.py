@@ -65,7 +65,7 @@ def stuck_after(interval: float) -> float:
 async def run(settings: OperatorSettings) -> None:
     """Watch and scale until SIGTERM or SIGINT.
 
-    Raises `kubernetes.config.ConfigException` where no cluster is configured.
+    Raises `kubernetes.config.ConfigException` where no cluster is configured, and `BadSetting`.
     """
     stop = asyncio.Event()
     stop_on_signals(stop)

@@ -97,6 +97,21 @@ def test_no_pin_is_beyond_what_the_pool_may_have(board: RunningBoard) -> None:
     assert "pool shop/notifications has 50 at most" in words(answers[0].text)
 
 
+def test_a_pin_is_asked_for_within_the_bounds_of_the_pool(board: RunningBoard) -> None:
+    with board.browser() as client:
+        (field,) = re.findall(r'<input id="replicas"[^>]*>', page(client, "/confirm/pin?pool=shop/notifications"))
+
+    assert 'min="0" max="50"' in field
+
+
+def test_failed_jobs_are_counted_where_all_are_seen(board: RunningBoard, redis_server: RedisServer) -> None:
+    redis_server.client.sadd("crewcall:dramatiq:queues", "empty")
+    with board.browser() as client:
+        shown = [words(page(client, path)) for path in ("/q/email?state=failed", "/q/email", "/q/empty")]
+
+    assert [re.findall(r"Failed (\d*)", text)[0] for text in shown] == ["1", "", "0"]
+
+
 def test_the_question_tells_what_becomes_of_a_failed_job_and_of_a_dead_one(board: RunningBoard) -> None:
     with board.browser() as client:
         failed = words(page(client, "/confirm/retry?queue=email&state=failed&id=x"))

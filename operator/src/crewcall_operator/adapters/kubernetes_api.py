@@ -24,7 +24,7 @@ import kubernetes.client
 import kubernetes.config
 
 from crewcall_operator.core.leadership import Leadership, unopposed
-from crewcall_operator.errors import ApiError
+from crewcall_operator.errors import ApiError, BadSetting
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -53,7 +53,10 @@ class KubernetesApi:
         leadership: Leadership = unopposed,
         timeout: float = 10.0,
     ) -> None:
-        """`timeout` is in seconds, for connecting and for each answer; writing ends with the `leadership`."""
+        """`timeout` is in seconds, for connecting and for each answer; writing ends with the `leadership`.
+
+        Raises `BadSetting` where the certificates that the configuration names are none.
+        """
         self._configuration = configuration
         self._leadership = leadership
         #: Told of each request that failed: its method, and the HTTP status or None where no answer came.
@@ -170,13 +173,29 @@ def home_namespace() -> str:
 def _tls(configuration: kubernetes.client.Configuration) -> ssl.SSLContext | bool:
     if not configuration.host.startswith("https:"):
         return True
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    authority, certificate = configuration.ssl_ca_cert, configuration.cert_file
+    try:
+        context = ssl.create_default_context(cafile=authority)
+    except OSError as error:  # ssl.SSLError among them
+        raise _unusable("certificate-authority", authority, error) from error
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if certificate:
+        try:
+            context.load_cert_chain(certificate, configuration.key_file)
+        except OSError as error:
+            raise _unusable("client-certificate", certificate, error) from error
     return context
+
+
+def _unusable(setting: str, file: object, error: OSError) -> BadSetting:
+    why = getattr(error, "reason", None) or error.strerror or str(error)
+    return BadSetting(
+        setting,
+        file,
+        f"it cannot be used: {why}. Expected a file in PEM; mend it in the kubeconfig, or set KUBECONFIG to another",
+    )
 
 
 def _why(response: aiohttp.ClientResponse, answer: str) -> str:

@@ -7,11 +7,14 @@ the cluster once. No request changes anything, and no answer holds a secret.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from crewcall_operator.errors import BadSetting
 
 Check = Callable[[], bool]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -21,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 async def serve(
     host: str, port: int, registry: CollectorRegistry, is_healthy: Check, is_ready: Check
 ) -> AsyncIterator[str]:
-    """Listen while the block runs; gives the address as host:port (port 0 picks a free one)."""
+    """Listen while the block runs; gives the address as host:port (port 0 picks a free one). Raises `BadSetting`."""
     app = web.Application()
     app.router.add_get("/metrics", _metrics(registry))
     app.router.add_get("/healthz", _probe(is_healthy))
@@ -30,7 +33,12 @@ async def serve(
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, shutdown_timeout=0.5)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+            allowed = f"nobody can listen there: {why}. Name another HOST:PORT; port 0 picks a free one"
+            raise BadSetting("--listen", f"{host}:{port}", allowed) from error
         bound = runner.addresses[0]
         yield f"{bound[0]}:{bound[1]}"
     finally:

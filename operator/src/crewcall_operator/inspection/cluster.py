@@ -15,7 +15,7 @@ import kubernetes.config
 
 from crewcall_operator.adapters.kubernetes_api import Json, KubernetesApi, load_configuration
 from crewcall_operator.api.names import API_VERSION, GROUP, KIND, PLURAL
-from crewcall_operator.errors import ApiError, CrewcallError
+from crewcall_operator.errors import ApiError, BadSetting, CrewcallError
 from crewcall_operator.inspection.explanation import Explanation, deployment_name, explain
 
 DEFAULT_NAMESPACE = "default"
@@ -100,7 +100,10 @@ async def connected(context: str | None) -> AsyncIterator[Cluster]:
         configuration = load_configuration(context)
     except kubernetes.config.ConfigException as error:
         raise CannotLook(f"no cluster to ask: {error}\nSet KUBECONFIG, or choose a context with --context.") from error
-    api = KubernetesApi(configuration)
+    try:
+        api = KubernetesApi(configuration)
+    except BadSetting as error:
+        raise CannotLook(str(error)) from error
     try:
         yield Cluster(api, configuration.host, _namespace(context))
     finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
+import anyio.to_thread
 import redis
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
@@ -17,20 +17,22 @@ router = APIRouter(include_in_schema=False)
 
 
 class Readiness:
-    """Whether one board's Redis answers, as of a second ago at most. Threads may share it."""
+    """Whether one board's Redis answers, as of a second ago at most: asked by one thread at a time."""
 
     def __init__(self, client: redis.Redis, steady: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._steady = steady
-        self._lock = threading.Lock()
+        self._thread = anyio.CapacityLimiter(1)
         self._known: tuple[float, bool] | None = None
 
-    def answers(self) -> bool:
-        """By a PING, unless that was asked a moment ago."""
-        with self._lock:
-            if self._known is None or self._steady() - self._known[0] >= KNOWN_FOR:
-                self._known = (self._steady(), self._ping())
-            return self._known[1]
+    async def answers(self) -> bool:
+        """By a PING, unless that was asked a moment ago. The threads that all else uses may be waiting for Redis."""
+        return await anyio.to_thread.run_sync(self._ask, limiter=self._thread)
+
+    def _ask(self) -> bool:
+        if self._known is None or self._steady() - self._known[0] >= KNOWN_FOR:
+            self._known = (self._steady(), self._ping())
+        return self._known[1]
 
     def _ping(self) -> bool:
         try:
@@ -41,13 +43,13 @@ class Readiness:
 
 
 @router.get("/healthz")
-def lives() -> PlainTextResponse:
+async def lives() -> PlainTextResponse:
     """It does."""
     return PlainTextResponse("ok\n")
 
 
 @router.get("/readyz")
-def is_ready(request: Request) -> PlainTextResponse:
+async def is_ready(request: Request) -> PlainTextResponse:
     """Whether Redis answers; 503 where not."""
     readiness: Readiness = request.app.state.readiness
-    return PlainTextResponse("ok\n") if readiness.answers() else PlainTextResponse("Redis does not answer\n", 503)
+    return PlainTextResponse("ok\n") if await readiness.answers() else PlainTextResponse("Redis does not answer\n", 503)

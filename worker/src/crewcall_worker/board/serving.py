@@ -9,12 +9,11 @@ import socket
 import uvicorn
 
 from crewcall_worker.board.app import make_app
+from crewcall_worker.board.connections import Connection, backlog
 from crewcall_worker.board.settings import ENV_HOST, ENV_LISTENER, BoardSettings
 from crewcall_worker.board.templating import PAGES
 from crewcall_worker.errors import BadSetting
 
-MOST_AT_ONCE = 500
-"""Connections; of more, the last gets a 503."""
 GRACE = 3
 """Seconds for what is being answered when the board is told to end; streams do not end by themselves."""
 
@@ -49,7 +48,8 @@ def server_of(app: object, settings: BoardSettings) -> uvicorn.Server:
             # Else whoever connects could say that he comes from elsewhere.
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
-            limit_concurrency=MOST_AT_ONCE,
+            http=Connection,
+            backlog=backlog(),
             timeout_graceful_shutdown=GRACE,
             ws="none",
         )

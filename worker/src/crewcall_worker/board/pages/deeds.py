@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from crewcall_worker.board.actions import Actions, Some
 from crewcall_worker.board.doors import Visit
-from crewcall_worker.board.pages.questions import MOST_IDS, Target
+from crewcall_worker.board.pages.questions import Target
 from crewcall_worker.board.problems import Conflict, NotThere, Refusal
 from crewcall_worker.board.words import count, plural
 from crewcall_worker.queues.job_view import JobState
@@ -124,10 +124,8 @@ DEEDS: Mapping[str, Callable[[Actions, Visit, Target, Answer], Outcome]] = {
 
 def _each(on: Target, deed: Callable[[str], None], done: str) -> Outcome:
     """One after the other: one that has moved on meanwhile does not stop the others."""
-    if not 0 < len(on.ids) <= MOST_IDS:
-        raise Refusal(f"{plural(len(on.ids), 'job')} selected; expected 1 to {MOST_IDS}")
     problems: list[str] = []
-    for id_ in on.ids:
+    for id_ in on.some_ids:
         try:
             deed(id_)
         except (NotThere, Conflict) as problem:

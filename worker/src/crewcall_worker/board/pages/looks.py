@@ -24,6 +24,7 @@ from crewcall_worker.board.reading.schedules import read_schedules
 from crewcall_worker.board.reading.search import search
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.board.reading.workers import read_workers
+from crewcall_worker.queues.views import Page
 
 LONGEST = 200
 Words = Annotated[str, Query(max_length=LONGEST)]
@@ -109,8 +110,10 @@ def queue(
             )
         except ValueError as problem:
             raise Refusal(str(problem)) from problem
+        is_all = not (job or organization or error or cursor or page.cursor)
         return {
             "queue": look,
+            "failed": _failed(look, page if state is Listed.FAILED and is_all else None),
             "rates": source.book.note([look])[queue],
             "listed": state,
             "lists": tuple(Listed),
@@ -168,6 +171,14 @@ def schedules() -> Look:
 def searched(q: Words = "") -> Look:
     """What is called so."""
     return Look("search", "Search", ("search",), _asked(q=q), lambda source: {"found": search(source, q)})
+
+
+def _failed(look: QueueLook, failed: Page | None) -> int | None:
+    """How many failed jobs there are, where it is plain; `failed` are all of them. None where one would have to look
+    through the delayed ones."""
+    if look.delayed == look.delayed_unlisted:
+        return 0
+    return len(failed.jobs) if failed else None
 
 
 def _asked(**query: str) -> dict[str, str]:

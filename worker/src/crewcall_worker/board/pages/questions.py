@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from crewcall_worker.board.actions import MOST_REPLICAS
 from crewcall_worker.board.problems import NotThere, Refusal
 from crewcall_worker.board.reading.pools import read_pool
 from crewcall_worker.board.reading.source import Source
@@ -30,6 +31,13 @@ class Target:
     worker: str = ""
 
     @property
+    def some_ids(self) -> tuple[str, ...]:
+        """Raises `Refusal` where no jobs are named, or more than are acted on one by one."""
+        if not 0 < len(self.ids) <= MOST_IDS:
+            raise Refusal(f"{plural(len(self.ids), 'job')} selected; expected 1 to {MOST_IDS}")
+        return self.ids
+
+    @property
     def like(self) -> str:
         """The filter in words; empty where there is none."""
         told = {"job": self.job, "organisation": self.organization, "error": self.error}
@@ -45,7 +53,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`undo` says how it is undone, or that it cannot be: `is_final`. `ask_for` is "reason", "replicas" or nothing."""
+    """`undo` says how it is undone, or that it cannot be: `is_final`. `ask_for` is "reason", "replicas" (within the
+    `bounds`) or nothing."""
 
     title: str
     words: tuple[str, ...]
@@ -54,6 +63,7 @@ class Question:
     is_final: bool = False
     ask_for: str = ""
     value: str = ""
+    bounds: tuple[int, int] = (0, MOST_REPLICAS)
     ids: tuple[str, ...] = field(default=())
 
 
@@ -90,7 +100,7 @@ def _resume(on: Target, source: Source) -> Question:
 
 
 def _retry(on: Target, _source: Source) -> Question:
-    number = len(_some(on))
+    number = len(on.some_ids)
     is_failed = on.state in ("failed", "delayed")
     begins = "A failed job begins its next try now." if is_failed else "A dead letter begins at its first try."
     return Question(
@@ -120,7 +130,7 @@ def _retry_all(on: Target, source: Source) -> Question:
 
 
 def _run_now(on: Target, _source: Source) -> Question:
-    number = len(_some(on))
+    number = len(on.some_ids)
     return Question(
         title=f"Run {plural(number, 'delayed job')} of queue {_named(on.queue, 'queue')} now?",
         words=(
@@ -135,7 +145,7 @@ def _run_now(on: Target, _source: Source) -> Question:
 
 
 def _remove(on: Target, _source: Source) -> Question:
-    number = len(_some(on))
+    number = len(on.some_ids)
     return Question(
         title=f"Remove {plural(number, 'job')} of queue {_named(on.queue, 'queue')}?",
         words=(
@@ -176,18 +186,21 @@ def _pin(on: Target, source: Source) -> Question:
     if look is None:
         raise NotThere(f"there is no pool {on.pool}; no operator has told of it")
     it = look.record
-    bounds = f" It stays within {count(it.min_replicas)} to {count(it.max_replicas)}." if it.max_replicas else ""
+    words = f" It stays within {count(it.min_replicas)} to {count(it.max_replicas)}." if it.max_replicas else ""
+    least, most = it.min_replicas or 0, it.max_replicas or MOST_REPLICAS
+    now = it.desired if it.desired is not None else it.current or 0
     return Question(
         title=f"Pin pool {on.pool}?",
         words=(
-            f"The operator holds it at that many replicas, whatever its load.{bounds} Replicas that go drain first: no "
+            f"The operator holds it at that many replicas, whatever its load.{words} Replicas that go drain first: no "
             "job is cut off.",
             "spec.replicas, where it is set, goes before this pin.",
         ),
         undo="Unpin it to undo this: the load decides again.",
         button="Pin",
         ask_for="replicas",
-        value=str(it.desired if it.desired is not None else it.current or 0),
+        value=str(min(max(now, least), most)),
+        bounds=(least, most),
     )
 
 
@@ -242,9 +255,3 @@ def _named(value: str, name: str) -> str:
     if not value:
         raise Refusal(f"{name} is not named; open the page of what is meant, and begin there")
     return value
-
-
-def _some(on: Target) -> tuple[str, ...]:
-    if not 0 < len(on.ids) <= MOST_IDS:
-        raise Refusal(f"{plural(len(on.ids), 'job')} selected; expected 1 to {MOST_IDS}")
-    return on.ids

@@ -1,7 +1,7 @@
 """Jobs of a queue, page by page, and one job whole: what `queues.views` finds, without what is not for eyes.
 
 FAILED is no state of Redis's: those are delayed jobs that were tried before, looked for among the others. So nobody
-counts them, and a page of them may be empty and have a cursor to go on from.
+counts them unless a page has them all, and a page of them may be empty and have a cursor to go on from.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from scripts import release_contents as contents
 
 ROOT = Path(__file__).parents[1]
 DEFINITION = Path("crds/workerpool.yaml")
+#: Each image's name, and a command that starts there where all that it imports is there.
+IMAGES = {"operator": ("crewcall", "operator", "--help"), "worker": ("crewcall-worker", "--help")}
 LONGEST_S = 900.0
 #: Lines of what a command said that are shown where it fails.
 TAIL = 25
@@ -110,6 +112,8 @@ def image_contexts(release: Release) -> None:
     """The steps of both Dockerfiles, without a container: what they copy is there, and what they install installs."""
     ignored = (release.checkout / ".dockerignore").read_text().splitlines()
     context = [path for path in release.tracked if contents.in_context(path, ignored)]
+    for name in IMAGES:
+        refuse(contents.context_problems((release.checkout / f"Dockerfile.{name}").read_text(), context))
     folder = release.work / "context"
     for path in context:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +128,7 @@ def image_contexts(release: Release) -> None:
         cwd=folder,
     )
     (wheel,) = (release.work / "wheels").glob("*.whl")
-    for name, program in (("operator", ("crewcall", "operator", "--help")), ("worker", ("crewcall-worker", "--help"))):
-        refuse(contents.context_problems((release.checkout / f"Dockerfile.{name}").read_text(), context))
+    for name, program in IMAGES.items():
         target = release.work / f"image-{name}"
         release.run(sys.executable, "-m", "venv", "--without-pip", target)
         pip = (tools / "pip", "--python", target / "bin" / "python")

@@ -119,6 +119,32 @@ def test_what_is_recorded_is_read_back(tmp_path: Path, monkeypatch: pytest.Monke
     assert recording.read() == {"enqueue": KEPT}
 
 
+def test_all_are_run_and_recorded_though_a_promise_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = replace(KEPT, figures={"single_ratio": 0.5, "batch_ratio": 3.4}, status=1, took_s=120.0)
+    kept = replace(KEPT, figures={"jobs": 50, "early": 0, "late_p99_s": 1.9})
+    outcomes = {"enqueue": broken, "delayed": kept}
+    monkeypatch.setattr(recording, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(recording, "look_around", lambda: THERE)
+    monkeypatch.setattr(bench, "measure", lambda command, *_: outcomes[command[-1].rpartition(".")[2]])
+    monkeypatch.setattr(bench, "DOCS", tmp_path)
+
+    status = bench.main(["enqueue", "delayed"])
+
+    assert (status, recording.read()) == (1, outcomes)
+    assert (tmp_path / "benchmarks.md").read_text() == page.render(outcomes)
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/2] enqueue: Jobs enqueued a second, against Dramatiq's `send`; usually 45 s ...",
+        "        BROKEN after 2 min",
+        "        single_ratio is 0.5; promised is at least 0.7",
+        "        see build/bench/enqueue.log",
+        "[2/2] delayed: Delayed jobs while their pool sleeps at zero; usually 45 s ...",
+        "        held after 31 s",
+        "1 of 2 hold their promises; docs/benchmarks.md has the figures",
+    ]
+
+
 def test_a_benchmark_that_hangs_is_ended_and_has_no_figures(tmp_path: Path) -> None:
     result = bench.measure(["sleep", "60"], THERE, tmp_path / "log", patience_s=0.1)
 

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import catalogue, page, quality_page, quality_record, recording
 from benchmarks.catalogue import BENCHMARKS, Benchmark, at_least, at_most, benchmark, exactly, limits
+from benchmarks.quality import POLICY, PROMISE_S
 from benchmarks.recording import Result, Surroundings
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +151,31 @@ def test_a_benchmark_that_hangs_is_ended_and_has_no_figures(tmp_path: Path) -> N
 
     assert (result.figures, result.status) == ({}, -2)
     assert (tmp_path / "log").read_text() == "not over after 0.1 s, and ended"
+
+
+def test_every_score_is_recorded_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = quality_record.read()
+    monkeypatch.setattr(quality_record, "RECORD", tmp_path / "quality.json")
+
+    quality_record.write(record)
+
+    assert quality_record.read() == record
+
+
+def test_only_pictures_of_cases_that_were_run_are_shown_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = quality_record.read()
+    monkeypatch.setattr(quality_record, "IMAGES", tmp_path)
+    for name in quality_record.DRAWN:
+        (tmp_path / quality_record.picture_of(name)).touch()
+
+    quality_record.draw_pictures([], POLICY, PROMISE_S)
+    text = quality_page.render(replace(record, cases=[it for it in record.cases if it["trace"] != "step-burst"]))
+
+    assert list(tmp_path.iterdir()) == []
+    assert "benchmark-step-burst.png" not in text
+    assert "benchmark-delayed-only.png" in text
 
 
 def test_the_committed_pages_are_those_of_what_is_recorded() -> None:

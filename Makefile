@@ -90,7 +90,7 @@ images: ## Build both images with docker, podman or buildah (CONTAINER_TOOL, BAS
 chart: $(READY) ## Lint and render the Helm chart
 	@$(BIN)/pytest tests/chart
 
-release-check: $(READY) ## Build and try all of a release from a clean clone of HEAD, into dist/ (5 minutes)
+release-check: $(READY) ## Build and try all of a release from a clean clone of HEAD, into dist/ (5 to 10 minutes)
 	@$(BIN)/python -m scripts.release_check
 
 compose-check: ## Run both Compose files end to end (needs Docker)

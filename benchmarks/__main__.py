@@ -19,10 +19,11 @@ from benchmarks import page, quality_page, quality_record, recording
 from benchmarks.catalogue import BENCHMARKS, Benchmark, benchmark, limits
 from benchmarks.recording import ROOT, Result, Surroundings
 
-LOGS = ROOT / "build" / "bench"
+DOCS, LOGS = ROOT / "docs", ROOT / "build" / "bench"
 #: So many times as long as usual, and some minutes for the short ones: then it hangs.
 PATIENCE, PATIENCE_S = 4.0, 300.0
 ENDS_WITHIN_S = 30.0
+TRACED = ("quality", "replay")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,14 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [name for name in asked.names if name not in names]:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(names)}")
     chosen = [] if asked.page else [benchmark(name) for name in asked.names or names]
+    if any(it.name in TRACED for it in chosen) and "CREWCALL_TRACES" not in os.environ:
+        _tell(f"CREWCALL_TRACES names no folder: {' and '.join(TRACED)} take the scenarios that ship alone.")
     held = [_run(it, f"{place}/{len(chosen)}") for place, it in enumerate(chosen, 1)]
     _write_pages()
+    if held:
+        _tell(f"{sum(held)} of {len(held)} hold their promises; docs/benchmarks.md has the figures")
     return 0 if all(held) else 1
 
 
 def _write_pages() -> None:
-    (ROOT / "docs" / "benchmarks.md").write_text(page.render(recording.read()), encoding="utf-8")
-    (ROOT / "docs" / "autoscalers.md").write_text(quality_page.render(quality_record.read()), encoding="utf-8")
+    (DOCS / "benchmarks.md").write_text(page.render(recording.read()), encoding="utf-8")
+    (DOCS / "autoscalers.md").write_text(quality_page.render(quality_record.read()), encoding="utf-8")
 
 
 def _run(it: Benchmark, place: str) -> bool:

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--holdout", action="store_true", help="also the scenarios made from seeds that nobody tuned on"
     )
     options = parser.parse_args(arguments)
+    if options.record and options.only:
+        parser.error("--record keeps all cases; leave --only out")
     began = time.monotonic()
     cases = [case for case in all_cases(options.traces) if options.only in case.name]
     if not cases:

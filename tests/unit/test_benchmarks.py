@@ -10,6 +10,7 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import catalogue, page, quality_page, quality_record, recording
 from benchmarks.catalogue import BENCHMARKS, Benchmark, at_least, at_most, benchmark, exactly, limits
+from benchmarks.quality import POLICY, PROMISE_S
 from benchmarks.recording import Result, Surroundings
 
 ROOT = Path(__file__).parents[2]
@@ -119,11 +120,62 @@ def test_what_is_recorded_is_read_back(tmp_path: Path, monkeypatch: pytest.Monke
     assert recording.read() == {"enqueue": KEPT}
 
 
+def test_all_are_run_and_recorded_though_a_promise_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = replace(KEPT, figures={"single_ratio": 0.5, "batch_ratio": 3.4}, status=1, took_s=120.0)
+    kept = replace(KEPT, figures={"jobs": 50, "early": 0, "late_p99_s": 1.9})
+    outcomes = {"enqueue": broken, "delayed": kept}
+    monkeypatch.setattr(recording, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(recording, "look_around", lambda: THERE)
+    monkeypatch.setattr(bench, "measure", lambda command, *_: outcomes[command[-1].rpartition(".")[2]])
+    monkeypatch.setattr(bench, "DOCS", tmp_path)
+
+    status = bench.main(["enqueue", "delayed"])
+
+    assert (status, recording.read()) == (1, outcomes)
+    assert (tmp_path / "benchmarks.md").read_text() == page.render(outcomes)
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/2] enqueue: Jobs enqueued a second, against Dramatiq's `send`; usually 45 s ...",
+        "        BROKEN after 2 min",
+        "        single_ratio is 0.5; promised is at least 0.7",
+        "        see build/bench/enqueue.log",
+        "[2/2] delayed: Delayed jobs while their pool sleeps at zero; usually 45 s ...",
+        "        held after 31 s",
+        "1 of 2 hold their promises; docs/benchmarks.md has the figures",
+    ]
+
+
 def test_a_benchmark_that_hangs_is_ended_and_has_no_figures(tmp_path: Path) -> None:
     result = bench.measure(["sleep", "60"], THERE, tmp_path / "log", patience_s=0.1)
 
     assert (result.figures, result.status) == ({}, -2)
     assert (tmp_path / "log").read_text() == "not over after 0.1 s, and ended"
+
+
+def test_every_score_is_recorded_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = quality_record.read()
+    monkeypatch.setattr(quality_record, "RECORD", tmp_path / "quality.json")
+
+    quality_record.write(record)
+
+    assert quality_record.read() == record
+
+
+def test_only_pictures_of_cases_that_were_run_are_shown_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = quality_record.read()
+    monkeypatch.setattr(quality_record, "IMAGES", tmp_path)
+    for name in quality_record.DRAWN:
+        (tmp_path / quality_record.picture_of(name)).touch()
+
+    quality_record.draw_pictures([], POLICY, PROMISE_S)
+    text = quality_page.render(replace(record, cases=[it for it in record.cases if it["trace"] != "step-burst"]))
+
+    assert list(tmp_path.iterdir()) == []
+    assert "benchmark-step-burst.png" not in text
+    assert "benchmark-delayed-only.png" in text
 
 
 def test_the_committed_pages_are_those_of_what_is_recorded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from scripts import release_contents as contents
-from scripts.release_check import artefacts
+from scripts.release_build import Release
+from scripts.release_check import STEPS, Step, artefacts, take
 
 from crewcall_operator.cli import main as crewcall
 from crewcall_worker.cli import main as crewcall_worker
@@ -157,3 +159,35 @@ def test_artefacts_are_listed_with_their_sums(tmp_path: Path) -> None:
     assert artefacts(tmp_path) == [
         ("b.txt", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")  # FIPS 180-2, appendix B.1
     ]
+
+
+def test_a_step_that_fails_says_what_was_found_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(release: Release) -> None:
+        release.run("sh", "-c", "echo no such package; exit 3", cwd=tmp_path)
+
+    release = Release(tmp_path, "abc", "0", tmp_path / "helm", builds_images=False)
+
+    assert not take(Step("the wheel", fail, "Look at pyproject.toml."), release, "1/1")
+    assert re.sub(r"\d+ s\n", "0 s\n", capsys.readouterr().out) == (
+        "[1/1] the wheel ... FAILED after 0 s\n\n"
+        "sh -c echo no such package; exit 3: exit status 3\nno such package\n\nLook at pyproject.toml.\n"
+    )
+
+
+def test_what_a_step_runs_has_nothing_of_makes_and_of_this_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "-j8")
+    monkeypatch.setenv("PYTHONPATH", "operator/src")
+    release = Release(tmp_path, "abc", "1763800000", tmp_path / "helm", builds_images=False)
+
+    variables = dict(line.split("=", 1) for line in release.run("env", cwd=tmp_path).splitlines() if "=" in line)
+
+    assert variables.keys().isdisjoint({"MAKEFLAGS", "PYTHONPATH"})
+    assert variables["TMPDIR"] == str(tmp_path)
+
+
+def test_every_step_says_what_to_do() -> None:
+    assert [step.words for step in STEPS if not step.remedy.endswith(".")] == []

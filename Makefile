@@ -5,11 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What `make security` takes, apart from the rest.
+TOOLS := .tools/security
 # Most tests wait rather than compute. `make test PARALLEL=` runs them one by one.
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock clean
+.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock security clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,9 @@ contracts: $(READY) ## Check which package may import which
 
 format: $(READY) ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+security: $(TOOLS)/.ready ## Look for secrets ever committed, bandit's findings, and known flaws in dependencies (asks PyPI)
+	@$(TOOLS)/bin/python -m scripts.security
 
 ##@ Measure it
 bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (an hour; ONLY="enqueue delayed", CREWCALL_TRACES)
@@ -137,4 +142,9 @@ $(READY): requirements/dev.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo $(PYTHON) > $(VENV)/.python
+	@touch $@
+
+$(TOOLS)/.ready: requirements/security.lock
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/security.lock
 	@touch $@

@@ -25,7 +25,22 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "no queue": ({"queue_name": None}, "its queue_name is null; expected a text"),
     "no id": ({"message_id": None}, "its message_id is null; expected a text"),
     "no time": ({"message_timestamp": "now"}, "its message_timestamp is str; expected a number"),
-    "an ETA that never comes": ({"options": {"eta": float("inf")}}, "its eta is inf; expected a number of ms"),
+    "no ETA": ({"options": {"eta": "soon"}}, "its eta is str; expected a number"),
+    **{
+        f"{name} of {time}": (
+            {"options": {"eta": time}} if name == "eta" else {"message_timestamp": time},
+            f"its {name} is no time that a clock could show; expected a number of ms",
+        )
+        for name in ("eta", "message_timestamp")
+        for time in (float("inf"), float("nan"), 1e300, 10**400)
+    },
+    **{
+        f"half a character in {name}": (
+            {"options": {name: "\ud800"}} if name == "organization_id" else {name: "\ud800"},
+            f"its {name} has half a character, which no key of Redis can hold",
+        )
+        for name in ("queue_name", "actor_name", "message_id", "organization_id")
+    },
     "nobody's organisation": (
         {"options": {"organization_id": 5}},
         "its organization_id is 5; expected a text that is not empty",

@@ -15,6 +15,7 @@ import pytest
 import redis
 from tests.support.api_cluster import ApiCluster, Refused
 from tests.support.apiserver import Fault
+from tests.support.hostile_redis import hostile_redis
 from tests.support.operator import KOPF_WAITS, RunningOperator
 from tests.support.shop import Shop, installed
 from tests.support.waiting import until
@@ -152,6 +153,23 @@ async def test_a_silent_redis_delays_nobody_elses_pools(shop: Shop) -> None:
             # One waits for two seconds each time, the other for a tenth of one. One by one they would be looked at.
             assert await _decisions(operator, "blind") - blind <= 15
             assert await shop.replicas("blind") == 0
+
+
+@pytest.mark.parametrize("answer", [b":one\r\n", b":1\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
+async def test_a_redis_that_answers_as_none_does_harms_nobody_elses_pools(shop: Shop, answer: bytes) -> None:
+    async with hostile_redis(answer) as server, shop.operating("--interval", "0.1") as operator:
+        await shop.open_pool("fooled", redis={"url": server.url})
+        await shop.open_pool()
+        await shop.until_replicas(0)
+        await shop.until_condition("ScalingActive", lambda status, *_: status == "False", "fooled")
+        asked = server.asked
+        await until(lambda: server.asked >= asked + 20, "twenty more questions")
+
+        shop.arrive(60)
+        await shop.until_replicas(3)
+        assert await shop.replicas("fooled") == 0
+        assert "defect" not in "".join(operator.log)
+        assert "HTTP" not in "".join(operator.log)
 
 
 async def test_tells_everything_that_is_wrong_with_a_spec_at_once_and_scales_nothing_of_it(

@@ -7,7 +7,6 @@ is often of persons.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from dramatiq.broker import MessageProxy
@@ -21,6 +20,10 @@ from crewcall_worker.wire import lane_of
 
 _OF_AN_ENQUEUE = (HURRY, PROMOTION, REVIVAL, DEDUPE_KEY, DEDUPE_FOR_MS)
 """Options that tell how a message is to get into its queue: of one that is there they tell nothing."""
+
+
+FAR = 2**63
+"""Milliseconds; Redis counts no further."""
 
 
 class JobMessage(Message[Any]):
@@ -87,28 +90,41 @@ def _problem(message: Message[Any]) -> str:
     """What is wrong, in words; an empty text where nothing is."""
     options = message.options
     for name, value, kind, expected in (
-        ("queue_name", message.queue_name, str, "a text"),
-        ("actor_name", message.actor_name, str, "a text"),
-        ("message_id", message.message_id, str, "a text"),
+        *((name, word, str, "a text") for name, word in _words(message)),
         ("kwargs", message.kwargs, dict, "an object"),
         ("options", options, dict, "an object"),
     ):
         if not isinstance(value, kind):
             return f"its {name} is {_kind(value)}; expected {expected}"
-    if not _is_time(message.message_timestamp):
-        return f"its message_timestamp is {_kind(message.message_timestamp)}; expected a number"
-    eta = options.get("eta")
-    if isinstance(eta, float) and not _is_time(eta):
-        return f"its eta is {eta}; expected a number of ms"
+    for name, time in (("message_timestamp", message.message_timestamp), ("eta", options.get("eta", 0))):
+        if not isinstance(time, int | float):
+            return f"its {name} is {_kind(time)}; expected a number"
+        if not abs(time) < FAR:  # so is a NaN
+            return f"its {name} is no time that a clock could show; expected a number of ms"
     try:
         lane_of(options.get(PRIORITY), options.get(ORGANIZATION))
     except ValueError as error:
         return f"its {error}"
+    for name, word in (*_words(message), (ORGANIZATION, options.get(ORGANIZATION))):
+        if isinstance(word, str) and not _is_text(word):
+            return f"its {name} has half a character, which no key of Redis can hold"
     return ""
 
 
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _words(message: Message[Any]) -> tuple[tuple[str, str], ...]:
+    return (
+        ("queue_name", message.queue_name),
+        ("actor_name", message.actor_name),
+        ("message_id", message.message_id),
+    )
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:  # JSON can name one half of a character that takes two, as "\ud800"
+        return False
+    return True
 
 
 def _kind(value: object) -> str:

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from crewcall_operator.adapters.redis_answers import Answers
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_worker.redis_address import Sentinels, sentinels
 
@@ -61,7 +62,7 @@ class Connection:
 
         `options` are redis-py's for the connection to Redis itself.
         """
-        once = {"max_connections": 1, "timeout": None, "protocol": 2, "decode_responses": True}
+        once = {"max_connections": 1, "timeout": None, "protocol": 2, "decode_responses": True, "parser_class": Answers}
         options = {**once, "encoding_errors": "replace", **self.login.options, **options}
         try:
             found = sentinels(self.url)
@@ -85,6 +86,8 @@ class Connection:
         never = Retry(NoBackoff(), 0)
         asked = {"ssl": found.is_tls, "retry": never, "protocol": 2, **each, **self.sentinel_login.options}
         manager = Sentinel(found.addresses, sentinel_kwargs=asked)
+        for sentinel in manager.sentinels:
+            sentinel.connection_pool.connection_kwargs["parser_class"] = Answers
         return _SentinelPool(found.master, manager, ssl=found.is_tls, db=found.database, **options)
 
 

@@ -13,6 +13,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 from crewcall_operator.adapters.redis_link import Call
+from crewcall_operator.adapters.redis_words import shown
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.model import Pin, Worker, WorkerState
 from crewcall_operator.errors import QueueUnavailable
@@ -109,7 +110,7 @@ def _crew(pool: Pool, answers: Sequence[Hash], now_ms: int, refused: Refused) ->
         try:
             found.append(_worker(wire.read_worker(id_, text), now_ms, is_asked=id_ in leaving))
         except wire.UnknownRecord as error:
-            unread.append(str(error))
+            unread.append(shown(str(error)))
     ordered = frozenset(pod for pod, word in words if wire.read_order(word) is wire.Order.DRAIN)
     crew = Crew(tuple(found), ordered, unread=tuple(unread), is_known=not unread)
     try:
@@ -144,7 +145,7 @@ def _worker(record: wire.WorkerRecord, now_ms: int, *, is_asked: bool) -> Worker
     # What is not told is taken for the worse: at work, and silent since ever.
     return Worker(
         id=record.worker,
-        pod=record.pod or "",
+        pod=shown(record.pod or ""),
         state=WorkerState.RUNNING if record.state is None else WorkerState(record.state.value),
         busy=record.busy or 0,
         oldest_age=None if record.oldest_ms is None else max(0.0, (now_ms - record.oldest_ms) / 1000),

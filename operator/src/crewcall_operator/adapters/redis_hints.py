@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 import redis.exceptions as failed
 from redis.asyncio import Redis
 
+from crewcall_operator.adapters.redis_answers import understanding
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
 from crewcall_operator.errors import QueueUnavailable
@@ -81,7 +82,8 @@ class RedisHints:
             try:
                 connection = await self._sources.connection(source)
                 async with Redis.from_pool(connection.pool(socket_connect_timeout=RECONNECT)) as client:
-                    await self._hear_from(client, source.place, channels)
+                    with understanding(f"of {source}"):
+                        await self._hear_from(client, source.place, channels)
             except (failed.RedisError, OSError, QueueUnavailable):
                 self._sources.doubt(source)
                 await asyncio.sleep(RECONNECT)  # the reader tells of it, in words

@@ -10,9 +10,11 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from crewcall_operator.adapters.redis_link import Call
+from crewcall_operator.adapters.redis_answers import understanding
+from crewcall_operator.adapters.redis_link import Call, RedisLink
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
+from crewcall_operator.adapters.redis_words import shown
 from crewcall_operator.api.deployment import own_variable
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.errors import QueueUnavailable
@@ -26,6 +28,8 @@ GONE_SILENT_MS = 2_000
 SWEEP_PERIOD_MS = 3_000
 #: For how long dead letters are kept, in ms, as Dramatiq's broker does by default (dramatiq/brokers/redis.py).
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
+#: Lapsed workers that one look takes for dead; the next takes the next ones.
+MOST_AT_ONCE = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +62,7 @@ class RedisOrders:
         keys = wire.Keys(pool.redis.namespace)
         words = [(wire.Order.DRAIN, pod) for pod in drain] + [(wire.Order.RUN, pod) for pod in withdraw]
         arguments = [keys.orders(_name(pool)), keys.orders_changed, *(part for word in words for part in word)]
-        await self._run(pool, [Call(_ORDER, arguments)])
+        await self._ask(await self._links.to(pool.redis), [Call(_ORDER, arguments)])
 
     async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
         """Take workers for dead whose pods are gone, those that are silent too. Raises `QueueUnavailable`."""
@@ -72,8 +76,11 @@ class RedisOrders:
         lapse_ms = int(_told(pool, wire.ENV_LAPSED_AFTER, wire.LAPSED_AFTER_MS / 1000) * 1000)
         times = [str(lapse_ms), str(SWEEP_PERIOD_MS), str(DEAD_LETTERS_KEPT_MS)]
         call = Call(wire.SWEEP, [pool.redis.namespace, _name(pool), *times])
-        (lapsed,) = await self._run(pool, [call])
-        return await self._recover(pool, lapsed, lapse_ms)
+        link = await self._links.to(pool.redis)
+        (lapsed,) = await self._ask(link, [call])
+        with understanding(link.endpoint):
+            workers = [str(worker) for worker in lapsed[:MOST_AT_ONCE]]
+        return await self._recover(pool, workers, lapse_ms)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -89,9 +96,11 @@ class RedisOrders:
         for worker, answer in zip(workers, await link.run(calls), strict=True):
             if isinstance(answer, QueueUnavailable):
                 failures.append(answer)
-                self._tell_once(f"What worker {worker} of {_name(pool)} held cannot be given back: {answer}")
-            elif answer[0] >= 0:
-                recovered.append(Recovered(worker, answer[0], tuple(answer[1:])))
+                self._tell_once(f"What worker {shown(worker)} of {_name(pool)} held cannot be given back: {answer}")
+                continue
+            with understanding(link.endpoint):
+                if answer[0] >= 0:
+                    recovered.append(Recovered(worker, answer[0], tuple(answer[1:])))
         if len(failures) == len(calls):
             raise failures[0]
         return recovered
@@ -101,8 +110,7 @@ class RedisOrders:
             self._told.add(words)
             log.warning("%s", words)
 
-    async def _run(self, pool: Pool, calls: Sequence[Call]) -> list[Any]:
-        link = await self._links.to(pool.redis)
+    async def _ask(self, link: RedisLink, calls: Sequence[Call]) -> list[Any]:
         answers = await link.run(calls)
         for answer in answers:
             if isinstance(answer, QueueUnavailable):

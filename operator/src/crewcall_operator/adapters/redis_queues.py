@@ -23,6 +23,7 @@ from dataclasses import replace
 from importlib import resources
 from itertools import chain
 
+from crewcall_operator.adapters.redis_answers import understanding
 from crewcall_operator.adapters.redis_counters import Counted, counted_queues, counter_calls, read_counters
 from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
@@ -61,7 +62,8 @@ class RedisQueues:
         (place,) = {pool.redis.place for pool in pools}
         try:
             link = await self._links.to(pools[0].redis)
-            return await self._look(link, place, pools, horizons or {})
+            with understanding(link.endpoint):
+                return await self._look(link, place, pools, horizons or {})
         except QueueUnavailable as unavailable:
             return {pool.key: unavailable for pool in pools}
 

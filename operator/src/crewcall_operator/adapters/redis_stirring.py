@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Sequence
 from itertools import chain
 
+from crewcall_operator.adapters.redis_answers import understanding
 from crewcall_operator.adapters.redis_link import Call
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
@@ -52,9 +53,10 @@ class RedisStirring:
         try:
             link = await self._links.to(pools[0].redis)
             answers = await link.run(calls)
+            with understanding(link.endpoint):
+                return list(chain.from_iterable(_of_batch(pools, at, answer) for at, answer in enumerate(answers)))
         except QueueUnavailable:
             return [pool.key for pool in pools]
-        return list(chain.from_iterable(_of_batch(pools, number, answer) for number, answer in enumerate(answers)))
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -7,6 +7,8 @@ import re
 import redis.exceptions as failed
 from redis.asyncio.sentinel import MasterNotFoundError
 
+from crewcall_operator.adapters.redis_answers import NO_REDIS, TOO_MUCH, TooMuch
+
 _WRONG_TYPE = '"{key}" is not as Dramatiq keeps a queue. Is the Redis namespace right, and nobody else writing there?'
 _TO_READ = (
     "Grant it: +eval_ro (+eval before Redis 7) +llen +lindex +hlen +hstrlen +hget +zcard +select and the keys "
@@ -23,6 +25,9 @@ _NO_PERMISSION = ("no permission", "user executing the script", "noperm")
 
 # The name may come from a Secret (acl.c: "User %s has no permissions to run the '%s' command").
 _NAMED = re.compile(r"\bUser \S+ has no permissions")
+
+#: Characters of what somebody else has written that are repeated.
+LONGEST = 200
 
 # The first that fits explains; {error} is what Redis or the system said.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -44,9 +49,18 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         (MasterNotFoundError,),
         "no Sentinel answers that there is such a primary. Is spec.redis.sentinel right, login included?",
     ),
+    # Not in the words of whatever is there: it may be a service that the pool's author cannot reach himself.
+    ((TooMuch,), TOO_MUCH),
+    ((failed.InvalidResponse,), NO_REDIS),
     ((TimeoutError, failed.TimeoutError), "no answer within {timeout:g} s. Is it up, and may this host reach it?"),
     ((failed.ConnectionError, OSError), "no connection ({error}). Is it up, and are host, port and TLS right?"),
 )
+
+
+def shown(said: str) -> str:
+    """What strangers have written, for people: not so long, and without what a terminal would obey."""
+    cut = said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"
+    return "".join(sign if sign.isprintable() else "?" for sign in cut)
 
 
 def why(error: Exception, timeout: float, *, writes: bool) -> str:
@@ -71,7 +85,7 @@ def why_refused(key: str, said: str, *, writes: bool) -> str:
 
 def _anonymous(said: str) -> str:
     """What Redis said, without the name of a user."""
-    return _NAMED.sub("the user has no permissions", said)
+    return shown(_NAMED.sub("the user has no permissions", said))
 
 
 def _as_told_to_scripts(error: Exception) -> Exception:

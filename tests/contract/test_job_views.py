@@ -18,10 +18,11 @@ from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.queues import CATALOGUE, FixedDelays, JobContext, JobType, Payload, Priority, Reject, job
+from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job_view import DEEPEST
 from crewcall_worker.queues.limits import OrganizationLimits
 from crewcall_worker.queues.messages import make_message
-from crewcall_worker.queues.views import Filter, JobState, JobView, LaneView, Page, QueueCounts, Views
+from crewcall_worker.queues.views import Filter, JobState, JobView, LaneView, Page, Views
 
 KEYS = wire.Keys()
 

@@ -41,7 +41,7 @@ from crewcall_worker.queues import (
     Receipt,
     job,
 )
-from crewcall_worker.queues.views import QueueCounts
+from crewcall_worker.queues.counts import QueueCounts
 
 AT_MOST_S = 6.0
 """Within which a call has failed, whatever is wrong: two waits of 2 s, and room for a busy machine."""

@@ -9,7 +9,8 @@ from crewcall_worker.board.reading.rates import FORGOTTEN_AFTER_MS, MOST_SAMPLES
 
 
 def a_look(at_ms: int, ready: int = 0, queue: str = "sms", **counted: int) -> QueueLook:
-    return QueueLook(queue, at_ms, ready, 0, 0, 0, 0, 0, 0, 0, None, Counted(**counted))
+    empty = QueueLook(queue, 0, 0, 0, 0, 0, 0, 0, False, at_ms, 0, None, Counted(**counted))
+    return replace(empty, ready=ready)
 
 
 def test_a_rate_is_unknown_until_there_were_two_looks() -> None:

@@ -11,11 +11,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.dead_letters import Done
 from crewcall_worker.queues.organizations import OrganizationCounts
 from crewcall_worker.queues.pauses import Pause
 from crewcall_worker.queues.schedules import ScheduleView
-from crewcall_worker.queues.views import JobView, Page, QueueCounts
+from crewcall_worker.queues.views import JobView, Page
 
 LONGEST_ERROR = 60
 LISTED = ("id", "job", "organization_id", "state", "attempt", "at_ms", "death", "error")

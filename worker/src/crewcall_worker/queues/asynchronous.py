@@ -17,13 +17,13 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from crewcall_worker.queues.connection import QueueUnavailable
+from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.plans import CatchUp
 from crewcall_worker.queues.receipts import AnyNewJob, Health, NewJob, Receipt, Seconds
 from crewcall_worker.queues.schedules import GRACE, ScheduleView
 from crewcall_worker.queues.service import QueueService
-from crewcall_worker.queues.views import QueueCounts
 
 THREADS = 8
 BEGUN_WITHIN = 3.0

@@ -23,6 +23,7 @@ from dramatiq.message import Message
 from crewcall_worker import outbox
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.connection import QueueUnavailable, make_bounded_client, told_of
+from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job import CATALOGUE, JobType, Priority
 from crewcall_worker.queues.messages import make_message
 from crewcall_worker.queues.payload import Payload
@@ -30,7 +31,7 @@ from crewcall_worker.queues.plans import CatchUp
 from crewcall_worker.queues.receipts import AnyNewJob, Health, NewJob, Outcome, Receipt, Seconds
 from crewcall_worker.queues.retries import check_delay
 from crewcall_worker.queues.schedules import GRACE, Schedules, ScheduleView
-from crewcall_worker.queues.views import QueueCounts, Views
+from crewcall_worker.queues.views import Views
 from crewcall_worker.redis_settings import has_redis
 from crewcall_worker.settings import LARGEST_PAYLOAD, Settings, from_environment
 from crewcall_worker.wire import Keys

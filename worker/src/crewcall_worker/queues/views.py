@@ -17,6 +17,8 @@ from typing import Any
 import redis
 
 from crewcall_worker import wire
+from crewcall_worker.queues import counts
+from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job_view import JobState, JobView, view_of
 from crewcall_worker.queues.organizations import OrganizationCounts, busiest, read_organization
 from crewcall_worker.wire.lanes import read_lane
@@ -52,22 +54,6 @@ class Page:
 
     jobs: tuple[JobView, ...]
     cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """How many jobs of a queue are in each state. `in_flight`: with workers, begun or not, the running ones included.
-    `delayed_unlisted` ones are plain producers': they are counted, and on no page."""
-
-    queue: str
-    ready: int
-    in_flight: int
-    running: int
-    delayed: int
-    delayed_unlisted: int
-    completed: int
-    dead: int
-    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +122,11 @@ class Views:
 
     def counts(self, queue: str) -> QueueCounts:
         """How many jobs there are in each state."""
-        keys = self._keys
         with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.llen(keys.ready(queue))
-            pipeline.zcard(keys.waiting(queue))
-            pipeline.hlen(keys.messages(queue))
-            pipeline.zcard(keys.running(queue))
-            pipeline.hlen(keys.messages(queue + wire.DELAYED))
-            pipeline.zcard(keys.eta(queue))
-            pipeline.zcard(keys.completed(queue))
-            pipeline.zcard(keys.dead(queue))
-            pipeline.hexists(keys.paused, queue)
-            listed, waiting, held, running, delayed, indexed, completed, dead, is_paused = pipeline.execute()
-        in_flight = max(0, held - listed - waiting)
-        return QueueCounts(
-            queue=queue,
-            ready=listed + waiting,
-            in_flight=in_flight,
-            running=min(running, in_flight),
-            delayed=delayed,
-            delayed_unlisted=max(0, delayed - indexed),
-            completed=completed,
-            dead=dead,
-            is_paused=bool(is_paused),
-        )
+            counts.ask(pipeline, self._keys, queue)
+            pipeline.hexists(self._keys.paused, queue)
+            *answers, is_paused = pipeline.execute()
+        return counts.read(queue, answers, is_paused=bool(is_paused))
 
     def lanes(self, queue: str, first: int = 0, most: int = MOST_ON_A_PAGE) -> tuple[LaneView, ...]:
         """The lanes that are not empty, from the `first`-th on: in the order of their turns, then those at a limit."""

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crewcall_worker import wire
 from crewcall_worker.board.reading.source import Source
+from crewcall_worker.queues import counts
+from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job_view import JobState, view_of
 from crewcall_worker.queues.pauses import Pause, read_pause
 from crewcall_worker.wire import number, text
 
 QUEUES_ON_A_PAGE = 100
+_ASKED = counts.ASKED + 4
 MOST_POOLS = 1_000
 """Whose queues are looked for."""
 LARGEST_HEAD = 65_536
@@ -43,32 +46,18 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueLook:
-    """One queue at one moment, in jobs; times in ms of Redis's clock.
+class QueueLook(QueueCounts):
+    """One queue at one moment; times in ms of Redis's clock.
 
-    `in_flight`: with workers, the running ones included. `limited`: of the ready ones, those that wait for their
-    organisation to have fewer in flight. `delayed_unlisted`: plain producers', counted and on no page.
-    `oldest_age_ms`: for how long the oldest ready job has been ready; None where none is, or it cannot be told.
+    `limited`: of the ready jobs, those that wait for their organisation to have fewer in flight. `oldest_age_ms`: for
+    how long the oldest ready job has been ready; None where none is, or it cannot be told.
     """
 
-    queue: str
     at_ms: int
-    ready: int
-    in_flight: int
-    running: int
-    delayed: int
-    delayed_unlisted: int
-    completed: int
-    dead: int
     limited: int
     oldest_age_ms: int | None
     counted: Counted
     pause: Pause | None = None
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether nobody fetches from it."""
-        return self.pause is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +107,14 @@ def read_queues(source: Source, queues: Sequence[str]) -> tuple[QueueLook, ...]:
         pipeline.time()
         pipeline.hgetall(keys.paused)
         for queue in queues:
-            pipeline.llen(keys.ready(queue))
-            pipeline.zcard(keys.waiting(queue))
-            pipeline.hlen(keys.messages(queue))
-            pipeline.zcard(keys.running(queue))
-            pipeline.hlen(keys.messages(queue + wire.DELAYED))
-            pipeline.zcard(keys.eta(queue))
-            pipeline.zcard(keys.completed(queue))
-            pipeline.zcard(keys.dead(queue))
+            counts.ask(pipeline, keys, queue)
             pipeline.zrange(keys.waiting(queue), 0, 0, withscores=True)
             pipeline.hget(keys.surplus(queue), "")
             pipeline.hmget(keys.stats(queue), list(_COUNTERS))
             pipeline.lindex(keys.ready(queue), 0)
         (seconds, microseconds), paused, *rest = pipeline.execute()
     now_ms = int(seconds * 1000 + microseconds // 1000)
-    answers = [rest[at : at + 12] for at in range(0, len(rest), 12)]
+    answers = [rest[at : at + _ASKED] for at in range(0, len(rest), _ASKED)]
     heads = _heads(source, {queue: text(it[-1]) for queue, it in zip(queues, answers, strict=True) if it[-1]})
     pauses = {text(name): read_pause(text(name), told) for name, told in paused.items()}
     return tuple(
@@ -175,31 +157,17 @@ def _heads(source: Source, ids: dict[str, str]) -> dict[str, int]:
     return {queue: view.at_ms for queue, view in views.items() if view.at_ms is not None}
 
 
-def _look(queue: str, now_ms: int, answers: list[object], head_ms: int | None, pause: Pause | None) -> QueueLook:
-    listed, waiting, held, running, delayed, indexed, completed, dead = (_whole(it) for it in answers[:8])
-    first, surplus, counters = answers[8:11]
-    since = [int(score) for _, score in first] if isinstance(first, list) else []
+def _look(queue: str, now_ms: int, answers: list[Any], head_ms: int | None, pause: Pause | None) -> QueueLook:
+    counted = counts.read(queue, answers[: counts.ASKED], is_paused=pause is not None)
+    first, surplus, counters, _ = answers[counts.ASKED :]
+    since = [int(score) for _, score in first]
     if head_ms is not None:
         since.append(head_ms)
-    in_flight = max(0, held - listed - waiting)
-    ready = listed + waiting
-    figures = [number(it) for it in counters] if isinstance(counters, list) else []
     return QueueLook(
-        queue=queue,
+        **asdict(counted),
         at_ms=now_ms,
-        ready=ready,
-        in_flight=in_flight,
-        running=min(running, in_flight),
-        delayed=delayed,
-        delayed_unlisted=max(0, delayed - indexed),
-        completed=completed,
-        dead=dead,
-        limited=min(ready, _whole(surplus)),
+        limited=min(counted.ready, number(surplus)),
         oldest_age_ms=max(0, now_ms - min(since)) if since else None,
-        counted=Counted(*figures),
+        counted=Counted(*map(number, counters)),
         pause=pause,
     )
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else number(value) if isinstance(value, str | bytes) else 0

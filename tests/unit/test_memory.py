@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import memory
 
+from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.memory import Memory
+from crewcall_operator.core.model import Observation, QueueState
 
 
 def test_begins_as_if_what_runs_had_just_been_recommended_seen_and_busy() -> None:
@@ -80,3 +84,18 @@ def test_loses_nothing_of_a_window_by_keeping_runs_as_one(
     inside = [replicas for at, replicas in all_of_them if at > cutoff]
     assert remembered.highest_since(cutoff, at_least=0) == max(inside, default=0)
     assert remembered.lowest_since(cutoff, at_most=9) == min(inside, default=9)
+
+
+def test_a_rest_is_remembered_as_a_look_at_its_end_that_saw_nothing_happen() -> None:
+    idle = Observation((QueueState("sms", counters=Counters(arrived=5, ended=5, busy=2.0)),))
+    before = Memory.beginning(now=0.0, current=0).working(idle, 0.0)
+
+    looked = before.working(idle, 60.0).recommending(0, 60.0, window=3600.0).observing(0, 60.0)
+
+    assert before.resting(60.0) == replace(looked, saturation=before.saturation)
+
+
+def test_a_rest_of_a_pool_whose_work_nobody_could_read_begins_no_books() -> None:
+    before = Memory.beginning(now=0.0, current=0)
+
+    assert before.resting(60.0).ledger == before.ledger

@@ -214,3 +214,10 @@ async def test_what_a_worker_says_of_itself_is_not_repeated_as_it_is(redis_serve
     (said,) = observed.unread
     assert said.startswith("worker w?[2Jxxx")
     assert len(said) == 200
+
+
+async def test_nor_is_what_an_author_calls_his_namespace(redis_server: RedisServer) -> None:
+    redis_server.client.set("\x1b[2J:sms", "no list")
+
+    with pytest.raises(QueueUnavailable, match=r'"\?\[2J:sms" is not as Dramatiq keeps a queue'):
+        await read(a_pool(redis_server.url, "sms", namespace="\x1b[2J"))

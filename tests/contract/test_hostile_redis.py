@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import pytest
+from redis._parsers import Encoder
 from tests.support.hostile_redis import PIECE, hostile_redis
 from tests.support.redis import RedisServer, a_pool
 from tests.support.waiting import DEADLINE, until
 from tests.unit.test_status import report
 
-from crewcall_operator.adapters import redis_answers, redis_hints
-from crewcall_operator.adapters.redis_answers import TOO_MUCH, TooMuch
+from crewcall_operator.adapters import redis_answers, redis_hints, redis_link
+from crewcall_operator.adapters.redis_answers import IN_A_TURN, TOO_MUCH, Answers, TooMuch
 from crewcall_operator.adapters.redis_connection import Connection
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_history import RedisHistory
@@ -158,6 +160,16 @@ ENDLESS = {
 }
 
 
+class Connected:
+    """A connection on which all of an answer is there already."""
+
+    encoder = Encoder("utf-8", "replace", decode_responses=True)
+
+    def __init__(self, answer: bytes) -> None:
+        self._reader = asyncio.StreamReader()
+        self._reader.feed_data(answer)
+
+
 @pytest.fixture
 def _little(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that it takes no minute to come to the end of what is read."""
@@ -173,6 +185,44 @@ async def test_an_answer_without_an_end_is_given_up_after_so_much(answer: bytes,
 
     assert told.value.why == TOO_MUCH
     assert server.sent < 2**24  # most of it is on its way still
+
+
+@pytest.mark.usefixtures("_little")
+async def test_who_answers_with_too_much_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hostile_redis(*ENDLESS["lists"], most=2**26) as server:
+        reader, pool = RedisQueues(time.time, timeout=DEADLINE), a_pool(server.url, "sms")
+        told = [str((await reader.read([pool]))[pool.key]) for _ in range(5)]
+        asked = server.asked
+        await reader.aclose()
+
+        monkeypatch.setattr(redis_link, "LEFT_ALONE", 0.0)
+        reader = RedisQueues(time.time, timeout=DEADLINE)
+        told += [str((await reader.read([pool]))[pool.key]) for _ in range(2)]
+        await reader.aclose()
+
+    assert len(set(told)) == 1
+    assert TOO_MUCH in told[0]
+    assert (asked, server.asked) == (1, 3)
+
+
+@pytest.mark.usefixtures("_little")
+async def test_others_have_their_turn_while_a_long_answer_is_read() -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    parser: Any = Answers(65_536)
+    parser.on_connect(Connected(b"*3000\r\n" + b":1\r\n" * 3000))
+    others = asyncio.create_task(take_turns())
+    answer = await parser.read_response()
+    others.cancel()
+
+    assert answer == [1] * 3000
+    assert turns >= 3000 // IN_A_TURN - 1
 
 
 @pytest.mark.usefixtures("_little")
@@ -214,3 +264,10 @@ async def test_what_a_worker_says_of_itself_is_not_repeated_as_it_is(redis_serve
     (said,) = observed.unread
     assert said.startswith("worker w?[2Jxxx")
     assert len(said) == 200
+
+
+async def test_nor_is_what_an_author_calls_his_namespace(redis_server: RedisServer) -> None:
+    redis_server.client.set("\x1b[2J:sms", "no list")
+
+    with pytest.raises(QueueUnavailable, match=r'"\?\[2J:sms" is not as Dramatiq keeps a queue'):
+        await read(a_pool(redis_server.url, "sms", namespace="\x1b[2J"))

@@ -79,6 +79,26 @@ async def test_does_not_trust_a_server_that_nobody_vouches_for(redis_server: Red
     assert all("certificate verify failed" in str(one) for one in told)
 
 
+async def test_does_not_trust_a_server_of_another_name(redis_server: RedisServer, tmp_path: Path) -> None:
+    async with tls_before(_port(redis_server)) as tls:
+        url, file = tls.url.replace("127.0.0.1", "localhost"), tmp_path / "ca.pem"
+        file.write_text(tls.authority)
+        told = await see(Connection(url, ca=tls.authority))
+        with (
+            make_client(Settings(url, redis_ca=str(file))) as client,
+            pytest.raises(redis.ConnectionError, match="mism"),
+        ):
+            await asyncio.to_thread(client.ping)
+
+    assert "Hostname mismatch" in str(told)
+
+
+async def test_a_server_without_tls_is_not_talked_to_in_the_clear(redis_server: RedisServer) -> None:
+    told = await see(Connection(redis_server.url.replace("redis://", "rediss://")))
+
+    assert "cannot be read" in str(told)
+
+
 async def test_reads_as_an_acl_user_with_the_least_rights(redis_server: RedisServer) -> None:
     redis_server.client.rpush("dramatiq:sms", "a")
     rights = "+eval_ro +llen +lindex +hlen +hstrlen +hget +zcard +hgetall +hexists +hscan +zrange +zcount +zscore +time"

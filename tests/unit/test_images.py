@@ -29,6 +29,16 @@ def test_an_image_runs_as_a_user_of_no_rights_whom_the_kubelet_can_tell_from_roo
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_no_program_of_an_image_may_raise_its_rights(path: Path) -> None:
+    """In the stage that ships, of all that its base brings; what is copied in later was built by pip, as root's own."""
+    _, shipped = path.read_text().rsplit("\nFROM ", 1)
+
+    assert "RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +" in shipped.partition("COPY ")[0]
+    assert "ADD " not in shipped
+    assert "--chmod" not in shipped
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 def test_an_image_carries_the_list_of_what_is_in_it(path: Path) -> None:
     text = path.read_text()
 

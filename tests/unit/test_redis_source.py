@@ -10,6 +10,7 @@ from tests.support.workerpools import workerpool
 from crewcall_operator.api.deployment import pod_template
 from crewcall_operator.api.pool import KeyRef, LoginSource, Pool, RedisSource
 from crewcall_operator.api.spec import read_pool
+from crewcall_operator.errors import InvalidSpec
 from crewcall_worker.redis_address import Sentinels, sentinels
 
 
@@ -88,6 +89,15 @@ def test_pools_of_one_place_are_looked_at_together(one: RedisSource, other: Redi
 @pytest.mark.parametrize("found", [Sentinels((("a", 1), ("b", 2)), "my/shop", 3, True), Sentinels((("a", 1),), "m")])
 def test_a_url_of_sentinels_reads_as_it_was_written(found: Sentinels) -> None:
     assert sentinels(found.url) == found
+
+
+@pytest.mark.parametrize("namespace", [{"namespace": "kube-system"}, {"name": "kube-system/token"}])
+def test_a_secret_of_another_namespace_cannot_be_named(namespace: dict[str, str]) -> None:
+    ref = {"name": "redis", "key": "url", **namespace}
+    body = workerpool("pool", redis={"urlFrom": {"secretKeyRef": ref}})
+
+    with pytest.raises(InvalidSpec, match=r"spec\.redis\.urlFrom\.secretKeyRef\.name"):
+        read_pool(body)
 
 
 def test_gives_the_workers_references_in_place_of_secrets() -> None:

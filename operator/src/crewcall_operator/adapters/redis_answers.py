@@ -6,6 +6,7 @@ answer may have so many bytes and no more, and what cannot be read is an `Invali
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +16,12 @@ from redis._parsers import _AsyncRESP2Parser  # redis-py has no public name for 
 
 from crewcall_operator.errors import QueueUnavailable
 
-#: One answer at the most. A script answers for 100 pools: that is the records of some 30,000 workers.
+#: One answer at the most. A script answers for 100 pools: that is the records of some 20,000 workers.
 MOST_BYTES = 16 * 1024 * 1024
-#: What each part of an answer takes in memory, however short it is.
-PART = 64
+#: What each part of an answer counts for, however short it is: it takes memory, and some microseconds.
+PART = 256
+#: Parts after which others have their turn: while there is something to read, nothing else makes redis-py wait.
+IN_A_TURN = 500
 
 NO_REDIS = "it does not answer as a Redis does. Is that the port of one, and of no other service?"
 TOO_MUCH = "it answers with more than is read at once. Does somebody else write to the keys of queues and workers?"
@@ -31,7 +34,11 @@ class TooMuch(failed.InvalidResponse):
 class Answers(_AsyncRESP2Parser):
     """redis-py's parser, with an end to its patience."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_parts")
+
+    def __init__(self, socket_read_size: int) -> None:
+        super().__init__(socket_read_size)
+        self._left, self._parts = MOST_BYTES, 0
 
     async def read_response(self, disable_decoding: bool = False) -> Any:
         """One answer. Raises `redis.InvalidResponse` where it is none, and `TooMuch`; then the connection is closed."""
@@ -49,6 +56,9 @@ class Answers(_AsyncRESP2Parser):
     async def _readline(self) -> bytes:
         line: bytes = await super()._readline()
         self._spend(len(line) + PART)
+        self._parts += 1
+        if self._parts % IN_A_TURN == 0:
+            await asyncio.sleep(0)
         return line
 
     def _spend(self, count: int) -> None:

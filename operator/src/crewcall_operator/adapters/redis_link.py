@@ -1,8 +1,8 @@
 """One connection to one Redis, on which scripts run; every error of Redis becomes a `QueueUnavailable` here.
 
 Works with Redis from 6.0 on and any Valkey. A link that failed connects anew with the next call: no back-off, as
-callers come back at their own pace. What the scripts read or write, and what it means, belongs to their senders; what
-is said of errors, to `redis_words`.
+callers come back at their own pace; only who answers with too much is left alone for a while. What the scripts read or
+write, and what it means, belongs to their senders; what is said of errors, to `redis_words`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from crewcall_operator.adapters.redis_answers import TooMuch
 from crewcall_operator.adapters.redis_connection import Connection, endpoint
 from crewcall_operator.adapters.redis_words import why, why_refused
 from crewcall_operator.errors import QueueUnavailable
+
+#: Seconds for which a server is not asked again that has answered with too much: reading that took others' time.
+LEFT_ALONE = 10.0
 
 
 class Call(NamedTuple):
@@ -44,17 +48,24 @@ class RedisLink:
         self._timeout = timeout
         self._command = "EVAL" if writes else "EVAL_RO"
         self._writes = writes
+        self._too_much: TooMuch | None = None
+        self._left_alone_until = 0.0
 
     async def run(self, calls: Sequence[Call]) -> list[Any]:
         """Run the scripts, all in one round trip; what each answers with.
 
         A call that Redis refuses is answered by a `QueueUnavailable`; it is raised where none could be asked.
         """
+        loop = asyncio.get_running_loop()
+        if self._too_much is not None and loop.time() < self._left_alone_until:
+            raise self._unavailable(self._too_much)
         try:
             async with asyncio.timeout(self._timeout):
                 answers = await self._ask(calls)
         except (failed.RedisError, OSError) as error:
             self.has_failed = True
+            if isinstance(error, TooMuch):
+                self._too_much, self._left_alone_until = error, loop.time() + LEFT_ALONE
             raise self._unavailable(error) from error
         self.has_failed = False
         return [self._unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers]

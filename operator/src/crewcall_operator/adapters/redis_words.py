@@ -76,11 +76,11 @@ def why(error: Exception, timeout: float, *, writes: bool) -> str:
 def why_refused(key: str, said: str, *, writes: bool) -> str:
     """What Redis' words to a script that asked for `key` mean."""
     if "WRONGTYPE" in said:
-        return _WRONG_TYPE.format(key=key)
+        return _WRONG_TYPE.format(key=shown(key))
     error = _as_told_to_scripts(failed.ResponseError(said))
     if isinstance(error, failed.NoPermissionError):
         return why(error, 0.0, writes=writes)
-    return f'asked for "{key}", it answered: {_anonymous(said)}'
+    return f'asked for "{shown(key)}", it answered: {_anonymous(said)}'
 
 
 def _anonymous(said: str) -> str:

@@ -46,8 +46,9 @@ def test_is_encoded_by_the_projects_own_encoder() -> None:
 
 
 def test_what_cannot_be_written_is_told_by_dramatiqs_error() -> None:
+    fields = (*FIELDS[:3], {"odd": object()}, *FIELDS[4:])
     with pytest.raises(TypeError):
-        JobMessage(*FIELDS[:4], {"odd": object()}).encode()
+        JobMessage(*fields).encode()
 
 
 def test_a_copy_has_options_of_its_own() -> None:

@@ -26,6 +26,7 @@ from pydantic_core import from_json, to_json
 
 from crewcall_worker import options, tracing, wire
 from crewcall_worker.hints import Pacer
+from crewcall_worker.kept_connections import KeptConnections
 from crewcall_worker.redis_clock import RedisClock
 
 _BY_HAND = "."
@@ -84,6 +85,7 @@ class Outbox:
         self.clock = RedisClock(broker.client, steady)
         self._broker = broker
         self._script = broker.client.register_script(wire.script("enqueue"))
+        self._kept = KeptConnections(broker.client)
         self._steady = steady
         self._pacer = Pacer(steady)
         self._registered: dict[str, float] = {}
@@ -157,7 +159,11 @@ class Outbox:
         heads = to_json([parcel.head for parcel in parcels])
         arguments = [self._broker.namespace, heads, *(parcel.message.encode() for parcel in parcels)]
         forever = any(self._is_bound(parcel.head[3]) for parcel in parcels)
-        now_ms, *answers = from_json(self._insist(lambda: self._script(args=arguments), forever=forever))
+
+        def ask(client: redis.Redis) -> Any:
+            return self._script(args=arguments, client=client)
+
+        now_ms, *answers = from_json(self._insist(lambda: self._kept.use(ask), forever=forever))
         self.clock.set(now_ms)
         return [self._note(parcel, answer) for parcel, answer in zip(parcels, answers, strict=True)]
 

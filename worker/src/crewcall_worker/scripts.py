@@ -12,6 +12,7 @@ from typing import Any
 
 import redis
 
+from crewcall_worker.kept_connections import KeptConnections
 from crewcall_worker.wire import (
     DEAD,
     DELAYED,
@@ -64,6 +65,7 @@ class Scripts:
     """The scripts of one pool's workers, by what they do."""
 
     def __init__(self, client: redis.Redis, keys: Keys, pool: str) -> None:
+        self._kept = KeptConnections(client)
         self._keys = keys
         self._pool = pool
         names = ("fetch", "fetch_due", "ack", "settle", "give_back", "give_back_strays", "beat", "leave", "begin")
@@ -77,7 +79,7 @@ class Scripts:
         if not queue.endswith(DELAYED):
             names += [keys.paused, keys.lanes(queue), keys.waiting(queue), keys.limits(queue)]
         args: list[str | int] = [worker, min(wanted, MOST_FETCHED), held, queue, keys.prefix]
-        return _read_fetched(self._fetch(keys=names, args=args))
+        return _read_fetched(self._kept.use(lambda client: self._fetch(keys=names, args=args, client=client)))
 
     def fetch_due(self, worker: str, queue: str, wanted: int, held: int, within_ms: int) -> list[Fetched] | Refused:
         """Up to `wanted` delayed messages that are due within so many ms, past all others in the list."""
@@ -101,7 +103,8 @@ class Scripts:
 
     def ack(self, worker: str, queue: str, id_: str) -> None:
         """A message of which nothing is counted is done with."""
-        self._ack(keys=(self._keys.acks(worker, queue), self._keys.messages(queue)), args=(id_,))
+        keys = (self._keys.acks(worker, queue), self._keys.messages(queue))
+        self._kept.use(lambda client: self._ack(keys=keys, args=(id_,), client=client))
 
     def begin(self, worker: str, id_: str) -> None:
         """Note that a message which is under suspicion is begun."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import Metric
-from prometheus_client.utils import floatToGoString
 
 #: What the text format adds to a family's name, by its type.
 _SUFFIXES = {"counter": "_total", "info": "_info"}
@@ -28,7 +27,7 @@ def _lines(family: Metric) -> Iterator[str]:
     for sample in family.samples:
         labels = ",".join([f'{label}="{_escaped(value)}"' for label, value in sample.labels.items()])
         named = f"{sample.name}{{{labels}}}" if labels else sample.name
-        yield f"{named} {floatToGoString(sample.value)}\n"
+        yield f"{named} {float(sample.value)!r}\n"
 
 
 def _escaped(value: str) -> str:

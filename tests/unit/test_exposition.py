@@ -47,6 +47,13 @@ def test_a_scrape_reads_as_the_library_writes_it() -> None:
     assert read(given_all := registry(gauge, counter, info, histogram, empty, plain)) == expected(given_all)
 
 
+def test_labels_are_in_the_order_that_the_library_writes_them_in() -> None:
+    counter = CounterMetricFamily("changes", "Changes.", labels=["namespace", "pool", "direction"])
+    counter.add_metric(["shop", "sms", "up"], 1)
+
+    assert exposition([counter]) == generate_latest(registry(counter))
+
+
 def test_the_figures_of_the_process_read_as_the_library_writes_them() -> None:
     found = CollectorRegistry()
     PlatformCollector(registry=found)

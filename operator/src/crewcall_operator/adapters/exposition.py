@@ -15,7 +15,10 @@ _SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
 def exposition(families: Iterable[Metric]) -> bytes:
-    """Counters, gauges, infos and histograms, whose names and labels are plain words, without timestamps."""
+    """Counters, gauges, infos and histograms, whose names and labels are plain words, without timestamps.
+
+    Labels are in the order of the alphabet, as the library writes them.
+    """
     return "".join([line for family in families for line in _lines(family)]).encode()
 
 
@@ -25,7 +28,7 @@ def _lines(family: Metric) -> Iterator[str]:
     yield f"# HELP {name} {text}\n"
     yield f"# TYPE {name} {'gauge' if family.type == 'info' else family.type}\n"
     for sample in family.samples:
-        labels = ",".join([f'{label}="{_escaped(value)}"' for label, value in sample.labels.items()])
+        labels = ",".join([f'{label}="{_escaped(value)}"' for label, value in sorted(sample.labels.items())])
         named = f"{sample.name}{{{labels}}}" if labels else sample.name
         yield f"{named} {float(sample.value)!r}\n"
 

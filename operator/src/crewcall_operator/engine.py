@@ -10,7 +10,6 @@ leisure, so that whoever takes over remembers what it would have, had it led bef
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,10 +28,6 @@ from crewcall_operator.turn import Turn
 
 #: Seconds between two looks of one that does not lead.
 AT_LEISURE = 2.0
-
-#: Turns that begin in one pass of the event loop, whichever Redis their pools are on: thousands in a row would keep
-#: answers that are there already from being heard in time.
-TOGETHER = 50
 
 #: Seconds and intervals, whichever are more, after which a pool that was not looked at was out of sight: the machine
 #: stood still, or its Deployment could not be asked for.
@@ -61,7 +56,6 @@ class Engine:
     _roster: Roster = field(default_factory=Roster)
     _turn: Turn = field(init=False)
     _lanes: Lanes = field(init=False)
-    _door: asyncio.Lock = field(default_factory=asyncio.Lock)
     ticked_at: float | None = None
 
     def __post_init__(self) -> None:
@@ -158,11 +152,7 @@ class Engine:
     async def _tend(self, pools: Sequence[Pool]) -> None:
         awake = await self.rest.awake(pools)
         observations = await self.reader.read(awake, self._horizons(awake)) if awake else {}
-        for at in range(0, len(awake), TOGETHER):
-            async with self._door:
-                for pool in awake[at : at + TOGETHER]:
-                    self._lanes.go(pool.key, self._tend_one(pool, observations[pool.key]))
-                await asyncio.sleep(0)
+        await self._lanes.go(awake, lambda pool: self._tend_one(pool, observations[pool.key]))
 
     async def _tend_one(self, pool: Pool, answer: Observation | QueueUnavailable) -> None:
         if not self._roster.is_current(pool):

@@ -18,6 +18,10 @@ from crewcall_operator.api.pool import Pool, PoolKey
 #: Seconds between two looks that hints have asked for.
 BETWEEN_HINTS = 0.1
 
+#: Pools whose work begins in one pass of the event loop, whichever Redis they are on: thousands in a row would keep
+#: answers that are there already from being heard in time.
+TOGETHER = 50
+
 log = logging.getLogger("crewcall")
 
 Name = TypeVar("Name", str, PoolKey)
@@ -34,6 +38,7 @@ class Lanes:
     _aside: set[asyncio.Task[None]] = field(default_factory=set)
     _hinted: dict[str, set[PoolKey]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _door: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TOGETHER))
 
     def start(self, pools: Iterable[Pool]) -> None:
         """Have these pools looked at. A Redis or a pool that is still busy sits this one out."""
@@ -46,9 +51,12 @@ class Lanes:
             if place not in self._lanes:
                 self._lanes[place] = asyncio.create_task(self._run(together))
 
-    def go(self, key: PoolKey, work: Coroutine[None, None, None]) -> None:
-        """Have the work of one pool done, beside its Redis' next look."""
-        self._pools[key] = asyncio.create_task(work)
+    async def go(self, pools: Iterable[Pool], work: Callable[[Pool], Coroutine[None, None, None]]) -> None:
+        """Have the work of each of these pools done, beside their Redis' next look; gives when the last has begun."""
+        for pool in pools:
+            await self._door.acquire()
+            self._pools[pool.key] = asyncio.create_task(work(pool))
+            asyncio.get_running_loop().call_soon(self._door.release)  # in the pass in which it begins, after it
 
     def aside(self, work: Coroutine[None, None, None]) -> None:
         """Have something done beside every look."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 
 from crewcall_worker.wire.answers import text
@@ -73,6 +73,11 @@ class HistoryEntry:
         return self.reason is not None
 
 
+#: What is written of each; the rest is told by where it is written, and when.
+_OF_POOL: Final = tuple(it.name for it in fields(PoolRecord) if it.name not in ("pool", "at_ms"))
+_OF_ENTRY: Final = tuple(it.name for it in fields(HistoryEntry) if it.name != "at_ms")
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """A pool held at so many replicas, whatever its load, until somebody removes the pin."""
@@ -94,10 +99,7 @@ class Asked:
 
 def write_pool(record: PoolRecord) -> str:
     """The record's JSON, the value of `pool:<pool>`; `at_ms` is added in Redis, by whose clock it is."""
-    told = {
-        name: value for name, value in asdict(record).items() if value is not None and name not in ("pool", "at_ms")
-    }
-    return _write(told)
+    return _write(_known(record, _OF_POOL))
 
 
 def read_pool(pool: str, text: str | bytes) -> PoolRecord:
@@ -114,8 +116,7 @@ def read_pool(pool: str, text: str | bytes) -> PoolRecord:
 
 def write_history(entry: HistoryEntry) -> dict[str, str]:
     """The fields of an entry of `history:<pool>`; its time is that of its id, which Redis gives."""
-    told = {name: str(value) for name, value in asdict(entry).items() if value is not None and name != "at_ms"}
-    return {"v": str(WIRE_VERSION), **told}
+    return {"v": str(WIRE_VERSION), **{name: str(value) for name, value in _known(entry, _OF_ENTRY).items()}}
 
 
 def read_history(id_: str | bytes, told: Mapping[Any, Any]) -> HistoryEntry:
@@ -160,6 +161,12 @@ def read_asked(worker: str, text: str | bytes) -> Asked:
     except UnknownRecord:
         return Asked(worker)
     return Asked(worker, _of(str, found.get("by")) or "", _of(int, found.get("at_ms")))
+
+
+def _known(record: PoolRecord | HistoryEntry, names: Iterable[str]) -> dict[str, Any]:
+    """Those of its fields that are known. Not `asdict`, which copies each value: thousands are written at once."""
+    told = ((name, getattr(record, name)) for name in names)
+    return {name: value for name, value in told if value is not None}
 
 
 def _write(told: Mapping[str, Any]) -> str:

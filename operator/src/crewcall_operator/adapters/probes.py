@@ -15,7 +15,6 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
 from crewcall_operator.adapters.exposition import exposition
-
 from crewcall_operator.errors import BadSetting
 
 Check = Callable[[], bool]

@@ -42,7 +42,7 @@ class Answers(_AsyncRESP2Parser):
 
     async def read_response(self, disable_decoding: bool = False) -> Any:
         """One answer. Raises `redis.InvalidResponse` where it is none, and `TooMuch`; then the connection is closed."""
-        self._left = MOST_BYTES
+        self._left, self._parts = MOST_BYTES, 0
         try:
             return await super().read_response(disable_decoding)
         except (ValueError, RecursionError) as error:  # a length that is none, lines without an end, lists in lists

@@ -129,6 +129,7 @@ class Lanes(RuleBasedStateMachine):
         assert self.scripts.settle(worker, "sms", id_, dead=is_dead, marked=True, organization=organization)
         self.held[worker].remove(id_)
         self.taken[organization].discard(id_)
+        self.note_who_waits()
 
     @rule(worker=st.sampled_from(WORKERS), count=st.integers(1, 4))
     def give_back(self, worker: str, count: int) -> None:

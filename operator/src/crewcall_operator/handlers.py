@@ -183,5 +183,6 @@ def _settings(selector: str) -> kopf.OperatorSettings:
     if selector:
         settings.watching.label_selectors[POOLS] = selector
     settings.queueing.exit_timeout = 0.5
+    settings.queueing.idle_timeout = 0.2  # a task for each object that something was told of: not 5 s, for thousands
     settings.process.ultimate_exiting_timeout = None  # else it kills this process, also after another watch has begun
     return settings

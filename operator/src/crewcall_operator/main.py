@@ -57,9 +57,9 @@ STUCK, INTERVALS = 30.0, 3
 #: by default the loop would wait for its turn five times as long, each time that it has waited for a socket.
 TURN = 0.001
 
-#: New objects, less those that are gone, after which the youngest are looked through for rings of garbage, then older
-#: ones at every tenth time. By default it is 700: the lists of a scrape would pass for old ones, and call for a look
-#: through all there is, for a third of a second with thousands of pools.
+#: New objects, less those that are gone, after which the youngest are looked through for rings of garbage; those that
+#: outlived that are at every second time, and all at every tenth of these. By default it is 700: the lists of a scrape
+#: would pass for old ones, and call for a look through all there is, a third of a second with thousands of pools.
 YOUNGEST = 10_000
 
 
@@ -76,7 +76,7 @@ async def run(settings: OperatorSettings) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     sys.setswitchinterval(TURN)
-    gc.set_threshold(YOUNGEST)
+    gc.set_threshold(YOUNGEST, 1)
     asyncio.get_running_loop().set_default_executor(Lookups(max_workers=LOOKUPS))
     async with AsyncExitStack() as stack:
         configuration = load_configuration()

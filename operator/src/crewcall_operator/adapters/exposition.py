@@ -19,7 +19,7 @@ def exposition(families: Iterable[Metric]) -> bytes:
 
     Labels are in the order of the alphabet, as the library writes them.
     """
-    return "".join([line for family in families for line in _lines(family)]).encode()
+    return b"".join(["".join(_lines(family)).encode() for family in families])  # the lines of one at a time
 
 
 def _lines(family: Metric) -> Iterator[str]:

@@ -192,8 +192,10 @@ class Faults:
         seconds = self.random.uniform(0.5, 12.0)
         with self.judge.blinding(token):
             process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(seconds)
-            process.send_signal(signal.SIGCONT)
+            try:
+                await asyncio.sleep(seconds)
+            finally:  # whatever ends the game is to be told, and not that this one did not end in time
+                process.send_signal(signal.SIGCONT)
         return f"{self.judge.operators[token]} stands still for {seconds:.1f} s"
 
     async def killed(self) -> str:

@@ -18,7 +18,7 @@ import kopf
 
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
-from crewcall_operator.adapters.deployments import Deployments, deployment_key
+from crewcall_operator.adapters.deployments import Deployments, deployment_key, version
 from crewcall_operator.adapters.kubernetes_api import PASSING
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.pods import Pods, pod_key
@@ -89,11 +89,10 @@ class Watch:
             else:
                 log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
             return
-        uids = {_uid(body) for body in there_deployments.values()}
-        self.deployments.lost_all({_uid(body) for body in known_deployments.values()} - uids)
-        for key in known_deployments.keys() | there_deployments.keys():
-            if _version(known_deployments.get(key)) != _version(there_deployments.get(key)):
-                self._stir(self.scaler.pool_of(key))
+        before, now = _versions(known_deployments), _versions(there_deployments)
+        self.deployments.lost_all({uid for _, uid, _ in before} - {uid for _, uid, _ in now})
+        for key in {key for key, _, _ in before ^ now}:
+            self._stir(self.scaler.pool_of(key))
         for pool_key, name in known_pods - there_pods:
             self.pods.missing(pool_key, name)
             self._stir(pool_key)
@@ -151,13 +150,8 @@ class Watch:
             self._listed_anew.set()
 
 
-def _uid(body: Mapping[str, Any]) -> str:
-    uid: str = body["metadata"]["uid"]
-    return uid
-
-
-def _version(body: Mapping[str, Any] | None) -> str:
-    return "" if body is None else str(body["metadata"]["resourceVersion"])
+def _versions(bodies: Mapping[PoolKey, Mapping[str, Any]]) -> set[tuple[PoolKey, str, int]]:
+    return {(key, body["metadata"]["uid"], version(body)) for key, body in bodies.items()}
 
 
 class _NoDiffs(kopf.AnnotationsDiffBaseStorage):

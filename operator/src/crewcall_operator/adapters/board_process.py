@@ -16,11 +16,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import closing, nullcontext, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.request import urlopen
 
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_worker import wire
@@ -77,8 +77,10 @@ class BoardProcess:
         deadline = time.monotonic() + seconds
         while self.has_failed is None and time.monotonic() < deadline:
             try:
-                urlopen(f"http://{HOST}:{self._port}/healthz", timeout=seconds).close()
-            except OSError:
+                with closing(HTTPConnection(HOST, self._port, timeout=seconds)) as connection:  # by no proxy
+                    connection.request("GET", "/healthz")
+                    connection.getresponse()
+            except (OSError, HTTPException):
                 time.sleep(0.05)
             else:
                 return True
@@ -88,18 +90,15 @@ class BoardProcess:
         # This installation's program first, as with the workers.
         path = os.pathsep.join([str(Path(sys.executable).parent), self._environment.get("PATH", os.defpath)])
         program = shutil.which(PROGRAM, path=path) or PROGRAM
-        with ExitStack() as stack:
-            output = stack.enter_context(self._log.open("ab"))
-            listener = _listener(self._ports)
-            environment, handed = self._environment, []
+        handed, where = [], {}
+        with self._log.open("ab") as output, _listener(self._ports) or nullcontext() as listener:
             if listener is not None:  # else the board says itself why it cannot listen
-                handed = [stack.enter_context(listener).fileno()]
+                handed, where = [listener.fileno()], {"CREWCALL_BOARD_LISTENER": str(listener.fileno())}
                 self._port = listener.getsockname()[1]
-                environment = environment | {"CREWCALL_BOARD_LISTENER": str(handed[0])}
             # A session of its own: the terminal's Ctrl-C is for `crewcall local`, which drains before it ends this.
             self._process = subprocess.Popen(
                 [program, "board"],
-                env=environment | {"CREWCALL_BOARD_PORT": str(self._port)},
+                env={**self._environment, **where, "CREWCALL_BOARD_PORT": str(self._port)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -39,7 +39,7 @@ class LeaseThread:
         self._connect = connect
         self._elect = elect
         self._clock = clock
-        self._beaten_at = clock()
+        self._beaten_at: float
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="crewcall-lease", daemon=True)
         self._api: KubernetesApi

@@ -191,7 +191,7 @@ def test_busy_time_holds_the_part_of_jobs_that_still_run(counted: Counted, redis
 
 
 def test_the_wait_is_from_ready_at_to_the_start(counted: Counted, redis_server: RedisServer) -> None:
-    counted.broker.outbox.clock.set(10_000)
+    counted.broker.outbox.clock.set(10_000, asked_at=0.0)
     for wait_ms in (10, 11, 700_000, -5):  # a clock that is a little off makes no wait below zero
         begin(counted, ready_at=10_000 - wait_ms)
     begin(counted)  # a plain producer's

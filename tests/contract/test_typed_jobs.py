@@ -41,6 +41,8 @@ class Send(Payload):
 
 
 SEND = Send(organization_id="acme", to=NUMBER)
+KNOWN_TO = 0.02
+"""Seconds: a worker knows Redis's clock but for the way of its quickest answer."""
 
 
 @dataclass
@@ -130,7 +132,7 @@ def test_a_job_that_fails_is_tried_again_by_its_schedule_under_the_same_id(redis
 
     first, second, third = provider.at
     assert [(context.id, context.attempt) for _, context in provider.calls] == [(receipt.id, n) for n in (1, 2, 3)]
-    assert (second - first >= 0.1, third - second >= 0.2) == (True, True)
+    assert (second - first >= 0.1 - KNOWN_TO, third - second >= 0.2 - KNOWN_TO) == (True, True)
     assert dead(redis_server) == []
 
 
@@ -141,7 +143,7 @@ def test_a_job_that_was_told_when_to_come_again_does_not_come_earlier(redis_serv
     work_off(redis_server, provider.job(0.0))
 
     first, second = provider.at
-    assert second - first >= 0.3
+    assert second - first >= 0.3 - KNOWN_TO
 
 
 def test_the_last_error_is_stored_whole_with_the_dead_letter(redis_server: RedisServer) -> None:

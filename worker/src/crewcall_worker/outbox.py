@@ -33,8 +33,6 @@ _BY_HAND = "."
 """In place of the worker that promotes a message."""
 REGISTER_EVERY = 60.0
 ASK_AGAIN_AFTER = 0.5
-JITTER_MS = 1_000
-"""More than that is another clock, after a failover."""
 
 MOST_AT_ONCE = 500
 """Messages by one script: more would keep Redis from others for long."""
@@ -90,7 +88,6 @@ class Outbox:
         self._pacer = Pacer(steady)
         self._registered: dict[str, float] = {}
         self._thread = threading.local()
-        self._last_ready_ms = 0
 
     def take_part(self) -> None:
         """Send all that this broker's worker has to send. To be called once all other middleware is in its place."""
@@ -133,7 +130,7 @@ class Outbox:
             now_ms = self._insist(self.clock.now_ms, forever=self._is_bound(worker))
             eta = kept["eta"] = kept[wire.READY_AT] = now_ms + delay
         elif worker in ("", _BY_HAND):
-            kept[wire.READY_AT] = self._insist(self._ready_now, forever=self._is_bound(worker))
+            kept[wire.READY_AT] = self._insist(self.clock.now_ms, forever=self._is_bound(worker))
 
         self._broker.emit_before("enqueue", message, delay)
         head = (
@@ -163,19 +160,14 @@ class Outbox:
         def ask(client: redis.Redis) -> Any:
             return self._script(args=arguments, client=client)
 
+        asked_at = self._steady()
         now_ms, *answers = from_json(self._insist(lambda: self._kept.use(ask), forever=forever))
-        self.clock.set(now_ms)
+        self.clock.set(now_ms, asked_at=asked_at)
         return [self._note(parcel, answer) for parcel, answer in zip(parcels, answers, strict=True)]
 
     def _is_bound(self, promoter: str) -> bool:
         """Whether it is bound to arrive, however long that takes."""
         return promoter not in ("", _BY_HAND) or getattr(self._thread, "is_job_over", False)
-
-    def _ready_now(self) -> int:
-        """Redis's time. It never goes back by a little, as each answer took its own time: jobs keep their order."""
-        now_ms = self.clock.now_ms()
-        self._last_ready_ms = max(now_ms, self._last_ready_ms if self._last_ready_ms < now_ms + JITTER_MS else 0)
-        return self._last_ready_ms
 
     def _note(self, parcel: _Parcel, answer: int | str) -> Outcome:
         message = parcel.message

@@ -94,7 +94,7 @@ class Presence(threading.Thread):
         worker_id = self._intake.worker_id
         begun = time.monotonic()
         heard = self._intake.scripts.beat(worker_id, self._identity.pod, self._record(worker_id))
-        self._clock.set(heard.now_ms)
+        self._clock.set(heard.now_ms, asked_at=begun)
         self._intake.pause(heard.paused)
         if heard.order is not self._order:
             self._order = heard.order

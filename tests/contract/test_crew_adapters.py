@@ -22,7 +22,9 @@ from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.model import Observation, Pin, QueueLatency, Worker, WorkerState
+from crewcall_operator.core.observation import Observation, Worker, WorkerState
+from crewcall_operator.core.pin import Pin
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered
 from crewcall_worker import wire

@@ -23,7 +23,8 @@ from crewcall_operator.adapters.redis_history import (
     RedisHistory,
 )
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.observation import Fleet
 from crewcall_worker import wire
 from crewcall_worker.wire import HistoryEntry, PoolRecord
 

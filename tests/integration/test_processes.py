@@ -22,7 +22,7 @@ from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
 from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
 from crewcall_operator.api.pool import Pool
-from crewcall_operator.core.model import Fleet, Pod
+from crewcall_operator.core.observation import Fleet, Pod
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
 
 READY_AFTER = 1.0

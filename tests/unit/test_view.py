@@ -12,7 +12,8 @@ from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
 from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.core.model import Decision, Fleet, Observation, QueueState, Reason
+from crewcall_operator.core.decision import Decision, Reason
+from crewcall_operator.core.observation import Fleet, Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.local.frame import Frame, sparkline
 from crewcall_operator.local.history import History

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crewcall_operator.core.model import Fleet
+from crewcall_operator.core.observation import Fleet
 
 
 class CrewcallError(Exception):

@@ -15,7 +15,8 @@ from functools import partial
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leaving import leaving
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.core.victims import Plan, plan
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Clock, Orders, Recovered, Recovery

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.decision import Decision
 from crewcall_operator.core.estimate import Estimate
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Decision, Fleet, Observation, Pin
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.pin import Pin
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 

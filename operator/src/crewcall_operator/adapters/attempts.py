@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from crewcall_operator.adapters.kubernetes_api import PASSING
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet
+from crewcall_operator.core.observation import Fleet
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
 

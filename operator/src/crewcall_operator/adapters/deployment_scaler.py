@@ -24,7 +24,8 @@ from crewcall_operator.api.deployment import controlling_pool, deployment, is_ow
 from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leadership import Leadership, unopposed
-from crewcall_operator.core.model import Fleet, Mode
+from crewcall_operator.core.observation import Fleet
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
 

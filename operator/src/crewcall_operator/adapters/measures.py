@@ -18,7 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Mode, Observation
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Clock, Orders, QueueReader, Recovered, Recovery, Report
 

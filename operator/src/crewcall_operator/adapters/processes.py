@@ -18,7 +18,7 @@ from crewcall_operator.adapters.launch import Launch, launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.worker_process import WorkerProcess, WorkerState, WorkerStatus
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet, Pod
+from crewcall_operator.core.observation import Fleet, Pod
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
 from crewcall_operator.ports import Clock
 

@@ -31,7 +31,7 @@ from crewcall_operator.adapters.redis_link import Call, RedisLink
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
 
 QUEUES_IN_A_SCRIPT = 100

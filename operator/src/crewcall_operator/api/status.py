@@ -17,7 +17,9 @@ from crewcall_operator.api.deployment import pod_labels
 from crewcall_operator.api.duration import write_duration
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.api.retelling import decision, flow_of, sizing, workers
-from crewcall_operator.core.model import Mode, Observation, QueueState, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import Problem
 from crewcall_operator.ports import Report
 

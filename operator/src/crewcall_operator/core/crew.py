@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence, Set
 from statistics import median_low
 
 from crewcall_operator.core.counters import Crew
-from crewcall_operator.core.model import Fleet, Observation, Pod, Worker
+from crewcall_operator.core.observation import Fleet, Observation, Pod, Worker
 from crewcall_operator.core.victims import LAPSED, PATIENCE
 
 #: Jobs that a replica is thought to run at once while nobody has told: Dramatiq's own default, and the runtime's

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Set
 from dataclasses import replace
 
-from crewcall_operator.core.model import Fleet, Observation, Worker
+from crewcall_operator.core.observation import Fleet, Observation, Worker
 from crewcall_operator.core.victims import LAPSED, staying
 
 

@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from crewcall_operator.core.model import Phase, Pod, Worker, WorkerState
+from crewcall_operator.core.observation import Phase, Pod, Worker, WorkerState
 
 #: Seconds after which an order that a worker has not heard is no longer waited for.
 DEADLINE = 30.0

@@ -76,7 +76,7 @@ def simulate(
     crewcall simulate -f workerpool.yaml --scenario all --compare all
     """
     try:
-        from crewcall_operator.core.model import QueueLatency
+        from crewcall_operator.core.policy import QueueLatency
         from crewcall_operator.simulation.contest import hold
         from crewcall_operator.simulation.report import as_json, table
         from crewcall_operator.simulation.setting import Setting
@@ -129,7 +129,7 @@ def read_pool(file: Path) -> Pool:
 
 
 def _warn(pool: Pool) -> None:
-    from crewcall_operator.core.model import Mode
+    from crewcall_operator.core.policy import Mode
 
     if pool.policy.mode is Mode.PAUSED:
         click.echo(

@@ -1,7 +1,7 @@
 """A replica: a pod with its workers, what it has to lose, and whether it may go.
 
-Pure. What its workers tell is all that is known of it: they may have gone silent, or never tell anything. Which replicas
-go is `victims`' part, how many there are to reckon with `crew`'s.
+Pure. What its workers tell is all that is known of it: they may have gone silent, or never tell anything. Which
+replicas go is `victims`' part, how many there are to reckon with `crew`'s.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ class Stage:
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
-        foreman = Foreman(self.wire, self.wire, self.time)
+        foreman = Foreman(self.wire, self.time)
         self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman, self.wall)
 
     async def tick(self, passed: float = 0.0) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from tests.support.pools import pool, seen, unread
 
+from crewcall_operator.api.events import event
 from crewcall_operator.api.happenings import happenings
-from crewcall_operator.api.status import event, status
+from crewcall_operator.api.status import status
 from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.observation import Fleet, Observation, Pod, Worker
 from crewcall_operator.core.victims import Order, Plan

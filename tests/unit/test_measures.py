@@ -176,7 +176,7 @@ class Deaf:
 
 
 async def test_orders_and_recovery_that_fail_are_counted_and_still_fail(bench: Bench) -> None:
-    orders = MeasuredOrders(Deaf(), Deaf(), bench.measures)
+    orders = MeasuredOrders(Deaf(), bench.measures)
 
     for attempt in (orders.give(pool(), (), ()), orders.recover(pool(), ()), orders.recover_lapsed(pool())):
         with pytest.raises(QueueUnavailable):

@@ -13,8 +13,9 @@ from tests.support.pools import pool, seen
 from tests.support.workerpools import schema, workerpool
 
 from crewcall_operator.api.duration import write_duration
+from crewcall_operator.api.events import event, turned
 from crewcall_operator.api.spec import read_pool
-from crewcall_operator.api.status import event, is_worth_writing, rejected_status, status, turned
+from crewcall_operator.api.status import is_worth_writing, rejected_status, status
 from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.estimate import WORDS as WORDS_OF_BASIS
 from crewcall_operator.core.estimate import Basis, Estimate

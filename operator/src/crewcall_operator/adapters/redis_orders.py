@@ -47,7 +47,7 @@ end
 
 
 class RedisOrders:
-    """Implements `ports.Orders` and `ports.Recovery`; one connection for each Redis, opened when there is to write."""
+    """Implements `ports.Orders`; one connection for each Redis, opened when there is to write."""
 
     def __init__(
         self, timeout: float = 2.0, gone_silent_ms: int = GONE_SILENT_MS, sources: Sources = URLS_ONLY

@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# What `make security` takes, apart from the rest.
+# What `make security` and `make mutants` take, apart from the rest.
 TOOLS := .tools/security
+MUTANTS := .tools/mutants
 # Most tests wait rather than compute. `make test PARALLEL=` runs them one by one.
 PARALLEL := -n 3 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock security clean
+.PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock security mutants clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ format: $(READY) ## Rewrite the code in the project's format
 
 security: $(TOOLS)/.ready ## Look for secrets ever committed, bandit's findings, and known flaws in dependencies (asks PyPI)
 	@$(TOOLS)/bin/python -m scripts.security
+
+mutants: $(MUTANTS)/.ready ## Change the core in every small way, and show what no test notices (an hour; MODULE=limits)
+	@$(MUTANTS)/bin/python -m scripts.mutants $(MODULE)
 
 ##@ Measure it
 bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (an hour; ONLY="enqueue delayed", CREWCALL_TRACES)
@@ -147,4 +151,9 @@ $(READY): requirements/dev.lock pyproject.toml
 $(TOOLS)/.ready: requirements/security.lock
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/security.lock
+	@touch $@
+
+$(MUTANTS)/.ready: requirements/mutants.lock
+	@$(PYTHON) -m venv $(MUTANTS)
+	@$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.lock
 	@touch $@

@@ -58,6 +58,12 @@ def test_the_fleet_remains_without_those_who_leave() -> None:
 
     assert remaining(fleet, {"a"}) == Fleet(current=2, ready=1, pods=fleet.pods[1:] if fleet.pods else None)
     assert remaining(fleet, frozenset()) is fleet
+    assert remaining(fleet, {"a", "c"}) == Fleet(current=1, ready=1, pods=(pod("b"),))
+
+
+def test_nothing_remains_where_all_leave_or_more_than_there_should_be() -> None:
+    assert remaining(FLEET, {"a", "b", "c"}) == Fleet(current=0, ready=0, pods=())
+    assert remaining(Fleet(current=1, ready=1, pods=ABC), {"a", "b"}) == Fleet(current=0, ready=0, pods=(pod("c"),))
 
 
 def planned(pods: list[Pod], workers: list[Worker], wanted: int, *, most: int = 10, standing: float = 5.0) -> Plan:

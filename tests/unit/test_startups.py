@@ -32,6 +32,15 @@ def test_learns_nothing_from_a_worker_that_comes_back() -> None:
     assert lost.seeing([pod("a")], ["a"], now=5001.0).lasted == (2.0,)
 
 
+def test_learns_nothing_from_one_that_came_while_workers_could_not_be_seen() -> None:
+    before = Startups(default=2.0, lasted=(3.0,)).seeing([pod("a"), pod("b")], ["b"], now=101.0)
+
+    blind = before.losing_sight()
+
+    assert blind == Startups(default=2.0, lasted=(3.0,), started=frozenset({"b"}))
+    assert blind.seeing([pod("a"), pod("b")], ["a", "b"], now=5000.0).lasted == (3.0,)
+
+
 def test_one_that_took_long_says_little_and_old_ones_are_forgotten() -> None:
     learned = Startups()
     for number, took in enumerate([1000.0, *[3.0] * 2, 600.0, *[5.0] * KEPT]):

@@ -19,7 +19,8 @@ def leaving(fleet: Fleet, observed: Observation | None) -> frozenset[str]:
     if fleet.pods is None or observed is None or not any(worker.is_asked for worker in observed.workers):
         return frozenset()
     crews = by_pod(observed.workers)
-    return frozenset(pod.name for pod in staying(fleet.pods, fleet.current) if _leaves(crews.get(pod.name, ())))
+    there = (pod.name for pod in staying(fleet.pods, fleet.current))
+    return frozenset(name for name in there if name in crews and _leave(crews[name]))
 
 
 def remaining(fleet: Fleet, leaving: Set[str]) -> Fleet:
@@ -31,5 +32,5 @@ def remaining(fleet: Fleet, leaving: Set[str]) -> Fleet:
     return replace(fleet, current=max(0, fleet.current - len(leaving)), ready=max(0, fleet.ready - ready), pods=pods)
 
 
-def _leaves(workers: Sequence[Worker]) -> bool:
-    return bool(workers) and all(worker.is_asked for worker in heard_of(workers))
+def _leave(workers: Sequence[Worker]) -> bool:
+    return all(worker.is_asked for worker in heard_of(workers))

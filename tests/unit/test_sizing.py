@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import FREE, policy, rules, seen
+from tests.support.promises import counted, crew, flowing
 
 from crewcall_operator.core.decision import Reason, Step
 from crewcall_operator.core.observation import Observation, QueueState
-from crewcall_operator.core.policy import QueueLatency
+from crewcall_operator.core.policy import OnSaturation, QueueLatency
 from crewcall_operator.core.sizing import recommend, weighted_backlog
 
 TENTH = rules(tolerance=0.1)
@@ -173,3 +174,35 @@ def test_never_asks_for_less_when_there_is_more_to_do(
 
 def test_leaves_the_replicas_alone_where_sizing_by_latency_is_not_there_yet() -> None:
     assert recommend(policy(target=QueueLatency(30.0)), seen(500), current=4) == Step(4, Reason.TARGET_NOT_AVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("current", "unschedulable", "is_saturated", "step"),
+    [
+        (2, 0, False, Step(3, Reason.BACKLOG_DRAIN)),
+        (1, 0, True, Step(1, Reason.DOWNSTREAM_SATURATED)),
+        (2, 0, True, Step(2, Reason.DOWNSTREAM_SATURATED)),
+        (2, 1, False, Step(2, Reason.PODS_UNSCHEDULABLE)),
+        (2, 1, True, Step(2, Reason.PODS_UNSCHEDULABLE)),
+        (3, 0, True, Step(3, Reason.STEADY_LOAD)),
+        (3, 1, False, Step(3, Reason.STEADY_LOAD)),
+        (4, 1, True, Step(3, Reason.BACKLOG_FELL)),
+        (0, 0, True, Step(3, Reason.ACTIVATED)),
+    ],
+)
+def test_calls_no_more_to_a_promise_where_they_would_not_help(
+    current: int, unschedulable: int, is_saturated: bool, step: Step
+) -> None:
+    """Ten threads are busy on average: three replicas of four."""
+    look = counted(in_flight=10, crew=crew(3, busy=10, unschedulable=unschedulable))
+    by = policy(max=100, target=QueueLatency(30.0, OnSaturation.HOLD))
+
+    assert recommend(by, look, current, flow=flowing(5.0, 2.0), is_saturated=is_saturated) == step
+
+
+def test_calls_more_to_a_promise_all_the_same_where_saturation_is_to_be_told_of_only() -> None:
+    by, look = policy(max=100, target=QueueLatency(30.0)), counted(in_flight=10, crew=crew(3, busy=10))
+
+    found = recommend(by, look, current=2, flow=flowing(5.0, 2.0), is_saturated=True)
+
+    assert found == Step(3, Reason.BACKLOG_DRAIN)

@@ -198,6 +198,8 @@ def test_calls_no_more_to_a_promise_where_they_would_not_help(
     by = policy(max=100, target=QueueLatency(30.0, OnSaturation.HOLD))
 
     assert recommend(by, look, current, flow=flowing(5.0, 2.0), is_saturated=is_saturated) == step
+    if not is_saturated:
+        assert recommend(by, look, current, flow=flowing(5.0, 2.0)) == step
 
 
 def test_calls_more_to_a_promise_all_the_same_where_saturation_is_to_be_told_of_only() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.pools import policy
 from tests.support.promises import counted, crew, flowing
 
-from crewcall_operator.core.bursts import NO_BURSTS, REMEMBERED
+from crewcall_operator.core.bursts import NO_BURSTS, REMEMBERED, Bursts
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.flow import (
     ASSUMED_SERVICE,
@@ -170,3 +170,10 @@ def test_a_service_time_that_is_out_of_this_world_is_bounded(busy: float) -> Non
 
     assert LEAST_SERVICE <= sms(flow).service <= MOST_SERVICE
     assert replicas_for(policy(target=QueueLatency(30.0)), 30.0, counted(ready=9, crew=crew(1)), flow) is not None
+
+
+def test_seconds_without_a_job_are_not_kept_and_nothing_is_no_burst() -> None:
+    quiet = Bursts().adding(0, 15.0).adding(0, 25.0)
+
+    assert quiet == Bursts((), (2, 0))
+    assert quiet.size(30.0, 0.95) == 0

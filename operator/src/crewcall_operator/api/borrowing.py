@@ -67,13 +67,9 @@ def leaving(live: Mapping[str, Any]) -> Json:
 def _written(live: Mapping[str, Any]) -> Note | None:
     try:
         found = json.loads((live["metadata"].get("annotations") or {})[ANNOTATION_BORROWED])
-        # Until this note told which Deployment it is of, and what was given last, both were taken to be as they are.
-        given, deployment = (
-            found.get("given", live["spec"]["replicas"]),
-            found.get("deployment", live["metadata"]["uid"]),
-        )
-        return Note(str(found["pool"]), str(found["uid"]), int(found["replicas"]), int(given), str(deployment))
-    except (AttributeError, KeyError, TypeError, ValueError):
+        replicas, given = int(found["replicas"]), int(found["given"])
+        return Note(str(found["pool"]), str(found["uid"]), replicas, given, str(found["deployment"]))
+    except (KeyError, TypeError, ValueError):
         return None
 
 

@@ -34,6 +34,12 @@ def read_note(live: Mapping[str, Any]) -> Note | None:
     return note if note is not None and note.deployment == live["metadata"]["uid"] else None
 
 
+def noted(live: Mapping[str, Any] | None) -> str:
+    """The uid of the pool that is noted to borrow it; "" where none is."""
+    note = None if live is None else read_note(live)
+    return "" if note is None else note.uid
+
+
 def has_note_of_another(live: Mapping[str, Any]) -> bool:
     """Whether the note on it was made for another Deployment, and copied with it."""
     return _written(live) is not None and read_note(live) is None

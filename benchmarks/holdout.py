@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from statistics import median
 
-from crewcall_operator.core.model import Policy, Queue, QueueLatency
+from crewcall_operator.core.policy import Policy, Queue, QueueLatency
 from crewcall_operator.core.promise import LATE
 from crewcall_operator.simulation.contest import OURS, REACTING, enter, judge
 from crewcall_operator.simulation.scenarios import SCENARIOS

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import catalogue, holdout, quality_record
-from crewcall_operator.core.model import Policy, Queue, QueueLatency
+from crewcall_operator.core.policy import Policy, Queue, QueueLatency
 from crewcall_operator.core.promise import LATE
 from crewcall_operator.simulation.constant import Fixed
 from crewcall_operator.simulation.contest import LONG, OURS, REACTING, Entry, Result, enter, judge

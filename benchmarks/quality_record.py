@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.holdout import Held
-from crewcall_operator.core.model import Policy
+from crewcall_operator.core.policy import Policy
 from crewcall_operator.simulation.contest import hold
 from crewcall_operator.simulation.picture import draw
 from crewcall_operator.simulation.scenarios import Scenario

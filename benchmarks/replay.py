@@ -35,7 +35,7 @@ from tests.support.waiting import until
 from benchmarks import catalogue
 from benchmarks.replay_jobs import ACTOR, BEGUN_AT, QUEUE
 from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.core.model import Policy, Queue, QueueLatency
+from crewcall_operator.core.policy import Policy, Queue, QueueLatency
 from crewcall_operator.local.history import History
 from crewcall_operator.local.run import Options, Running, run
 from crewcall_operator.simulation.crewcall import Crewcall

@@ -11,7 +11,7 @@ from tests.contract.test_lanes import POOL, fetch, job, send
 from tests.support.redis import RedisServer, a_pool
 
 from crewcall_operator.adapters.redis_queues import RedisQueues
-from crewcall_operator.core.model import Observation
+from crewcall_operator.core.observation import Observation
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.limits import ALL_OTHERS, OrganizationLimits

@@ -15,7 +15,7 @@ from tests.support.waiting import DEADLINE, wait_until
 from tests.support.workers import PROGRAMS, worker
 
 from crewcall_operator.adapters.redis_queues import RedisQueues
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 
 SENT = 1_800_000_000.0  # when the first job was sent
 A_DAY_MS = 86_400_000

@@ -21,7 +21,7 @@ from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import PoolKey, RedisSource
-from crewcall_operator.core.model import Observation
+from crewcall_operator.core.observation import Observation
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_worker import wire
 from crewcall_worker.concurrency import MOST_THREADS

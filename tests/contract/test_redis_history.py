@@ -23,7 +23,8 @@ from crewcall_operator.adapters.redis_history import (
     RedisHistory,
 )
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.observation import Fleet
 from crewcall_worker import wire
 from crewcall_worker.wire import HistoryEntry, PoolRecord
 
@@ -255,7 +256,8 @@ async def test_a_redis_that_does_not_take_it_is_left_alone_for_a_while_and_that_
     await history.flush()
 
     assert record(redis_server) is not None
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    log = [(record.name, record.levelname) for record in caplog.records]
+    assert log == [("crewcall", "WARNING"), ("crewcall", "INFO")]
 
 
 def refused(server: RedisServer) -> int:

@@ -15,7 +15,7 @@ from tests.support.waiting import DEADLINE
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_queues import RedisQueues
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
 
 ONE_READY = Observation((QueueState("sms", ready=1),))

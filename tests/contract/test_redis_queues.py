@@ -17,7 +17,7 @@ from crewcall_operator.adapters import redis_links
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.adapters.redis_queues import RedisQueues
 from crewcall_operator.api.pool import Pool
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
 
 NOW = 1_800_000_000.0

@@ -15,8 +15,9 @@ from tests.support.succession import LEASES
 from tests.support.waiting import until
 
 from crewcall_operator.adapters import lease_thread
+from crewcall_operator.adapters.election import LeaseElection
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
-from crewcall_operator.adapters.lease import LeaseElection
+from crewcall_operator.adapters.lease import Lease
 from crewcall_operator.adapters.lease_thread import LeaseThread
 from crewcall_operator.core.leadership import Candidate, Terms
 
@@ -35,8 +36,8 @@ def standing(server: ServerThread) -> LeaseThread:
     configuration.api_key["authorization"] = f"Bearer {server.server.token}"
 
     def elect(api: KubernetesApi) -> LeaseElection:
-        me = Candidate("me", QUICK)
-        return LeaseElection(api, "default", "crewcall", me, time.monotonic, lambda: datetime.now(UTC))
+        lease = Lease(api, "default", "crewcall", lambda: datetime.now(UTC))
+        return LeaseElection(lease, Candidate("me", QUICK), time.monotonic)
 
     return LeaseThread(lambda: KubernetesApi(configuration), elect, time.monotonic)
 

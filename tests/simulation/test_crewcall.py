@@ -7,8 +7,10 @@ from tests.support.pools import policy
 
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.decide import decide
+from crewcall_operator.core.decision import Decision
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, Observation, Policy
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Policy
 from crewcall_operator.simulation import crewcall
 from crewcall_operator.simulation.ports import Look
 

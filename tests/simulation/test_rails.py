@@ -10,8 +10,8 @@ import pytest
 from tests.support.stories import PROMISE, Watched, scenario, told
 
 from crewcall_operator.core.counters import Counters
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.flow import NOTHING_KNOWN
-from crewcall_operator.core.model import Reason
 from crewcall_operator.simulation.bounds import zero_wait
 from crewcall_operator.simulation.outcome import Outcome
 from crewcall_operator.simulation.ports import Look

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.support.stories import Watched, scenario, told
 
-from crewcall_operator.core.model import OnSaturation, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.policy import OnSaturation
 from crewcall_operator.simulation.scenarios import SCENARIOS
 from crewcall_operator.simulation.world import simulate
 

@@ -1,6 +1,6 @@
 """Several candidates for one Lease in a world that goes wrong: skewed clocks, lost and late messages, pauses, deaths.
 
-A discrete simulation in true time. Each candidate is driven as `adapters/lease.py` drives it: one request at a time,
+A discrete simulation in true time. Each candidate is driven as `adapters/election.py` drives it: one request at a time,
 given up after a while, beside a watch that may miss things. A request that was given up may still arrive.
 """
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from crewcall_operator.core.model import PolicyType, Reason, ScalingRules, SelectPolicy
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.policy import PolicyType, ScalingRules, SelectPolicy
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from tests.support.stage import SILENT, Stage
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.estimate import Estimate
-from crewcall_operator.core.model import Observation, OnSaturation, Pod, QueueLatency, QueueState, Worker, WorkerState
+from crewcall_operator.core.observation import Observation, Pod, QueueState, Worker, WorkerState
+from crewcall_operator.core.policy import OnSaturation, QueueLatency
 from crewcall_operator.ports import Report
 
 NAME = "sms"

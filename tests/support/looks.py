@@ -11,7 +11,7 @@ from crewcall_operator.api.spec import read_pool
 from crewcall_operator.api.status import status
 from crewcall_operator.core.decide import decide
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Observation, QueueState, Worker
+from crewcall_operator.core.observation import Fleet, Observation, QueueState, Worker
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Report
 

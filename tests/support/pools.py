@@ -1,6 +1,6 @@
 """Pools and what is seen of them, in few words, for tests of the decision and of all that carries it out.
 
-Where a test says nothing, `policy` has the defaults of `core.model`, and one queue named sms.
+Where a test says nothing, `policy` has the defaults of `core.policy`, and one queue named sms.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from typing import Any
 
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
 from crewcall_operator.core.memory import Change, Memory, Recommendation
-from crewcall_operator.core.model import (
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import (
     BacklogPerReplica,
     Behavior,
     Fallback,
     FallbackPolicy,
     Mode,
-    Observation,
     Policy,
     PolicyType,
     Queue,
-    QueueState,
     ScalingPolicy,
     ScalingRules,
     SelectPolicy,

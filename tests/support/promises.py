@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 
 
 def crew(

@@ -10,7 +10,7 @@ import redis
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
-from crewcall_operator.core.model import BacklogPerReplica, Policy, Queue
+from crewcall_operator.core.policy import BacklogPerReplica, Policy, Queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from tests.support.pools import seen
 from tests.support.waiting import DEADLINE
 
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet, Observation, Pod, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.observation import Fleet, Observation, Pod
 from crewcall_operator.engine import Engine
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman
@@ -175,7 +176,7 @@ class Stage:
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
-        foreman = Foreman(self.wire, self.wire, self.time)
+        foreman = Foreman(self.wire, self.time)
         self.engine = Engine(self.redis, self.workers, (self.board,), self.time, foreman, self.wall)
 
     async def tick(self, passed: float = 0.0) -> None:

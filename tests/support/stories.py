@@ -10,7 +10,8 @@ from functools import cache
 
 from tests.support.pools import policy
 
-from crewcall_operator.core.model import OnSaturation, QueueLatency, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.policy import OnSaturation, QueueLatency
 from crewcall_operator.core.saturation import Saturated
 from crewcall_operator.simulation.crewcall import Crewcall
 from crewcall_operator.simulation.outcome import Outcome

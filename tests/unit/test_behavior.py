@@ -12,8 +12,9 @@ import pytest
 from tests.support.pools import FREE, memory, percent, pods, policy, rules, seen
 
 from crewcall_operator.core.decide import decide
+from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Behavior, Decision, Policy, Reason, ScalingPolicy, ScalingRules, SelectPolicy
+from crewcall_operator.core.policy import Behavior, Policy, ScalingPolicy, ScalingRules, SelectPolicy
 
 NOW = 1000.0
 

@@ -9,7 +9,8 @@ from tests.support.pools import memory, pool, seen
 
 from crewcall_operator.core.counters import Crew
 from crewcall_operator.core.crew import USUAL_THREADS, crew_of, threads_told
-from crewcall_operator.core.model import Fleet, Observation, Pod, QueueLatency, Worker, WorkerState
+from crewcall_operator.core.observation import Fleet, Observation, Pod, Worker, WorkerState
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.manning import manned, threads_of
 
 NOW, STARTUP = 1000.0, 10.0

@@ -14,18 +14,10 @@ from tests.support.pools import FREE, always, delayed, going_to, memory, pods, p
 from tests.support.promises import counted, crew
 
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import (
-    Decision,
-    Mode,
-    Observation,
-    OnSaturation,
-    Policy,
-    QueueLatency,
-    Reason,
-    SelectPolicy,
-    Step,
-)
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Mode, OnSaturation, Policy, QueueLatency, SelectPolicy
 from crewcall_operator.core.saturation import Saturated, Saturation
 from crewcall_operator.core.schedule import in_force
 

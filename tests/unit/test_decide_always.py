@@ -12,19 +12,18 @@ from tests.support.promises import counted, flowing
 
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import (
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import (
     Fallback,
     FallbackPolicy,
     Mode,
-    Observation,
     OnSaturation,
     Policy,
     PolicyType,
     Queue,
     QueueLatency,
-    QueueState,
-    Reason,
     ScalingPolicy,
     ScalingRules,
     SelectPolicy,

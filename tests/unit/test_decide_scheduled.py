@@ -9,8 +9,10 @@ from tests.support.pools import always, going_to, memory, pods, policy, pool, ru
 from tests.support.stage import Stage
 
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, Mode, Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Mode, Policy, QueueLatency
 from crewcall_operator.core.schedule import Schedule
 
 THREE = always(3)

@@ -6,7 +6,9 @@ import pytest
 from tests.support.pools import going_to, pool, seen
 from tests.support.stage import FORBIDDEN, SILENT, Board, Stage
 
-from crewcall_operator.core.model import Decision, Fleet, Mode, Reason
+from crewcall_operator.core.decision import Decision, Reason
+from crewcall_operator.core.observation import Fleet
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.ports import Report
 
 

@@ -10,19 +10,11 @@ from tests.unit.test_engine_drain import DRAINED, DRAINING, at_work, crew, with_
 
 from crewcall_operator.api.conditions import conditions
 from crewcall_operator.core.decide import decide
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import (
-    Fallback,
-    FallbackPolicy,
-    Mode,
-    Pin,
-    Pod,
-    Policy,
-    Reason,
-    Worker,
-    WorkerState,
-    pinned,
-)
+from crewcall_operator.core.observation import Pod, Worker, WorkerState
+from crewcall_operator.core.pin import Pin
+from crewcall_operator.core.policy import Fallback, FallbackPolicy, Mode, Policy, pinned
 
 ADAS = Pin(4, "ada")
 

@@ -10,7 +10,7 @@ from tests.support.pools import pods, pool, rules, seen
 from tests.support.stage import Stage, settled
 
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Mode
+from crewcall_operator.core.policy import Mode
 
 
 async def test_lets_go_of_a_pool_that_is_gone(stage: Stage) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from tests.support.pools import FREE, delayed, policy, pool, seen, unread
 from tests.support.stage import FORBIDDEN, SILENT, Stage
 
-from crewcall_operator.core.model import Observation, Pod, Reason, Worker, WorkerState
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.observation import Observation, Pod, Worker, WorkerState
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered
 

@@ -9,7 +9,8 @@ import pytest
 from tests.support.pools import pods, pool, rules, seen
 from tests.support.stage import FORBIDDEN, Stage
 
-from crewcall_operator.core.model import Mode, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.policy import Mode
 
 
 async def test_remembers_the_changes_that_were_carried_out(stage: Stage) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.pools import always, pool, rules, seen
 from tests.support.stage import FORBIDDEN, SILENT, Stage, until
 
-from crewcall_operator.core.model import Reason
+from crewcall_operator.core.decision import Reason
 
 
 async def test_holds_through_ten_minutes_without_redis_and_goes_down_only_a_window_later(stage: Stage) -> None:

@@ -9,8 +9,9 @@ from tests.support.lives import NAME, Life
 from tests.support.pools import pool
 from tests.support.stage import Stage
 
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.estimate import Basis
-from crewcall_operator.core.model import OnSaturation, Reason
+from crewcall_operator.core.policy import OnSaturation
 
 STEADY_S = 300
 

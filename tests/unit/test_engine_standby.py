@@ -9,7 +9,7 @@ import pytest
 from tests.support.pools import pods, pool, rules, seen
 from tests.support.stage import Stage, settled, until
 
-from crewcall_operator.core.model import Reason
+from crewcall_operator.core.decision import Reason
 
 
 class Leading:

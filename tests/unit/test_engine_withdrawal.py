@@ -10,7 +10,8 @@ from tests.support.pools import FREE, pool, seen
 from tests.support.stage import SILENT, Stage
 
 from crewcall_operator.api.pool import Pool
-from crewcall_operator.core.model import Mode, Observation, Pod, Worker, WorkerState
+from crewcall_operator.core.observation import Observation, Pod, Worker, WorkerState
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import TargetUnavailable
 
 DRAIN, WORK = ("b", "drain"), ("b", "run")

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from tests.support.looks import BUSY, NOW, deployment, event, looked_at
 
-from crewcall_operator.core.model import Reason
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.inspection import command
 from crewcall_operator.inspection.explanation import Explanation, StepTaken, explain
 from crewcall_operator.inspection.page import page

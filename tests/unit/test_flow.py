@@ -19,7 +19,7 @@ from crewcall_operator.core.flow import (
     QueueFlow,
     Rate,
 )
-from crewcall_operator.core.model import QueueLatency
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.core.promise import replicas_for
 
 

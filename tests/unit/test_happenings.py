@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from tests.support.pools import pool, seen, unread
 
+from crewcall_operator.api.events import event
 from crewcall_operator.api.happenings import happenings
-from crewcall_operator.api.status import event, status
-from crewcall_operator.core.model import Decision, Fleet, Observation, Pod, Reason, Step, Worker
+from crewcall_operator.api.status import status
+from crewcall_operator.core.decision import Decision, Reason, Step
+from crewcall_operator.core.observation import Fleet, Observation, Pod, Worker
 from crewcall_operator.core.victims import Order, Plan
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered, Report

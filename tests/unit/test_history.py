@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from tests.support.pools import pool, seen
 
+from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.estimate import Basis, Estimate
-from crewcall_operator.core.model import Decision, Fleet, Reason
+from crewcall_operator.core.observation import Fleet
 from crewcall_operator.core.saturation import Saturated
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.local.history import Decided, Entry, Happened, History

@@ -8,8 +8,9 @@ from tests.support.hpa import Hpa
 from tests.support.pools import policy, seen
 
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import PolicyType, Reason, ScalingPolicy, ScalingRules, SelectPolicy
+from crewcall_operator.core.policy import PolicyType, ScalingPolicy, ScalingRules, SelectPolicy
 
 #: Whole seconds, few of them: samples and events then often lie exactly on the edge of a window.
 SECONDS = st.sampled_from([0.0, 15.0, 30.0, 60.0])

@@ -8,8 +8,9 @@ from tests.support.pools import seen
 from tests.unit.test_victims import DRAINED, DRAINING, NOW, RUNNING, STARTUP, pod, worker
 
 from crewcall_operator.core.leaving import leaving, remaining
-from crewcall_operator.core.model import Fleet, Observation, Pod, Worker
-from crewcall_operator.core.victims import DEADLINE, LAPSED, Order, Plan, plan
+from crewcall_operator.core.observation import Fleet, Observation, Pod, Worker
+from crewcall_operator.core.replica import DEADLINE, LAPSED
+from crewcall_operator.core.victims import Order, Plan, plan
 
 ABC = (pod("a"), pod("b"), pod("c"))
 FLEET = Fleet(current=3, ready=3, pods=ABC)

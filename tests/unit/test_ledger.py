@@ -11,7 +11,7 @@ from tests.support.promises import crew
 
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.ledger import NO_ENTRIES, Ledger
-from crewcall_operator.core.model import QueueState
+from crewcall_operator.core.observation import QueueState
 
 PLAIN = replace(crew(2, busy=8), counts=False)
 RUNTIME = crew(2, busy=8)

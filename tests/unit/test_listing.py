@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.looks import NOW, looked_at
 
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.inspection.listing import Row, rows, table
 
 QUIET = Observation((QueueState("sms"), QueueState("email")))

@@ -11,7 +11,9 @@ from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.measures import MeasuredOrders, MeasuredReader, Measures
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Decision, Fleet, Mode, Observation, Reason
+from crewcall_operator.core.decision import Decision, Reason
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.ports import Recovered, Report
 
@@ -174,7 +176,7 @@ class Deaf:
 
 
 async def test_orders_and_recovery_that_fail_are_counted_and_still_fail(bench: Bench) -> None:
-    orders = MeasuredOrders(Deaf(), Deaf(), bench.measures)
+    orders = MeasuredOrders(Deaf(), bench.measures)
 
     for attempt in (orders.give(pool(), (), ()), orders.recover(pool(), ()), orders.recover_lapsed(pool())):
         with pytest.raises(QueueUnavailable):

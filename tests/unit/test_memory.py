@@ -11,7 +11,7 @@ from tests.support.pools import memory
 
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 
 
 def test_begins_as_if_what_runs_had_just_been_recommended_seen_and_busy() -> None:

@@ -14,9 +14,11 @@ from tests.support.pools import pool, seen
 from crewcall_operator.adapters.leader_metrics import LeaderMetrics
 from crewcall_operator.adapters.measures import Measures
 from crewcall_operator.adapters.prometheus import PoolMetrics
+from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.estimate import Basis, Estimate
 from crewcall_operator.core.leadership import unopposed
-from crewcall_operator.core.model import Decision, Fleet, QueueLatency, Reason
+from crewcall_operator.core.observation import Fleet
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Recovered, Report
 from crewcall_worker.attempt import Attempt, Outcome

@@ -12,9 +12,11 @@ from tests.support.promises import counted, crew, flowing
 
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.decide import decide
+from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, Observation, QueueLatency, QueueState, Reason
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.core.promise import Demand, demand, replicas_for
 
 BY = policy(max=100, target=QueueLatency(30.0))

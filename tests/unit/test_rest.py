@@ -12,8 +12,9 @@ from tests.support.stage import SILENT, Stage
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.counters import Counters
+from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, Fleet, Observation, QueueState, Reason, Worker, WorkerState
+from crewcall_operator.core.observation import Fleet, Observation, QueueState, Worker, WorkerState
 from crewcall_operator.ports import Recovered, Report
 from crewcall_operator.rest import FULL_LOOK, Rest
 

@@ -12,8 +12,10 @@ from crewcall_operator.api.retelling import decision, flow_of, sizing, workers
 from crewcall_operator.api.status import is_worth_writing, status
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.decide import decide
+from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.flow import NOTHING_KNOWN
-from crewcall_operator.core.model import Decision, Fleet, Observation, QueueLatency, QueueState, Reason, Step, Worker
+from crewcall_operator.core.observation import Fleet, Observation, QueueState, Worker
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.core.promise import replicas_for
 from crewcall_operator.ports import Report
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.promises import crew
 
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.core.saturation import UNTRIED, Saturated, Saturation
 
 

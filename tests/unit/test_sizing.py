@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import FREE, policy, rules, seen
 
-from crewcall_operator.core.model import Observation, QueueLatency, QueueState, Reason, Step
+from crewcall_operator.core.decision import Reason, Step
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.core.sizing import recommend, weighted_backlog
 
 TENTH = rules(tolerance=0.1)

@@ -12,7 +12,7 @@ from tests.support.workerpools import ABSENT, WRONG, workerpool
 
 from crewcall_operator.api.pool import Pool, PoolKey, RedisSource
 from crewcall_operator.api.spec import read_pool
-from crewcall_operator.core.model import (
+from crewcall_operator.core.policy import (
     BacklogPerReplica,
     Behavior,
     Fallback,

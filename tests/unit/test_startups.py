@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crewcall_operator.core.model import Pod
+from crewcall_operator.core.observation import Pod
 from crewcall_operator.core.startups import KEPT, Startups
 
 

@@ -13,11 +13,14 @@ from tests.support.pools import pool, seen
 from tests.support.workerpools import schema, workerpool
 
 from crewcall_operator.api.duration import write_duration
+from crewcall_operator.api.events import event, turned
 from crewcall_operator.api.spec import read_pool
-from crewcall_operator.api.status import event, is_worth_writing, rejected_status, status, turned
+from crewcall_operator.api.status import is_worth_writing, rejected_status, status
+from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.estimate import WORDS as WORDS_OF_BASIS
 from crewcall_operator.core.estimate import Basis, Estimate
-from crewcall_operator.core.model import Decision, Fleet, Mode, Observation, QueueLatency, QueueState, Reason, Step
+from crewcall_operator.core.observation import Fleet, Observation, QueueState
+from crewcall_operator.core.policy import Mode, QueueLatency
 from crewcall_operator.core.saturation import Saturated
 from crewcall_operator.errors import Problem, QueueUnavailable, TargetUnavailable
 from crewcall_operator.ports import Report

@@ -12,8 +12,10 @@ import pytest
 from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
-from crewcall_operator.adapters.status import ONE_CHANGE, ONE_STORY, RETRY_REFUSED, StatusWriter
-from crewcall_operator.core.model import Decision, Fleet, Reason, Step
+from crewcall_operator.adapters.status import RETRY_REFUSED, StatusWriter
+from crewcall_operator.adapters.status_page import ONE_CHANGE, ONE_STORY
+from crewcall_operator.core.decision import Decision, Reason, Step
+from crewcall_operator.core.observation import Fleet
 from crewcall_operator.errors import ApiError, QueueUnavailable, TargetUnavailable
 from crewcall_operator.ports import Report
 

@@ -10,7 +10,10 @@ from tests.support.pools import pool, seen
 from tests.unit.test_status import CONFLICT, blind, decided, report
 
 from crewcall_operator.api.telling import NOTHING, SAMPLE_EVERY, TOLD_AGAIN, News, Told, news
-from crewcall_operator.core.model import Fleet, Mode, Pin, QueueLatency, Reason
+from crewcall_operator.core.decision import Reason
+from crewcall_operator.core.observation import Fleet
+from crewcall_operator.core.pin import Pin
+from crewcall_operator.core.policy import Mode, QueueLatency
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.ports import Report
 from crewcall_worker.wire import HistoryEntry, PoolRecord

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.support.apiserver.replicasets import ranked
 
 from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO
-from crewcall_operator.core.model import Phase, Pod, Worker, WorkerState
-from crewcall_operator.core.victims import DEADLINE, LAPSED, Order, Plan, plan
+from crewcall_operator.core.observation import Phase, Pod, Worker, WorkerState
+from crewcall_operator.core.replica import DEADLINE, LAPSED
+from crewcall_operator.core.victims import Order, Plan, plan
 
 NOW, STARTUP = 1000.0, 10.0
 RUNNING, DRAINING, DRAINED = WorkerState

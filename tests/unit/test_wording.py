@@ -6,8 +6,10 @@ import pytest
 from tests.support.pools import always, delayed, going_to, memory, pods, policy, rules, seen, unread
 
 from crewcall_operator.core.decide import decide
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Mode, Observation, Policy, QueueLatency, QueueState, Reason
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import Mode, Policy, QueueLatency
 from crewcall_operator.core.schedule import in_force
 from crewcall_operator.core.wording import SENTENCES
 

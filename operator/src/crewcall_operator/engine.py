@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leadership import Leadership, unopposed
-from crewcall_operator.core.model import Observation
+from crewcall_operator.core.observation import Observation
 from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_operator.foreman import Foreman

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from crewcall_operator.core.model import Fleet
+from crewcall_operator.core.observation import Fleet
+
+#: Refusals that may be none the next time.
+_PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class CrewcallError(Exception):
@@ -48,6 +52,11 @@ class ApiError(CrewcallError):
     def __init__(self, status: int | None, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same request would be refused again."""
+        return self.status is not None and 400 <= self.status < 500 and self.status not in _PASSING
 
 
 @dataclass(frozen=True, slots=True)

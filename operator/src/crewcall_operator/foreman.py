@@ -15,10 +15,11 @@ from functools import partial
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leaving import leaving
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Mode, Observation
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.core.victims import Plan, plan
 from crewcall_operator.errors import QueueUnavailable
-from crewcall_operator.ports import Clock, Orders, Recovered, Recovery
+from crewcall_operator.ports import Clock, Orders, Recovered
 
 #: Seconds between two looks for workers that have gone silent.
 SWEEP_EVERY = 3.0
@@ -59,10 +60,9 @@ def without_orders(steps: Plan, current: int) -> Plan:
 
 @dataclass(slots=True)
 class Foreman:
-    """Gives orders and has jobs recovered, through the ports."""
+    """Gives orders and has jobs recovered, through the port."""
 
     orders: Orders
-    recovery: Recovery
     clock: Clock
     _swept: dict[PoolKey, float] = field(default_factory=dict)
     _trouble: dict[PoolKey, tuple[str, ...]] = field(default_factory=dict)
@@ -104,10 +104,10 @@ class Foreman:
         recovered: list[Recovered] = []
         if dead or is_due:
             self._trouble.pop(pool.key, None)
-        steps = [partial(self.recovery.recover, pool, dead)] if dead else []
+        steps = [partial(self.orders.recover, pool, dead)] if dead else []
         if is_due:
             self._swept[pool.key] = now
-            steps.append(partial(self.recovery.recover_lapsed, pool))
+            steps.append(partial(self.orders.recover_lapsed, pool))
         for step in steps:  # one that fails shall not keep the other from its turn
             try:
                 recovered += await step()

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from typing import Any
 
 import kopf
@@ -19,7 +18,6 @@ import kopf
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
 from crewcall_operator.adapters.deployments import Deployments, deployment_key, version
-from crewcall_operator.adapters.kubernetes_api import PASSING
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.pods import Pods, pod_key
 from crewcall_operator.api.names import GROUP, LABEL_POOL, PLURAL, VERSION
@@ -84,10 +82,10 @@ class Watch:
             there_deployments = {deployment_key(it): self.deployments.saw(it) async for it in cluster.deployments()}
             there_pods = {pod_key(body) async for body in cluster.pods()}
         except ApiError as error:
-            if error.status is None or error.status in PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._listed_anew.set()  # soon again
-            else:
+            if error.is_lasting:
                 log.warning("cannot list what is there, trying again in %.0f s: %s", RELIST, error)
+            else:
+                self._listed_anew.set()  # soon again
             return
         before, now = _versions(known_deployments), _versions(there_deployments)
         self.deployments.lost_all({uid for _, uid, _ in before} - {uid for _, uid, _ in now})

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from crewcall_operator.adapters.cluster import Cluster
-from crewcall_operator.adapters.lease import NoElection
+from crewcall_operator.adapters.election import NoElection
 from crewcall_operator.adapters.lease_thread import LeaseThread
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_hints import RedisHints

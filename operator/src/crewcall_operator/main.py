@@ -1,7 +1,7 @@
 """The composition root of `crewcall operator`: the only place that reads the clock and builds the adapters.
 
 Read on from here to see how one number gets from Redis to a Deployment: `adapters/redis_queues.py`,
-`core/sizing.py`, `core/decide.py`, `engine.py`, `adapters/deployments.py`.
+`core/sizing.py`, `core/decide.py`, `turn.py`, `adapters/deployment_scaler.py`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from crewcall_operator.adapters import probes
 from crewcall_operator.adapters.cluster import Cluster
 from crewcall_operator.adapters.deployment_scaler import DeploymentScaler
 from crewcall_operator.adapters.deployments import Deployments
+from crewcall_operator.adapters.election import LeaseElection, NoElection
 from crewcall_operator.adapters.key_values import KeyValues
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi, home_namespace, load_configuration
 from crewcall_operator.adapters.leader_metrics import LeaderMetrics
-from crewcall_operator.adapters.lease import LeaseElection, NoElection
+from crewcall_operator.adapters.lease import Lease
 from crewcall_operator.adapters.lease_thread import LeaseThread
 from crewcall_operator.adapters.led_orders import LedOrders
 from crewcall_operator.adapters.log import LogReporter, log
@@ -97,9 +98,9 @@ async def run(settings: OperatorSettings) -> None:
         scaler = DeploymentScaler(api, time.monotonic, deployments, pods, rivals, election)
         status = StatusWriter(api, wall_clock=_now, clock=time.monotonic, leadership=election)
         metrics = PoolMetrics()
-        measured = MeasuredOrders(orders, orders, measures)
-        led = LedOrders(measured, measured, election)
-        foreman = Foreman(led, led, time.monotonic)
+        measured = MeasuredOrders(orders, measures)
+        led = LedOrders(measured, election)
+        foreman = Foreman(led, time.monotonic)
         history = RedisHistory(time.monotonic, sources=sources)
         stack.push_async_callback(history.aclose)
         reporters = (status, metrics, measures, LogReporter(), history)
@@ -147,7 +148,7 @@ async def _election(settings: OperatorSettings, configuration: Configuration, st
     me = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
 
     def elect(api: KubernetesApi) -> LeaseElection:
-        return LeaseElection(api, namespace, settings.lease_name, Candidate(me), _since_boot, _now)
+        return LeaseElection(Lease(api, namespace, settings.lease_name, _now), Candidate(me), _since_boot)
 
     return await stack.enter_async_context(LeaseThread(lambda: KubernetesApi(configuration), elect, time.monotonic))
 

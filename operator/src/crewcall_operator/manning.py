@@ -12,7 +12,8 @@ from crewcall_operator.api.deployment import own_variable
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.core.crew import USUAL_THREADS, crew_of
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Observation, QueueLatency
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_worker import wire
 
 

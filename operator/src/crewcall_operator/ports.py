@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.decision import Decision
 from crewcall_operator.core.estimate import Estimate
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Decision, Fleet, Observation, Pin
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.pin import Pin
 from crewcall_operator.core.victims import Plan
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 
@@ -67,14 +69,6 @@ class Scaler(Protocol):
         ...
 
 
-class Orders(Protocol):
-    """Tells pods to drain, by way of Redis."""
-
-    async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
-        """Order the pods in `drain` to drain, and let those in `withdraw` work. Raises `QueueUnavailable`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """A worker that was taken for dead: `returned` of its jobs are back in their queues, `dead` are dead letters."""
@@ -84,8 +78,12 @@ class Recovered:
     dead: tuple[str, ...] = ()
 
 
-class Recovery(Protocol):
-    """Gives the jobs of dead workers back to their queues."""
+class Orders(Protocol):
+    """Tells pods to drain, by way of Redis, and gives the jobs of dead workers back to their queues."""
+
+    async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
+        """Order the pods in `drain` to drain, and let those in `withdraw` work. Raises `QueueUnavailable`."""
+        ...
 
     async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
         """Take workers for dead whose pods are gone, those that are silent too; the others are left for later.

@@ -14,8 +14,8 @@ from typing import Protocol
 from zlib import crc32
 
 from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Reason
 from crewcall_operator.ports import Clock, Report
 
 #: Seconds between two full looks at a pool at rest, at the most; at the least it is half of it, to spread them.

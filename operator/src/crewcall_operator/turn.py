@@ -15,7 +15,8 @@ from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.leadership import Leadership
 from crewcall_operator.core.leaving import leaving, remaining
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Fleet, Mode, Observation, pinned
+from crewcall_operator.core.observation import Fleet, Observation
+from crewcall_operator.core.policy import Mode, pinned
 from crewcall_operator.core.schedule import in_force
 from crewcall_operator.errors import QueueUnavailable, TargetUnavailable
 from crewcall_operator.foreman import Foreman, plan_for, without_orders

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from crewcall_operator.adapters.kubernetes_api import PASSING
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Fleet
+from crewcall_operator.core.observation import Fleet
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
 
@@ -26,11 +25,7 @@ class Attempts:
 
     def failed(self, pool: Pool, reason: str, error: ApiError, fleet: Fleet | None) -> TargetUnavailable:
         """Note it; what to raise."""
-        is_refused = (
-            error.status is not None
-            and 400 <= error.status < 500
-            and error.status not in (*PASSING, HTTPStatus.NOT_FOUND)
-        )
+        is_refused = error.is_lasting and error.status != HTTPStatus.NOT_FOUND
         failure = TargetUnavailable(reason, str(error), fleet)
         self._failures[pool.key] = (pool, self._clock() + (RETRY_REFUSED if is_refused else RETRY), failure)
         return failure

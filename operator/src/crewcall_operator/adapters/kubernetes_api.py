@@ -15,7 +15,6 @@ import json
 import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,6 @@ from crewcall_operator.errors import ApiError, BadSetting
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-
-#: Refusals that may be none the next time.
-PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 
 #: How a request ends that got no answer, or none that can be read.
 _BROKEN = (aiohttp.ClientError, TimeoutError, json.JSONDecodeError)

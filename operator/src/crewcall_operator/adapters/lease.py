@@ -1,189 +1,69 @@
-"""The Lease by which several operators agree on the one that writes: `core.leadership` put to the API server.
+"""The Lease that several operators share, on the API server: each write follows the version that it names.
 
-A watch tells of every change as it happens, so that a lease that is given back is taken within milliseconds and nobody
-polls. Nothing depends on it: whoever misses a change is refused by the version that each write names, and looks.
-
-The wall-clock times in the Lease are for people; nobody goes by them. Its other fields stay as they are.
+Its wall-clock times are for people; nobody goes by them. Other fields that somebody gave it stay as they are. When to
+read and write it is `election`'s part.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any
 
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
-from crewcall_operator.adapters.log import log
-from crewcall_operator.core.leadership import Candidate, Record, Step
-from crewcall_operator.errors import ApiError
-
-#: Seconds after which a watch is begun anew.
-WATCHED = 300
-
-#: Seconds before a watch that broke is begun anew.
-PAUSE = 1.0
-
-#: Seconds that giving the lease back may take; after that it runs out by itself.
-FAREWELL = 1.0
-
-HINT = ". Grant get, watch, create and patch of leases there; a single operator can do without: --no-leader-election"
+from crewcall_operator.core.leadership import Record, Terms
 
 
-class NoElection:
-    """For a single operator: it leads from its start to its end."""
+class Lease:
+    """One by its name. Whatever is asked of it raises `ApiError`; durations are in seconds."""
 
-    def __init__(self) -> None:
-        self.on_lead: list[Callable[[], None]] = []
-
-    def __call__(self) -> float:
-        return math.inf
-
-    async def run(self) -> None:
-        await asyncio.Event().wait()
-
-    async def release(self) -> None:
-        return
-
-
-class LeaseElection:
-    """Takes, renews and gives back one Lease. Calling it tells for how many more seconds this operator may write."""
-
-    def __init__(
-        self,
-        api: KubernetesApi,
-        namespace: str,
-        name: str,
-        candidate: Candidate,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], datetime],
-    ) -> None:
-        """`api` is to be this one's alone: a renewal never waits behind other requests. `clock` counts suspension."""
+    def __init__(self, api: KubernetesApi, namespace: str, name: str, wall_clock: Callable[[], datetime]) -> None:
+        """`api` is to be this one's alone: a renewal never waits behind other requests."""
         self._api = api
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._namespace, self._name = namespace, name
-        self._candidate = candidate
-        self._clock = clock
         self._wall_clock = wall_clock
         self._transitions = 0
-        self._moved = asyncio.Event()
-        self._told: tuple[bool, str] | None = None
-        self._trouble = ""
-        self._is_unsure = False
-        """Whether a write was begun of which it is not known what became of it."""
-        self.on_lead: list[Callable[[], None]] = []
-        """What to do when this operator has become the leader."""
 
-    def __call__(self) -> float:
-        return self._candidate.may_write_for(self._clock())
+    def __str__(self) -> str:
+        return f"{self._namespace}/{self._name}"
 
-    @property
-    def holder(self) -> str:
-        """Who leads, as far as was seen; empty where nobody does."""
-        return self._candidate.seen.holder if self._candidate.seen is not None else ""
+    async def read(self) -> Record:
+        return self._record(await self._api.get(f"{self._collection}/{self._name}"))
 
-    async def run(self) -> None:
-        """Stand for leader, and lead when elected, until cancelled."""
-        listening = asyncio.create_task(self._listen())
-        try:
-            while True:
-                self._tell()
-                step, at = self._candidate.step(self._clock())
-                if (left := self._until(at)) > 0:
-                    await self._rest(left)
-                else:
-                    await self._do(step)
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-
-    async def release(self) -> None:
-        """Give the lease back, so that another takes over at once. `run` must have ended, and so must all writing."""
-        self._candidate = self._candidate.resigned()
-        with suppress(ApiError, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
-                if self._is_unsure:
-                    await self._do(Step.LOOK)
-                if self.holder != self._candidate.me:
-                    return
-                try:
-                    await self._patch(self._spec("", 1))
-                except ApiError as error:
-                    if error.status != HTTPStatus.CONFLICT:
-                        raise
-                    await self._do(Step.LOOK)  # a renewal that was under way was carried out
-                    if self.holder == self._candidate.me:
-                        await self._patch(self._spec("", 1))
-                log.info("gave back the lease %s/%s", self._namespace, self._name)
-
-    def _until(self, at: float) -> float:
-        """Seconds until `at`, or until the leadership ends if that is sooner: then it is told of."""
-        now = self._clock()
-        left = self._candidate.may_write_for(now)
-        return min(at - now, left) if left else at - now
-
-    async def _rest(self, seconds: float) -> None:
-        self._moved.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(seconds, WATCHED)):
-                await self._moved.wait()
-
-    async def _do(self, step: Step) -> None:
-        asked_at = self._clock()
-        self._is_unsure = self._is_unsure or step is not Step.LOOK
-        try:
-            async with asyncio.timeout(self._candidate.terms.attempt):
-                found = await self._ask(step)
-        except (ApiError, TimeoutError) as error:
-            self._failed(step, error)
-            return
-        self._is_unsure = False
-        self._trouble = ""
-        now = self._clock()
-        if step is Step.LOOK:
-            self._candidate = self._candidate.looked(found, now)
-        elif found is not None:
-            self._candidate = self._candidate.granted(found, asked_at, now)
-
-    def _failed(self, step: Step, error: ApiError | TimeoutError) -> None:
-        status = error.status if isinstance(error, ApiError) else None
-        if status == HTTPStatus.NOT_FOUND and step is not Step.CREATE:
-            self._candidate = self._candidate.looked(None, self._clock())
-        elif status == HTTPStatus.CONFLICT:
-            self._candidate = self._candidate.refused()
-        else:
-            self._candidate = self._candidate.failed(self._clock())
-            trouble = str(error) or f"no answer within {self._candidate.terms.attempt:g} s"
-            trouble += HINT if status == HTTPStatus.FORBIDDEN else ""
-            if trouble != self._trouble:
-                log.warning("cannot %s the lease %s/%s: %s", step, self._namespace, self._name, trouble)
-            self._trouble = trouble
-
-    async def _ask(self, step: Step) -> Record | None:
-        if step is Step.LOOK:
-            return self._read(await self._api.get(f"{self._collection}/{self._name}"))
-        me, lease = self._candidate.me, self._candidate.terms.lease
-        if step is Step.RENEW:
-            return self._read(await self._patch({"renewTime": self._stamp(), "leaseDurationSeconds": lease}))
-        spec = self._spec(me, lease)
-        if step is Step.TAKE:
-            return self._read(await self._patch(spec))
+    async def create(self, holder: str, duration: int) -> Record:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self._name, "namespace": self._namespace},
-            "spec": spec,
+            "spec": self._spec(holder, duration),
         }
-        return self._read(await self._api.create(self._collection, body))
+        return self._record(await self._api.create(self._collection, body))
 
-    async def _patch(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Only where nobody has written since: a version in a patch is a condition (API concepts, "Patch")."""
-        version = str(self._candidate.seen.version) if self._candidate.seen is not None else ""
-        body = {"metadata": {"resourceVersion": version}, "spec": spec}
-        return await self._api.patch(f"{self._collection}/{self._name}", body)
+    async def take(self, holder: str, duration: int, after: str) -> Record:
+        """Have another holder, where nobody has written since the version `after`."""
+        return await self._patch(self._spec(holder, duration), after)
+
+    async def renew(self, duration: int, after: str) -> Record:
+        """Have its holder go on, where nobody has written since."""
+        return await self._patch({"renewTime": self._stamp(), "leaseDurationSeconds": duration}, after)
+
+    async def give_back(self, after: str) -> Record:
+        """Have no holder, where nobody has written since."""
+        return await self._patch(self._spec("", 1), after)
+
+    async def watch(self, seconds: int) -> AsyncIterator[tuple[str, Record]]:
+        """What happens to it, as Kubernetes names it, and what it says then; for so long, or until the watch breaks."""
+        selector = {"fieldSelector": f"metadata.name={self._name}", "timeoutSeconds": str(seconds)}
+        async for event in self._api.watch(self._collection, **selector):
+            if event["type"] == "ERROR":
+                break
+            yield event["type"], self._record(event["object"])
+
+    async def _patch(self, spec: Mapping[str, Any], after: str) -> Record:
+        # A version in a patch is a condition (API concepts, "Patch").
+        body = {"metadata": {"resourceVersion": after}, "spec": spec}
+        return self._record(await self._api.patch(f"{self._collection}/{self._name}", body))
 
     def _spec(self, holder: str, duration: int) -> dict[str, Any]:
         return {
@@ -197,45 +77,11 @@ class LeaseElection:
     def _stamp(self) -> str:
         return self._wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def _read(self, body: Mapping[str, Any]) -> Record:
+    def _record(self, body: Mapping[str, Any]) -> Record:
         spec = body.get("spec") or {}
         self._transitions = int(spec.get("leaseTransitions") or 0)
         return Record(
             holder=spec.get("holderIdentity") or "",
-            duration=float(spec.get("leaseDurationSeconds") or self._candidate.terms.lease),
+            duration=float(spec.get("leaseDurationSeconds") or Terms().lease),
             version=int(body["metadata"]["resourceVersion"]),
         )
-
-    async def _listen(self) -> None:
-        """Hear of every change. Without the right to watch, or while it is broken, a lease is seen to end by asking."""
-        while True:
-            selector = {"fieldSelector": f"metadata.name={self._name}", "timeoutSeconds": str(WATCHED)}
-            with suppress(ApiError):
-                async for event in self._api.watch(self._collection, **selector):
-                    if event["type"] == "ERROR":
-                        break
-                    self._hear(event["type"], event["object"])
-            await asyncio.sleep(PAUSE)
-
-    def _hear(self, type_: str, body: Mapping[str, Any]) -> None:
-        if type_ == "DELETED":
-            self._candidate = self._candidate.heard_of_deletion(int(body["metadata"]["resourceVersion"]))
-        elif type_ in ("ADDED", "MODIFIED"):
-            self._candidate = self._candidate.heard(self._read(body), self._clock())
-        self._moved.set()
-
-    def _tell(self) -> None:
-        """Log who leads, where that has changed."""
-        leads, holder = self() > 0, self.holder
-        told = (leads, "" if leads else holder)
-        if told == self._told:
-            return
-        before, self._told = self._told, told
-        if leads:
-            log.info("leading: this is the operator that writes, as %s", self._candidate.me)
-            for begin in self.on_lead:
-                begin()
-        elif before is not None and before[0]:
-            log.warning("no longer leading: writing nothing until the lease is held again")
-        if not leads and holder and holder != self._candidate.me:
-            log.info("standing by: %s leads", holder)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from crewcall_operator.adapters.election import LeaseElection
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
-from crewcall_operator.adapters.lease import LeaseElection
 from crewcall_operator.adapters.log import log
 
 #: Seconds between two signs of life of the operator's loop, and without one until it hangs: it is not busy for so long.

@@ -14,17 +14,16 @@ from typing import TypeVar
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.core.leadership import Leadership
 from crewcall_operator.errors import QueueUnavailable
-from crewcall_operator.ports import Orders, Recovered, Recovery
+from crewcall_operator.ports import Orders, Recovered
 
 Answer = TypeVar("Answer")
 
 
 class LedOrders:
-    """Implements `ports.Orders` and `ports.Recovery`."""
+    """Implements `ports.Orders`."""
 
-    def __init__(self, orders: Orders, recovery: Recovery, leadership: Leadership) -> None:
+    def __init__(self, orders: Orders, leadership: Leadership) -> None:
         self._orders = orders
-        self._recovery = recovery
         self._leadership = leadership
 
     async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
@@ -33,11 +32,11 @@ class LedOrders:
 
     async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
         """Take workers for dead whose pods are gone, those that are silent too. Raises `QueueUnavailable`."""
-        return await self._while_leading(self._recovery.recover(pool, workers))
+        return await self._while_leading(self._orders.recover(pool, workers))
 
     async def recover_lapsed(self, pool: Pool) -> Sequence[Recovered]:
         """Take workers for dead that have been silent for too long. Raises `QueueUnavailable`."""
-        return await self._while_leading(self._recovery.recover_lapsed(pool))
+        return await self._while_leading(self._orders.recover_lapsed(pool))
 
     async def _while_leading(self, write: Coroutine[None, None, Answer]) -> Answer:
         left = self._leadership()

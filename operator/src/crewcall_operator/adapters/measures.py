@@ -18,9 +18,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Mode, Observation
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import QueueUnavailable
-from crewcall_operator.ports import Clock, Orders, QueueReader, Recovered, Recovery, Report
+from crewcall_operator.ports import Clock, Orders, QueueReader, Recovered, Report
 
 TIMES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 REACTIONS: Final = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -150,10 +151,9 @@ class MeasuredReader:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredOrders:
-    """Orders and Recovery; what fails is counted."""
+    """Orders; what fails is counted."""
 
     orders: Orders
-    recovery: Recovery
     measures: Measures
 
     async def give(self, pool: Pool, drain: Collection[str], withdraw: Collection[str]) -> None:
@@ -165,14 +165,14 @@ class MeasuredOrders:
 
     async def recover(self, pool: Pool, workers: Sequence[str]) -> Sequence[Recovered]:
         try:
-            return await self.recovery.recover(pool, workers)
+            return await self.orders.recover(pool, workers)
         except QueueUnavailable:
             self.measures.redis_errors["recover"] += 1
             raise
 
     async def recover_lapsed(self, pool: Pool) -> Sequence[Recovered]:
         try:
-            return await self.recovery.recover_lapsed(pool)
+            return await self.orders.recover_lapsed(pool)
         except QueueUnavailable:
             self.measures.redis_errors["recover"] += 1
             raise

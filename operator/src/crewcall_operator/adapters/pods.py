@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from crewcall_operator.api.names import ANNOTATION_DELETION_COST, FIRST_TO_GO, LABEL_POOL
 from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.core.model import Phase, Pod
+from crewcall_operator.core.observation import Phase, Pod
 from crewcall_operator.ports import Clock
 
 #: Seconds for which it is remembered that a pod is gone: its workers' records do not outlive it for longer.

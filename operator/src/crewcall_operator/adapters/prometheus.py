@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.core.estimate import Estimate
-from crewcall_operator.core.model import QueueLatency, QueueState
+from crewcall_operator.core.observation import QueueState
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.ports import Report
 
 QUEUE_GAUGES: dict[str, tuple[str, Callable[[QueueState], float | None]]] = {

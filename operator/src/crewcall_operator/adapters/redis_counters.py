@@ -15,7 +15,7 @@ from typing import Any
 from crewcall_operator.adapters.redis_link import Call
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.model import QueueLatency
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_worker import wire
 

@@ -15,7 +15,8 @@ from typing import Any
 from crewcall_operator.adapters.redis_link import Call
 from crewcall_operator.adapters.redis_words import shown
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Pin, Worker, WorkerState
+from crewcall_operator.core.observation import Worker, WorkerState
+from crewcall_operator.core.pin import Pin
 from crewcall_operator.errors import QueueUnavailable
 from crewcall_worker import wire
 

@@ -31,7 +31,7 @@ from crewcall_operator.adapters.redis_link import Call, RedisLink
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
 from crewcall_operator.api.pool import Pool, PoolKey
-from crewcall_operator.core.model import Observation, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
 
 QUEUES_IN_A_SCRIPT = 100
@@ -70,7 +70,7 @@ class RedisQueues:
     def forget(self, pool: Pool) -> None:
         """The pool is looked at no more: drop what is kept of its queues, unless another pool reads them too."""
         mine = self._seen.pop(pool.key, set())
-        if delayed := self._delayed.get(pool.redis.url):
+        if delayed := self._delayed.get(pool.redis.place):
             delayed.forget(mine.difference(*self._seen.values()))
 
     async def aclose(self) -> None:

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from crewcall_operator.api.happenings import listed
 from crewcall_operator.api.names import LABEL_POOL
+from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.estimate import WORDS
-from crewcall_operator.core.model import Decision, Mode, Reason, pinned
+from crewcall_operator.core.policy import Mode, pinned
 from crewcall_operator.core.wording import SENTENCES
 from crewcall_operator.ports import Report
 

@@ -1,6 +1,6 @@
 """What befalls a pool's workers, in words for Events, the log and the terminal. Pure.
 
-The change of replicas itself is told by `api.status`; here is what comes before it, and what nobody decided: orders to
+The change of replicas itself is told by `api.events`; here is what comes before it, and what nobody decided: orders to
 drain, orders withdrawn or never answered, and workers that died.
 """
 

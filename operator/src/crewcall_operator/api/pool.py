@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from crewcall_operator.core.model import Policy
+from crewcall_operator.core.policy import Policy
 
 
 class PoolKey(NamedTuple):

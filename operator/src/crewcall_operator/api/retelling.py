@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Observation, QueueLatency, QueueState, Reason
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import QueueLatency
 from crewcall_operator.core.promise import demand
 from crewcall_operator.core.sizing import weighted_backlog
 from crewcall_operator.ports import Report

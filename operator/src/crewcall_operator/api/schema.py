@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from crewcall_operator.api.duration import MAX_LENGTH, PATTERN, read_duration
 from crewcall_operator.api.names import API_VERSION, KIND, NAME_LENGTH
-from crewcall_operator.core.model import FallbackPolicy, Mode, OnSaturation, PolicyType, SelectPolicy
+from crewcall_operator.core.policy import FallbackPolicy, Mode, OnSaturation, PolicyType, SelectPolicy
 
 #: dramatiq.actor demands the same of a queue's name.
 QUEUE_NAME: Final = r"^[a-zA-Z_][a-zA-Z0-9._-]*$"

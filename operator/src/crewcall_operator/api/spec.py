@@ -18,7 +18,7 @@ from crewcall_operator.api.problems import DOCUMENT, problem
 from crewcall_operator.api.redis_source import read_source
 from crewcall_operator.api.rules import broken_rules
 from crewcall_operator.api.schedules import broken_schedules, read_schedule
-from crewcall_operator.core.model import (
+from crewcall_operator.core.policy import (
     BacklogPerReplica,
     Behavior,
     Fallback,

@@ -1,4 +1,4 @@
-"""The status of a WorkerPool and the Events about it, built from what one tick found. Pure: no clock, no client.
+"""The status of a WorkerPool, built from what one tick found. Pure: no clock, no client.
 
 What is unknown is left out or shown as "?"; it is never zero. Most ticks change nothing but a few numbers, and
 each write costs an API server and comes back as a watch event, so `is_worth_writing` says which are worth it; live
@@ -11,13 +11,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from crewcall_operator.api import names
-from crewcall_operator.api.conditions import FALSE, TRUE, Condition, conditions, ready, rejected
+from crewcall_operator.api.conditions import TRUE, Condition, conditions, rejected
 from crewcall_operator.api.deployment import pod_labels
 from crewcall_operator.api.duration import write_duration
-from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.api.retelling import decision, flow_of, sizing, workers
-from crewcall_operator.core.model import Mode, Observation, QueueState, Reason
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.errors import Problem
 from crewcall_operator.ports import Report
 
@@ -33,9 +31,6 @@ MESSAGE_LENGTH: Final = 32_768
 
 _PASSING: Final = ("backlog", "oldest", "decision", "sizing", "workers", "desiredReplicas")
 """Fields of numbers that change all the time. What of a decision lasts is in the conditions."""
-
-EVENT_LENGTH: Final = 1024
-"""The longest message of an Event that an API server takes, in characters."""
 
 
 def status(report: Report, previous: Mapping[str, Any] | None, now: datetime) -> Json:
@@ -79,53 +74,6 @@ def is_worth_writing(
     if previous is None or _lasting(previous) != _lasting(new):
         return True
     return previous != new and seconds_since_last_write >= REFRESH
-
-
-def event(report: Report, previous: Mapping[str, Any] | None) -> tuple[str, str, str] | None:
-    """The Event (type, reason, message) that this tick is worth; None where nothing new is to tell."""
-    before = {found["type"]: found for found in (previous or {}).get("conditions", ())}
-    now = ready(report)
-    was = before.get("Ready")
-    if report.applied and report.decision is not None:
-        type_ = "Normal" if now.status == TRUE else "Warning"
-        return type_, report.decision.reason.value, f"Scaled {_move(report)}: {report.decision.message}"
-    if now.status == FALSE:
-        is_news = was is None or (was["status"], was["reason"]) != (now.status, now.reason)
-        return ("Warning", now.reason, _kept(report) + now.message) if is_news else None
-    if was is not None and was["status"] == FALSE:
-        return "Normal", now.reason, f"Scaling again: {now.message}"
-    if _is_new_advice(report, previous or {}):
-        return "Normal", now.reason, f"Would scale {_move(report)}: {now.message}"
-    return None
-
-
-def turned(report: Report, previous: Mapping[str, Any] | None) -> tuple[str, str, str] | None:
-    """The Event of a downstream that has come to be saturated, or is no more."""
-    conditions_before = {it["type"]: it["status"] for it in (previous or {}).get("conditions", ())}
-    was = conditions_before.get("ThroughputScales", TRUE) == FALSE
-    if report.estimate is None or was == (report.estimate.saturated is not None):
-        return None
-    if report.estimate.saturated is None:
-        return "Normal", "DownstreamRelieved", "More replicas may get more done again"
-    return "Warning", Reason.DOWNSTREAM_SATURATED.value, f"More replicas do not help: {report.estimate.saturated}"
-
-
-def event_body(key: PoolKey, uid: str, happening: tuple[str, str, str], now: datetime) -> Json:
-    """The Event object of a happening (type, reason, message) about the pool of this uid."""
-    type_, reason, message = happening
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{key.name}.", "namespace": key.namespace},
-        "involvedObject": {"apiVersion": names.API_VERSION, "kind": names.KIND, **key._asdict(), "uid": uid},
-        "type": type_,
-        "reason": reason,
-        "message": message[:EVENT_LENGTH],
-        "source": {"component": names.MANAGER},
-        "firstTimestamp": _stamp(now),
-        "lastTimestamp": _stamp(now),
-        "count": 1,
-    }
 
 
 def _queues(report: Report, previous: Mapping[str, Any]) -> list[Json]:
@@ -184,7 +132,7 @@ def _decided(report: Report, previous: Mapping[str, Any], now: datetime) -> Json
     last = previous.get("lastDecision")
     is_same = last is not None and {name: last[name] for name in new} == new
     if current != replicas and not is_same:
-        last = {"time": _stamp(now), **new, "message": report.decision.message}
+        last = {"time": stamp(now), **new, "message": report.decision.message}
     return {"desiredReplicas": replicas} | ({} if last is None else {"lastDecision": last})
 
 
@@ -196,7 +144,7 @@ def _conditions(found: Iterable[Condition], generation: int, previous: Mapping[s
                 **condition._asdict(),
                 "message": _cut(condition.message),
                 "observedGeneration": generation,
-                "lastTransitionTime": before.get((condition.type, condition.status), _stamp(now)),
+                "lastTransitionTime": before.get((condition.type, condition.status), stamp(now)),
             }
             for condition in found
         ]
@@ -225,22 +173,6 @@ def _direction(last: Mapping[str, Any] | None) -> tuple[str, bool] | None:
     return None if last is None else (last["reason"], last["to"] > last["from"])
 
 
-def _stamp(now: datetime) -> str:
+def stamp(now: datetime) -> str:
+    """A moment as Kubernetes writes it."""
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _move(report: Report) -> str:
-    before = report.fleet.current if report.fleet else 0
-    after = (report.replicas if report.applied else report.decision and report.decision.replicas) or 0
-    return f"{'up' if after > before else 'down'} from {before} to {after}"
-
-
-def _kept(report: Report) -> str:
-    return f"Kept {report.fleet.current}: " if report.fleet and report.failure is None else ""
-
-
-def _is_new_advice(report: Report, previous: Mapping[str, Any]) -> bool:
-    if report.pool.policy.mode is not Mode.RECOMMEND or report.decision is None or report.fleet is None:
-        return False
-    wanted = report.decision.replicas
-    return wanted not in (report.fleet.current, previous.get("desiredReplicas"))

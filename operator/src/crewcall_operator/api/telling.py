@@ -12,7 +12,9 @@ from math import inf
 from typing import Final, NamedTuple
 
 from crewcall_operator.api.conditions import ready
-from crewcall_operator.core.model import BacklogPerReplica, Decision, Mode, Pin, Target
+from crewcall_operator.core.decision import Decision
+from crewcall_operator.core.pin import Pin
+from crewcall_operator.core.policy import BacklogPerReplica, Mode, Target
 from crewcall_operator.ports import Report
 from crewcall_worker import wire
 from crewcall_worker.wire import HistoryEntry, PoolRecord

@@ -9,12 +9,12 @@ to start they are plain Dramatiq workers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Set
 from statistics import median_low
 
 from crewcall_operator.core.counters import Crew
-from crewcall_operator.core.model import Fleet, Observation, Pod, Worker
-from crewcall_operator.core.victims import LAPSED, PATIENCE
+from crewcall_operator.core.observation import Fleet, Observation, Worker
+from crewcall_operator.core.replica import had_its_time, heard_of
 
 #: Jobs that a replica is thought to run at once while nobody has told: Dramatiq's own default, and the runtime's
 #: (dramatiq/cli.py, --threads; crewcall_worker.settings).
@@ -24,7 +24,8 @@ USUAL_THREADS = 8
 def crew_of(fleet: Fleet, observed: Observation, threads: int, startup: float, now: float) -> Crew:
     """The crew, of which each replica runs `threads` jobs at once and takes `startup` seconds to start."""
     telling = {worker.pod for worker in observed.workers}
-    ready = min(_ready(fleet, _at_work(observed.workers), telling, startup, now), fleet.current)
+    at_work = {worker.pod for worker in heard_of(observed.workers)}
+    ready = min(_ready(fleet, at_work, telling, startup, now), fleet.current)
     return Crew(
         ready=ready,
         pending=fleet.current - ready,
@@ -51,24 +52,14 @@ def _ready(fleet: Fleet, at_work: Set[str], telling: Set[str], startup: float, n
     if not fleet.pods or not telling:
         return fleet.ready  # pods cannot be told apart, or there is nothing to tell them by
     # One that is ready for long and has never told anything is plain: beside others that tell it works all the same.
-    return sum(pod.name in at_work or (pod.name not in telling and _is_plain(pod, startup, now)) for pod in fleet.pods)
-
-
-def _at_work(workers: Sequence[Worker]) -> Set[str]:
-    """The pods whose workers are heard of. Where all are silent nobody could be: Redis was away."""
-    return {worker.pod for worker in workers if worker.silent_for < LAPSED} or {worker.pod for worker in workers}
+    return sum(it.name in at_work or (it.name not in telling and had_its_time(it, startup, now)) for it in fleet.pods)
 
 
 def _has_plain(fleet: Fleet, startup: float, now: float) -> bool:
     """Of pods that all tell nothing."""
     if not fleet.pods:
         return fleet.ready > 0
-    return any(_is_plain(pod, startup, now) for pod in fleet.pods)
-
-
-def _is_plain(pod: Pod, startup: float, now: float) -> bool:
-    """Whether a pod that tells nothing has had its time to."""
-    return pod.is_ready and now - pod.created > PATIENCE * startup
+    return any(had_its_time(pod, startup, now) for pod in fleet.pods)
 
 
 def _busy(observed: Observation, capacity: int) -> int:

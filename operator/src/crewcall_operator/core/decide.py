@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.limits import Limit, Situation, bound, cool_down, keep_schedule, limit_rate, stabilize
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, FallbackPolicy, Mode, Observation, Policy, Reason, Step
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import FallbackPolicy, Mode, Policy
 from crewcall_operator.core.schedule import Schedule
 from crewcall_operator.core.sizing import recommend
 from crewcall_operator.core.wording import sentence

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Observation, Policy, QueueLatency
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Policy, QueueLatency
 from crewcall_operator.core.saturation import Saturated
 from crewcall_operator.core.work import work_of
 

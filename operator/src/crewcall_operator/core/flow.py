@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 
 from crewcall_operator.core.bursts import NO_BURSTS, Bursts
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.model import QueueState
+from crewcall_operator.core.observation import QueueState
 
 #: Seconds after which a job counts half.
 HALF_LIFE = 600.0

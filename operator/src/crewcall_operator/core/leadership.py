@@ -1,7 +1,7 @@
 """Leadership: which of several operators may write, agreed on by one Lease that they all read and write.
 
 Pure: no I/O, no clock. `Candidate` is what one operator knows; each method gives the candidate that follows, and `step`
-says what to ask of the API server next. Sending it is `adapters/lease.py`'s part.
+says what to ask of the API server next. Asking it is `adapters/election.py`'s part.
 
 The rules are those of client-go (`tools/leaderelection`, doc.go and leaderelection.go):
 

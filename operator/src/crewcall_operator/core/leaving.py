@@ -7,22 +7,19 @@ heard of were asked: a worker that begins anew in it was not, and it remains.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
-from crewcall_operator.core.model import Fleet, Observation, Worker
-from crewcall_operator.core.victims import LAPSED, staying
+from crewcall_operator.core.observation import Fleet, Observation, Worker
+from crewcall_operator.core.replica import by_pod, heard_of, staying
 
 
 def leaving(fleet: Fleet, observed: Observation | None) -> frozenset[str]:
     """The pods that leave; none where pods are not told apart, or nothing is known of their workers."""
     if fleet.pods is None or observed is None or not any(worker.is_asked for worker in observed.workers):
         return frozenset()
-    crews: dict[str, list[Worker]] = defaultdict(list)
-    for worker in observed.workers:
-        crews[worker.pod].append(worker)
-    return frozenset(pod.name for pod in staying(fleet.pods, fleet.current) if _leaves(crews[pod.name]))
+    crews = by_pod(observed.workers)
+    return frozenset(pod.name for pod in staying(fleet.pods, fleet.current) if _leaves(crews.get(pod.name, ())))
 
 
 def remaining(fleet: Fleet, leaving: Set[str]) -> Fleet:
@@ -34,6 +31,5 @@ def remaining(fleet: Fleet, leaving: Set[str]) -> Fleet:
     return replace(fleet, current=max(0, fleet.current - len(leaving)), ready=max(0, fleet.ready - ready), pods=pods)
 
 
-def _leaves(workers: list[Worker]) -> bool:
-    heard_of = [worker for worker in workers if worker.silent_for < LAPSED] or workers
-    return bool(heard_of) and all(worker.is_asked for worker in heard_of)
+def _leaves(workers: Sequence[Worker]) -> bool:
+    return bool(workers) and all(worker.is_asked for worker in heard_of(workers))

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from crewcall_operator.core.counters import Counters, Crew
-from crewcall_operator.core.model import QueueState
+from crewcall_operator.core.observation import QueueState
 
 #: Seconds after which half of what is owed is given up.
 OWED_FOR = 60.0

@@ -13,8 +13,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crewcall_operator.core.decision import Reason, Step
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Policy, PolicyType, Reason, ScalingRules, SelectPolicy, Step
+from crewcall_operator.core.policy import Policy, PolicyType, ScalingRules, SelectPolicy
 from crewcall_operator.core.schedule import Schedule
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
 from crewcall_operator.core.ledger import NO_ENTRIES, Ledger
-from crewcall_operator.core.model import Observation, Pin
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.pin import Pin
 from crewcall_operator.core.saturation import UNTRIED, Saturation
 from crewcall_operator.core.startups import UNSEEN, Startups
 

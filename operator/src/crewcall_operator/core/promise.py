@@ -29,7 +29,8 @@ from dataclasses import dataclass
 
 from crewcall_operator.core.counters import Crew
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Observation, Policy
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Policy
 from crewcall_operator.core.staffing import threads_for
 from crewcall_operator.core.work import Work, work_of
 

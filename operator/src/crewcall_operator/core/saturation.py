@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.model import Observation
+from crewcall_operator.core.observation import Observation
 
 #: Seconds that a stretch lasts at least, and for how long it is compared with later ones.
 SHORTEST, KEPT_FOR = 20.0, 900.0

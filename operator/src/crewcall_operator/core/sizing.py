@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import math
 
+from crewcall_operator.core.decision import Reason, Step
 from crewcall_operator.core.flow import NOTHING_KNOWN, Flow
-from crewcall_operator.core.model import Observation, OnSaturation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import OnSaturation, Policy, QueueLatency
 from crewcall_operator.core.promise import replicas_for
 from crewcall_operator.core.startups import UNSEEN
 

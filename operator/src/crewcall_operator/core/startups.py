@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from statistics import median
 
-from crewcall_operator.core.model import Pod
+from crewcall_operator.core.observation import Pod
 
 #: Start-ups that the median is of.
 KEPT = 20

@@ -6,9 +6,11 @@ replicas and reason, never its words.
 
 from __future__ import annotations
 
+from crewcall_operator.core.decision import Reason, Step
 from crewcall_operator.core.estimate import estimate
 from crewcall_operator.core.limits import Situation
-from crewcall_operator.core.model import BacklogPerReplica, Observation, Policy, QueueLatency, Reason, Step
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import BacklogPerReplica, Policy, QueueLatency
 
 SENTENCES = {
     Reason.ACTIVATED: "{backlog}; {wanted} replicas at {target}",

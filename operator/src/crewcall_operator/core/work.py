@@ -13,7 +13,8 @@ from statistics import fmean
 
 from crewcall_operator.core.counters import Crew
 from crewcall_operator.core.flow import Flow
-from crewcall_operator.core.model import Observation, Policy
+from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from crewcall_operator.core.model import BacklogPerReplica, Policy
+from crewcall_operator.core.policy import BacklogPerReplica, Policy
 
 _PHRASES: Final = {
     "Activated": "{target} asks for",

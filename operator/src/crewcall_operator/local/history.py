@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from crewcall_operator.api.happenings import happenings
 from crewcall_operator.api.pool import PoolKey
-from crewcall_operator.core.model import Reason
+from crewcall_operator.core.decision import Reason
 from crewcall_operator.ports import Clock, Report
 
 REPORTS_KEPT = 7200

@@ -117,7 +117,7 @@ async def _scale(
     pools: Sequence[Pool], options: Options, scaler: ProcessScaler, stop: Stop, beside: Beside, running: Running
 ) -> None:
     reader, orders = RedisQueues(time.time), RedisOrders(gone_silent_ms=0)  # a process that has ended is dead at once
-    foreman, told = Foreman(orders, orders, time.monotonic), RedisHistory(time.monotonic)
+    foreman, told = Foreman(orders, time.monotonic), RedisHistory(time.monotonic)
     engine = Engine(reader, scaler, (running.history, told), time.monotonic, foreman, time.time, startup=STARTUP)
     for pool in pools:
         engine.put(pool)

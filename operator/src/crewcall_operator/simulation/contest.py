@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crewcall_operator.core.model import Policy
+from crewcall_operator.core.policy import Policy
 from crewcall_operator.core.promise import LATE
 from crewcall_operator.simulation.bounds import total_work, zero_wait
 from crewcall_operator.simulation.constant import AllAtOnce

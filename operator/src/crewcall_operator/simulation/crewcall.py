@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.decide import decide, remember
+from crewcall_operator.core.decision import Decision
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.model import Decision, Observation, Policy, QueueState
+from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.policy import Policy
 from crewcall_operator.core.startups import Startups
 from crewcall_operator.simulation.ports import DRAINED, Care, Look
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crewcall_operator.core.model import Pod, Worker, WorkerState
+from crewcall_operator.core.observation import Pod, Worker, WorkerState
 from crewcall_operator.core.victims import Plan, plan
 from crewcall_operator.simulation.replicas import Phase, Replica
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from queue import PriorityQueue
 from typing import Any
 
@@ -24,6 +23,8 @@ from dramatiq.worker import WorkerThread
 
 from crewcall_worker.consumer import QueueConsumer
 from crewcall_worker.holding import Held
+from crewcall_worker.options import REDIS_ID
+from crewcall_worker.queues.running import Run
 from crewcall_worker.scripts import Scripts
 from crewcall_worker.solitude import Solitude
 from crewcall_worker.wire import LAPSED_AFTER_MS, MOST_KILLS, Keys
@@ -31,19 +32,8 @@ from crewcall_worker.wire import LAPSED_AFTER_MS, MOST_KILLS, Keys
 SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
 """Seconds; a third of the silence that is taken for death."""
 ASK_AGAIN_AFTER = 1.0
-ID = "redis_message_id"
-"""The option by which a message is known in Redis: one that was sent twice has two of them."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A job that runs; `at` is by time.monotonic()."""
-
-    actor: str
-    queue: str
-    at: float
 
 
 class Intake(Middleware):
@@ -76,8 +66,8 @@ class Intake(Middleware):
         self.paused: frozenset[str] = frozenset()
         """The queues that nobody is to take from, though the intake is open."""
         self.consumers: dict[str, QueueConsumer] = {}
-        self.running: dict[str, Begun] = {}
-        """By redis_message_id."""
+        self.running: dict[str, Run] = {}
+        """What was begun and is not acknowledged yet, by redis_message_id: to be put back if the process ends now."""
         self.seen_at = time.monotonic()
         """When Redis last took this worker's record, by time.monotonic()."""
         self.is_to_wait: Callable[[MessageProxy, str], bool] = lambda _message, _owner: False
@@ -202,7 +192,7 @@ class Intake(Middleware):
                 return
             try:
                 if not self.may_begin(message):
-                    log.warning("Message %s was given to another worker, which runs it", message.options[ID])
+                    log.warning("Message %s was given to another worker, which runs it", message.options[REDIS_ID])
                     self.drop(message)
                 elif self.is_to_wait(message, self._owner(message)):
                     self.drop(message)
@@ -215,7 +205,8 @@ class Intake(Middleware):
         vars(thread)["process_message"] = process_if_ours
 
     def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
-        self.running[message.options[ID]] = Begun(message.actor_name, message.queue_name, time.monotonic())
+        id_ = message.options[REDIS_ID]
+        self.running[id_] = Run(message, id_, message.queue_name, time.monotonic())
 
     def release(self, message: MessageProxy) -> None:
         """Let a message that a thread has taken off the queue of prefetched ones go back: it shall not begin here."""
@@ -234,7 +225,7 @@ class Intake(Middleware):
 
         A suspect is noted as begun first: if the worker dies now, it was with this one.
         """
-        id_, queue = message.options[ID], message.queue_name
+        id_, queue = message.options[REDIS_ID], message.queue_name
         while held := self._held(message):
             if held.owner != self.worker_id:
                 return False
@@ -260,4 +251,4 @@ class Intake(Middleware):
     def _held(self, message: MessageProxy) -> Held | None:
         """What is known of it; None where it is not held any more."""
         consumer = self.consumers.get(message.queue_name)
-        return consumer.held.get(message.options[ID]) if consumer else None
+        return consumer.held.get(message.options[REDIS_ID]) if consumer else None

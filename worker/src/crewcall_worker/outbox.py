@@ -121,7 +121,7 @@ class Outbox:
         queue, id_ = q_name(message.queue_name), _redis_id(message)
         lane = wire.lane_of(message.options.get(options.PRIORITY), message.options.get(options.ORGANIZATION))
         queue_name = queue if delay is None else dq_name(queue)
-        message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
+        message = message.copy(queue_name=queue_name, options={options.REDIS_ID: id_})
         kept = message.options  # the copy's own
         worker, origin = _origin(kept)
         like, like_for_ms = _likeness(kept, message.actor_name)
@@ -249,7 +249,7 @@ class _WorkerHooks(Middleware):
 
     def before_delay_message(self, broker: Broker, message: MessageProxy) -> None:
         if isinstance(broker, RedisBroker):
-            message.options[options.PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
+            message.options[options.PROMOTION] = (broker.broker_id, message.options[options.REDIS_ID])
             message.options[wire.READY_AT] = message.options["eta"]
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:

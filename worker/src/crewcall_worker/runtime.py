@@ -24,10 +24,8 @@ from crewcall_worker.queues.accounts import Accounts
 from crewcall_worker.queues.rates import Turns
 from crewcall_worker.queues.scheduler import Scheduler
 from crewcall_worker.reaper import Reaper, Watch
-from crewcall_worker.recording import Recording
 from crewcall_worker.settings import LogFormat, Settings
 from crewcall_worker.states import Event
-from crewcall_worker.stats import Stats
 from crewcall_worker.steward import Steward
 
 log = logging.getLogger(__name__)
@@ -69,8 +67,6 @@ class Runtime:
             lambda: self.accounts.stalled.count,
         )
         self.health = Health(self.intake, self._presence, self.steward)
-        self.stats = Stats(broker, clock)
-        self._recording = Recording(broker, queues)
         self._scheduler = Scheduler(broker, clock)
         watch = Watch(
             broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills
@@ -83,15 +79,13 @@ class Runtime:
                 keys.hints: lambda queue: self.intake.wake(queue or None),
                 keys.pauses: lambda _: self._presence.tell(),
                 keys.orders_changed: lambda name: self._presence.tell() if name in {"", pod} else None,
-                keys.recording: self._recording.hear,
+                keys.recording: self.accounts.recording.hear,
             },
         )
         self.jobs = JobMetrics()
         attempts = Attempts(broker, self.jobs.count, are_all_told=settings.log_format is LogFormat.JSON)
         self.intake.is_to_wait = Turns(broker, self.intake.wake).is_to_wait
         self.intake.take_part()
-        self.stats.take_part()
-        self._recording.take_part()
         self._scheduler.take_part()
         self.accounts.take_part()
         broker.add_middleware(DueMessages(outbox))
@@ -104,8 +98,6 @@ class Runtime:
         self._presence.start()
         self._listener.start()
         self._reaper.start()
-        self.stats.start()
-        self._recording.start()
         self.accounts.start()
         self._scheduler.start()
         self.intake.open()
@@ -115,8 +107,6 @@ class Runtime:
         self._reaper.stop()
         self._listener.stop()
         self._scheduler.stop()
-        self.stats.stop()
-        self._recording.stop()
         self.accounts.stop()
         try:
             put_back = self.intake.put_back() if self.steward.is_cut_off else 0

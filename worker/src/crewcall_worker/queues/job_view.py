@@ -16,7 +16,7 @@ from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY, REDIS_
 from crewcall_worker.queues.failures import KILLED, Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
-from crewcall_worker.wire.lanes import NORMAL
+from crewcall_worker.wire import NORMAL
 
 DEEPEST = 50
 """Levels of a payload that are shown."""

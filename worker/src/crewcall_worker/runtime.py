@@ -9,6 +9,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from crewcall_worker import process
+from crewcall_worker.admission import Admission
 from crewcall_worker.attempts import Attempts
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.concurrency import UNLIMITED, Capacity
@@ -50,8 +51,6 @@ class Runtime:
             broker,
             settings.pool,
             on_idle=lambda: self.steward.hear(Event.IDLE),
-            sure_for=settings.lapsed_after / 3,
-            most_kills=settings.most_kills,
             limits=capacity.limits,
             now_ms=clock.known_ms,
         )
@@ -84,8 +83,11 @@ class Runtime:
         )
         self.jobs = JobMetrics()
         attempts = Attempts(broker, self.jobs.count, are_all_told=settings.log_format is LogFormat.JSON)
-        self.intake.is_to_wait = Turns(broker, self.intake.wake).is_to_wait
+        turns = Turns(broker, self.intake.wake)
         self.intake.take_part()
+        Admission(
+            self.intake, turns.is_to_wait, sure_for=settings.lapsed_after / 3, most_kills=settings.most_kills
+        ).take_part()
         self._scheduler.take_part()
         self.accounts.take_part()
         broker.add_middleware(DueMessages(outbox))

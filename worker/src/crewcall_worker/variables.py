@@ -8,13 +8,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from crewcall_worker.errors import BadSetting
+
+SWITCH: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 def line(environment: Mapping[str, str], variable: str) -> str:
     """Without the end of line that a Secret made from a file often has."""
     return environment.get(variable, "").rstrip("\r\n")
+
+
+def parts(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """What stands there between commas."""
+    return tuple(part.strip() for part in environment.get(variable, "").split(",") if part.strip())
+
+
+def switch(environment: Mapping[str, str], variable: str, *, default: bool) -> bool:
+    text = environment.get(variable, "").strip().lower()
+    if text not in SWITCH and text:
+        raise BadSetting(variable, text, "write true or false")
+    return SWITCH.get(text, default)
+
+
+def file(environment: Mapping[str, str], variable: str) -> str:
+    """One that is there."""
+    path = line(environment, variable)
+    if path and not Path(path).is_file():
+        raise BadSetting(variable, path, "there is no such file")
+    return path
+
+
+def folder(environment: Mapping[str, str], variable: str) -> str:
+    """One that is there."""
+    path = line(environment, variable)
+    if path and not Path(path).is_dir():
+        raise BadSetting(variable, path, "there is no such folder")
+    return path
 
 
 def whole(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:

@@ -195,9 +195,8 @@ def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
     try:
         return tuple(ip_network(part) for part in parts(environment, ENV_FETCH_ALLOW))
     except ValueError:
-        raise BadSetting(
-            ENV_FETCH_ALLOW, environment[ENV_FETCH_ALLOW], "write networks separated by commas, as 10.1.0.0/16,fd00::/8"
-        ) from None
+        allowed = "write networks separated by commas, as 10.1.0.0/16,fd00::/8"
+        raise BadSetting(ENV_FETCH_ALLOW, environment[ENV_FETCH_ALLOW], allowed) from None
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:

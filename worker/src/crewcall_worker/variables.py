@@ -13,16 +13,8 @@ from typing import Final
 
 from crewcall_worker.errors import BadSetting
 
-SWITCH: Final = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
+ON: Final = frozenset({"true", "yes", "on", "1"})
+OFF: Final = frozenset({"false", "no", "off", "0"})
 
 
 def line(environment: Mapping[str, str], variable: str) -> str:
@@ -37,9 +29,9 @@ def parts(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
 
 def switch(environment: Mapping[str, str], variable: str, *, default: bool) -> bool:
     text = environment.get(variable, "").strip().lower()
-    if text not in SWITCH and text:
-        raise BadSetting(variable, text, "write true or false")
-    return SWITCH.get(text, default)
+    if text and text not in ON | OFF:
+        raise BadSetting(variable, text, "write true or false, or on or off")
+    return text in ON if text else default
 
 
 def file(environment: Mapping[str, str], variable: str) -> str:

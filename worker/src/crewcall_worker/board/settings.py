@@ -189,9 +189,8 @@ def _prefix(environment: Mapping[str, str]) -> str:
 def _names(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
     names = parts(environment, variable)
     if any(not all(name.split(".")) for name in names):
-        raise BadSetting(
-            variable, environment[variable], "write names or paths separated by commas, such as phone,card.number"
-        )
+        allowed = "write names or paths separated by commas, such as phone,card.number"
+        raise BadSetting(variable, environment[variable], allowed)
     return names
 
 
@@ -210,7 +209,6 @@ def _networks(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
         try:
             ipaddress.ip_network(name)
         except ValueError:
-            raise BadSetting(
-                variable, environment[variable], "write addresses or networks by commas, such as 10.0.0.0/8"
-            ) from None
+            allowed = "write addresses or networks by commas, such as 10.0.0.0/8"
+            raise BadSetting(variable, environment[variable], allowed) from None
     return names

@@ -110,7 +110,7 @@ def test_what_cannot_be_worked_with_is_told(environment: dict[str, str], text: s
     ("text", "is_on"),
     [("", True), ("on", True), ("true", True), ("1", True), ("off", False), ("False", False), ("no", False)],
 )
-def test_a_switch_is_said_in_any_of_the_usual_ways(text: str, is_on: bool) -> None:  # noqa: FBT001 - of the table
+def test_a_switch_is_said_in_any_of_the_usual_ways(text: str, is_on: bool) -> None:
     assert from_environment({"CREWCALL_BROWSER_SANDBOX": text}).web.sandbox is is_on
 
 

@@ -41,8 +41,8 @@ All that a change may break for somebody; written by `make reference`. Until 1.0
 WIRE = """\
 ## Redis
 
-The keys of the namespace `dramatiq`, Dramatiq's own among them; types and meanings are at the head of
-[`crewcall_worker.wire`](../../worker/src/crewcall_worker/wire/__init__.py).
+The keys of the namespace `dramatiq`, Dramatiq's own among them; the type of each, and what is in it, is told in
+[`wire/keys.py`](../../worker/src/crewcall_worker/wire/keys.py).
 """
 
 #: What applications import, beside all that `crewcall_worker.queues` has under its own name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from dramatiq import Message
@@ -17,10 +17,11 @@ from tests.support.waiting import DEADLINE, until
 
 from crewcall_operator.adapters import redis_delayed
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
+from crewcall_operator.adapters.redis_connection import Connection
 from crewcall_operator.adapters.redis_hints import RedisHints
 from crewcall_operator.adapters.redis_orders import RedisOrders
 from crewcall_operator.adapters.redis_queues import RedisQueues
-from crewcall_operator.api.pool import Pool, PoolKey
+from crewcall_operator.api.pool import KeyRef, Pool, PoolKey, RedisSource
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.observation import Observation, Worker, WorkerState
 from crewcall_operator.core.pin import Pin
@@ -355,11 +356,27 @@ async def test_goes_through_many_jobs_of_plain_producers_in_many_looks(
     assert 30.0 - (time.monotonic() - began) - A_CLOCKS_ERROR < found[-1] < 30.0 + A_CLOCKS_ERROR
 
 
+@dataclass(frozen=True, slots=True)
+class OneRedis:
+    """Sources of one Redis, wherever a pool has its URL from."""
+
+    url: str
+
+    async def connection(self, _source: RedisSource) -> Connection:
+        return Connection(self.url)
+
+    def doubt(self, _source: RedisSource) -> None:
+        """It does not change."""
+
+
+@pytest.mark.parametrize("url_from", [None, KeyRef("Secret", "shop", "redis", "url")], ids=["a URL", "a Secret"])
 async def test_scans_anew_for_a_pool_that_it_had_forgotten_but_not_where_another_reads_the_queue(
-    reader: RedisQueues, redis_server: RedisServer, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, url_from: KeyRef | None
 ) -> None:
     monkeypatch.setattr(redis_delayed, "SCANNED", 1)
-    other = a_pool(redis_server.url, "sms", name="other")
+    source = RedisSource(redis_server.url if url_from is None else "", url_from=url_from)
+    pool, other = (replace(a_pool(redis_server.url, "sms", name=name), redis=source) for name in ("pool", "other"))
+    reader = RedisQueues(time.time, timeout=DEADLINE, sources=OneRedis(redis_server.url))
     sender = RedisBroker(url=redis_server.url)
     for number in range(600):  # more than Redis gives away in one go
         sender.enqueue(Message("sms", "send", (), {}, {}), delay=1 if number % 2 else 600_000)
@@ -375,6 +392,7 @@ async def test_scans_anew_for_a_pool_that_it_had_forgotten_but_not_where_another
     found.append(await due(pool))
     reader.forget(pool)
     anew = await due(pool)
+    await reader.aclose()
 
     assert found == sorted(found)
     assert anew < found[-1]

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from tests.support.redis import RedisServer
 from tests.support.waiting import DEADLINE, wait_until
 
+from crewcall_worker.admission import SURE_FOR, Admission
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.consumer import QueueConsumer
-from crewcall_worker.intake import SURE_FOR, Intake
+from crewcall_worker.intake import Intake
 from crewcall_worker.wire import Keys, WorkerRecord, write_worker
 
 KEYS = Keys()
@@ -41,6 +42,7 @@ class Hands:
         self.worker = dramatiq.Worker(self.broker)
         self.idle = 0
         self.intake = Intake(self.broker, "pool", on_idle=self._note_idle)
+        self.admission = Admission(self.intake)
         self.intake.before_worker_boot(self.broker, self.worker)
         self.register()
         self.intake.open()
@@ -77,13 +79,13 @@ class Hands:
     def begin(self) -> MessageProxy:
         """A thread begins the next job."""
         message = self.waiting.get().message
-        assert self.intake.may_begin(message)
+        assert self.admission.may_begin(message)
         self.intake.before_process_message(self.broker, message)
         return message
 
     def may_begin(self) -> bool:
         """Whether a thread may begin the next job; it is taken either way."""
-        return self.intake.may_begin(self.waiting.get().message)
+        return self.admission.may_begin(self.waiting.get().message)
 
     def hand_back(self) -> None:
         self.intake.close()
@@ -336,6 +338,7 @@ def test_nobody_hears_of_a_message_that_is_anothers_and_the_others_result_stays(
 
     intake = Intake(broker, "pool")
     intake.take_part()
+    Admission(intake).take_part()
     intake.scripts.beat(intake.worker_id, "pod", write_worker(WorkerRecord(intake.worker_id)))
     runs, waits = work.send(), work.send()
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=10)

@@ -471,6 +471,7 @@ def test_a_tick_that_may_not_be_late_is_left_out_where_it_is(
         broker.enqueue(promoted(definition.message("a", now_ms(redis_server) + 2_000)))
         assert ran.wait(15)
     assert redis_server.client.exists(KEYS.messages("email"), KEYS.dead("email")) == 0
+    assert redis_server.client.hget(KEYS.stats("email"), "started") == "1"  # only the one that ran
 
 
 def promoted(message: Message[Any]) -> Message[Any]:

@@ -20,8 +20,8 @@ from tests.support.waiting import DEADLINE, wait_until
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.envelope import ordered_id
 from crewcall_worker.hints import Listener
-from crewcall_worker.outbox import ordered_id
 
 KEYS = wire.Keys("dramatiq")
 

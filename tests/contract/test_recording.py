@@ -29,6 +29,7 @@ from crewcall_operator.cli import main
 from crewcall_operator.simulation.trace import read_trace
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.queues.running import Run
 from crewcall_worker.recording import Recording
 
 CREWCALL = str(Path(sys.executable).parent / "crewcall")
@@ -190,11 +191,12 @@ async def test_a_worker_that_comes_while_somebody_records_tells_of_its_first_job
 
 def test_a_worker_whose_connection_was_away_looks_whether_somebody_records(redis_server: RedisServer) -> None:
     broker = RedisBroker(url=redis_server.url)
-    recording, message = Recording(broker, ("email", "sms")), MessageProxy(Message("sms", "hold", (), {}, {}))
-    run_once(recording, broker, message)
+    recording = Recording(broker.client, KEYS, ("email", "sms"))
+    run = Run(MessageProxy(Message("sms", "hold", (), {}, {})), "one", "sms", began=0.0)
+    recording.note(run)
     redis_server.client.set(KEYS.recorder("sms"), "1", px=60_000)
     recording.hear("")
-    run_once(recording, broker, message)
+    recording.note(run)
     recording.write()
     broker.close()
 
@@ -204,7 +206,7 @@ def test_a_worker_whose_connection_was_away_looks_whether_somebody_records(redis
 def test_a_worker_that_cannot_ask_whether_somebody_records_works_all_the_same(tmp_path: Path) -> None:
     broker = RedisBroker(url=f"unix://{tmp_path}/none.sock")
 
-    Recording(broker, ("sms",)).hear("")
+    Recording(broker.client, KEYS, ("sms",)).hear("")
 
 
 def test_rows_that_cannot_be_read_are_counted_and_left_out(
@@ -238,11 +240,6 @@ def test_jobs_of_plain_producers_that_are_not_over_are_counted_too(
     broker.close()
 
     assert (status, stdout) == (0, f"{out}: 1 job. Left out: 2 that are not over.\n")
-
-
-def run_once(recording: Recording, broker: RedisBroker, message: MessageProxy) -> None:
-    recording.before_process_message(broker, message)
-    recording.after_process_message(broker, message)
 
 
 def test_says_so_when_there_is_nothing_to_write(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:

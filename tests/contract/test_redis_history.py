@@ -256,7 +256,8 @@ async def test_a_redis_that_does_not_take_it_is_left_alone_for_a_while_and_that_
     await history.flush()
 
     assert record(redis_server) is not None
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    log = [(record.name, record.levelname) for record in caplog.records]
+    assert log == [("crewcall", "WARNING"), ("crewcall", "INFO")]
 
 
 def refused(server: RedisServer) -> int:

@@ -24,7 +24,7 @@ from tests.support.puppets import ALL_QUEUES, POOL, QUEUES, Fault, Puppet
 from tests.support.waiting import wait_until
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
-from crewcall_worker import intake, outbox, wire
+from crewcall_worker import admission, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.recovery import predecessors, recover
 
@@ -320,7 +320,7 @@ def play(monkeypatch: pytest.MonkeyPatch, *, games: int, steps: int) -> None:
     """So many games, each of up to so many steps, on a Redis that keeps its data."""
     for module, pause in (
         (outbox, "ASK_AGAIN_AFTER"),
-        (intake, "ASK_AGAIN_AFTER"),
+        (admission, "ASK_AGAIN_AFTER"),
         (dramatiq.worker, "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS"),
     ):
         monkeypatch.setattr(module, pause, 0)

@@ -19,6 +19,8 @@ from tests.support.waiting import DEADLINE, wait_until
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
+from crewcall_worker.queues.accounts import Accounts
+from crewcall_worker.retention import Retention
 from crewcall_worker.stats import Stats
 
 KEYS = wire.Keys("dramatiq")
@@ -39,9 +41,13 @@ class Counted:
     """A broker whose jobs are counted, with the clocks that they are counted by."""
 
     broker: CrewcallBroker
-    stats: Stats
+    accounts: Accounts
     steady: Time
     redis_clock: Time
+
+    @property
+    def stats(self) -> Stats:
+        return self.accounts.stats
 
 
 @pytest.fixture
@@ -55,9 +61,9 @@ def counting(url: str) -> Iterator[Counted]:
     broker = CrewcallBroker(url=url, middleware=[AgeLimit(), Retries(max_retries=0)])
     steady, redis_clock = Time(), Time()
     broker.outbox.clock._steady = redis_clock
-    stats = Stats(broker, broker.outbox.clock, steady)
-    stats.take_part()
-    yield Counted(broker, stats, steady, redis_clock)
+    accounts = Accounts(broker, broker.outbox.clock, ["sms"], Retention(), steady)
+    accounts.take_part()
+    yield Counted(broker, accounts, steady, redis_clock)
     broker.close()
 
 
@@ -236,11 +242,11 @@ def test_what_redis_did_not_hear_is_told_when_it_is_back() -> None:
 def test_the_thread_tells_each_second_and_a_last_time_when_it_is_stopped(
     counted: Counted, redis_server: RedisServer
 ) -> None:
-    counted.stats.start()
+    counted.accounts.start()
     begin(counted)
     wait_until(lambda: told(redis_server) == {"started": 1}, "the count to be told")
     begin(counted)
-    counted.stats.stop()
+    counted.accounts.stop()
 
     assert told(redis_server) == {"started": 2}
 

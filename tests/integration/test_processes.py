@@ -20,7 +20,7 @@ from tests.support.waiting import DEADLINE, wait_until
 from crewcall_operator.adapters.launch import launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
 from crewcall_operator.adapters.processes import ProcessScaler
-from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
+from crewcall_operator.adapters.worker_process import ProcessState, WorkerStatus
 from crewcall_operator.api.pool import Pool
 from crewcall_operator.core.observation import Fleet, Pod
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
@@ -67,7 +67,7 @@ class Yard:
             assert time.monotonic() < deadline, f"still waiting: {what}"
             await asyncio.sleep(0.01)
 
-    def states(self, pool: Pool) -> list[tuple[str, WorkerState]]:
+    def states(self, pool: Pool) -> list[tuple[str, ProcessState]]:
         return [(worker.name, worker.state) for worker in self.scaler.workers(pool.key)]
 
     def pids(self, pool: Pool) -> list[int]:
@@ -114,9 +114,9 @@ async def test_drains_the_newest_and_forgets_them_once_they_are_gone(yard: Yard)
     fleet = await yard.until(willing, lambda: len(yard.states(willing)) == 1, "two workers to go")
 
     assert draining == [
-        ("notifications-1", WorkerState.STARTING),
-        ("notifications-2", WorkerState.DRAINING),
-        ("notifications-3", WorkerState.DRAINING),
+        ("notifications-1", ProcessState.STARTING),
+        ("notifications-2", ProcessState.DRAINING),
+        ("notifications-3", ProcessState.DRAINING),
     ]
     stayed = (Pod("notifications-1", is_ready=False, created=100.0),)
     assert fleet == Fleet(1, 0, stayed, gone=frozenset({"notifications-2", "notifications-3"}))
@@ -138,17 +138,17 @@ async def test_starts_a_killed_worker_again_and_says_so(yard: Yard) -> None:
     down = (Pod("notifications-1", is_ready=False, created=100.0),)
     assert fleet == Fleet(1, 0, down, gone=frozenset({"notifications-1"}))
     assert yard.told == [f"notifications-1 was killed by SIGKILL; starts again in 1 s; see {log}"]
-    assert dead == [("notifications-1", WorkerState.BACK_OFF)]
+    assert dead == [("notifications-1", ProcessState.BACK_OFF)]
     (again,) = yard.scaler.workers(willing.key)
     assert again.pid not in {pid, None}
-    assert again == WorkerStatus("notifications-1", WorkerState.STARTING, again.pid, 0.0, 1, log)
+    assert again == WorkerStatus("notifications-1", ProcessState.STARTING, again.pid, 0.0, 1, log)
 
 
 async def test_waits_longer_each_time_for_one_that_keeps_failing(yard: Yard) -> None:
     failing = running(FAILING)
     await yard.scaler.scale(failing, 1)
 
-    waited: list[WorkerState] = []
+    waited: list[ProcessState] = []
     for seconds in (1, 2, 4, 8, 16, 30, 30):
         await yard.until(failing, lambda: len(yard.told) == len(waited) + 1, "the worker to fail")
         yard.now += seconds - 0.1
@@ -161,7 +161,7 @@ async def test_waits_longer_each_time_for_one_that_keeps_failing(yard: Yard) -> 
     assert waits == [
         ["notifications-1 ended with status 3", f" starts again in {seconds} s"] for seconds in (1, 2, 4, 8, 16, 30, 30)
     ]
-    assert waited == [WorkerState.BACK_OFF] * 7
+    assert waited == [ProcessState.BACK_OFF] * 7
 
 
 async def test_is_patient_again_with_one_that_had_run_well(yard: Yard) -> None:
@@ -202,7 +202,7 @@ async def test_kills_one_that_outlives_its_grace_period(yard: Yard) -> None:
     yard.now += 0.1
     await yard.until(deaf, lambda: not yard.states(deaf), "the worker to go")
 
-    assert still == [("notifications-1", WorkerState.DRAINING)]
+    assert still == [("notifications-1", ProcessState.DRAINING)]
     assert yard.told == ["notifications-1 was killed: its grace period is over"]
     assert not is_alive(pid)
 

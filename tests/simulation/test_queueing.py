@@ -6,8 +6,8 @@ from itertools import accumulate
 from random import Random
 
 import pytest
+from tests.support.erlang import erlang_c
 
-from crewcall_operator.core.staffing import erlang_c
 from crewcall_operator.simulation.constant import Fixed
 from crewcall_operator.simulation.setting import Setting
 from crewcall_operator.simulation.trace import Trace

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from crewcall_worker import wire
+from crewcall_worker.admission import Admission
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.delayed import DueMessages
 from crewcall_worker.intake import Intake
@@ -92,6 +93,7 @@ class Puppet:
     broker: CrewcallBroker = field(init=False)
     worker: dramatiq.Worker = field(init=False)
     intake: Intake = field(init=False)
+    admission: Admission = field(init=False)
     steward: Steward = field(init=False)
     due: DueMessages = field(init=False)
     presence: Presence = field(init=False)
@@ -106,6 +108,7 @@ class Puppet:
             dramatiq.actor(broker=self.broker, actor_name=f"work_{queue}", queue_name=queue)(work)
         self.worker = dramatiq.Worker(self.broker, worker_threads=2)
         self.intake = Intake(self.broker, POOL)
+        self.admission = Admission(self.intake)
         self.steward = Steward(self.intake, timeout=1.0)
         clock = self.broker.outbox.clock
         self.due = DueMessages(self.broker.outbox)
@@ -152,8 +155,8 @@ class Puppet:
             message = self.worker.work_queue.get_nowait().message
         except Empty:
             return None
-        if not self.intake.may_begin(message):
-            self.intake.drop(message)
+        if not self.admission.may_begin(message):
+            self.admission.drop(message)
             return None
         self.broker.emit_before("process_message", message)
         run = Run(message)

@@ -7,8 +7,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.erlang import erlang_c
 
-from crewcall_operator.core.staffing import MOST, erlang_c, threads_for
+from crewcall_operator.core.staffing import MOST, threads_for
 
 
 @pytest.mark.parametrize(("threads", "load"), [(1, 0.5), (2, 1.0), (10, 8.0), (55, 50.0), (80, 20.0)])

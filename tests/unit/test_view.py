@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from tests.support.pools import pool, seen
 
-from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
+from crewcall_operator.adapters.worker_process import ProcessState, WorkerStatus
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.core.decision import Decision, Reason
 from crewcall_operator.core.observation import Fleet, Observation, QueueState
@@ -33,8 +33,8 @@ def wall(at: float) -> float:
     return NOON + at
 
 
-def worker(number: int, state: WorkerState = WorkerState.RUNNING, note: str = "", restarts: int = 0) -> WorkerStatus:
-    pid = None if state is WorkerState.BACK_OFF else 100 + number
+def worker(number: int, state: ProcessState = ProcessState.RUNNING, note: str = "", restarts: int = 0) -> WorkerStatus:
+    pid = None if state is ProcessState.BACK_OFF else 100 + number
     return WorkerStatus(f"notifications-{number}", state, pid, 12.0, restarts, LOG, note)
 
 
@@ -57,7 +57,7 @@ def drawn(shown: Frame, width: int = 80, height: int = 40, now: float = 10.0) ->
 
 
 def test_shows_what_waits_who_works_and_what_was_decided() -> None:
-    workers = [worker(1, restarts=3), worker(2, WorkerState.BACK_OFF, "was killed by SIGKILL; starts again in 4 s")]
+    workers = [worker(1, restarts=3), worker(2, ProcessState.BACK_OFF, "was killed by SIGKILL; starts again in 4 s")]
 
     assert drawn(frame(scaled(), workers=workers, told=["notifications-2 was killed"]), width=100) == [
         "Crewcall local",
@@ -83,7 +83,7 @@ def test_fits_any_width() -> None:
 
 
 def test_leaves_out_workers_that_are_well_where_there_is_no_room_and_says_how_many() -> None:
-    workers = [*(worker(number) for number in range(1, 30)), worker(30, WorkerState.DRAINING)]
+    workers = [*(worker(number) for number in range(1, 30)), worker(30, ProcessState.DRAINING)]
 
     lines = drawn(frame(scaled(), workers=workers), height=15)
 

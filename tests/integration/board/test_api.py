@@ -24,7 +24,7 @@ from crewcall_worker.board.people import Role
 from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, Reject, job
 from crewcall_worker.queues.schedules import Schedules
 from crewcall_worker.settings import Settings
-from crewcall_worker.wire.pools import PoolRecord, write_pool
+from crewcall_worker.wire import PoolRecord, write_pool
 
 KEYS = wire.Keys()
 LATER = 3_600.0

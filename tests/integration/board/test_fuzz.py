@@ -21,7 +21,7 @@ from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, job
 from crewcall_worker.queues.schedules import Schedules
 from crewcall_worker.settings import Settings
-from crewcall_worker.wire.pools import HistoryEntry, PoolRecord, write_history, write_pool
+from crewcall_worker.wire import HistoryEntry, PoolRecord, write_history, write_pool
 
 KEYS = wire.Keys()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crewcall_worker.board.settings import BoardSettings, Issuer, board_settings, is_loopback, signing_secret
+from crewcall_worker.board.addresses import is_loopback
+from crewcall_worker.board.settings import BoardSettings, Issuer, board_settings, signing_secret
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.settings import Settings
 

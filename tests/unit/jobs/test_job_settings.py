@@ -96,6 +96,7 @@ SMTP = {"CREWCALL_SMTP_HOST": "mail", "CREWCALL_SMTP_FROM": "a@b.test"}
         ({"CREWCALL_WEBHOOK_SECRET": "short"}, "CREWCALL_WEBHOOK_SECRET is '(a secret)'; each secret has at least 24"),
         ({"CREWCALL_TEMPLATES": "/no/such"}, "CREWCALL_TEMPLATES is '/no/such'; there is no such folder"),
         ({"CREWCALL_KEEP_DAYS": "0"}, "CREWCALL_KEEP_DAYS is '0'; write a whole number from 1 to 3650"),
+        ({"CREWCALL_BROWSER_SANDBOX": "maybe"}, "CREWCALL_BROWSER_SANDBOX is 'maybe'; write true or false, or on or"),
     ],
 )
 def test_what_cannot_be_worked_with_is_told(environment: dict[str, str], text: str) -> None:
@@ -103,6 +104,14 @@ def test_what_cannot_be_worked_with_is_told(environment: dict[str, str], text: s
         from_environment(environment)
 
     assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_on"),
+    [("", True), ("on", True), ("true", True), ("1", True), ("off", False), ("False", False), ("no", False)],
+)
+def test_a_switch_is_said_in_any_of_the_usual_ways(text: str, is_on: bool) -> None:
+    assert from_environment({"CREWCALL_BROWSER_SANDBOX": text}).web.sandbox is is_on
 
 
 def test_no_secret_is_shown() -> None:

@@ -14,12 +14,11 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from crewcall_worker.errors import BadSetting
-from crewcall_worker.variables import line, seconds, whole
+from crewcall_worker.variables import file, folder, line, parts, seconds, switch, whole
 
 ENV_SMS_URL: Final = "CREWCALL_SMS_URL"
 ENV_SMS_KEY: Final = "CREWCALL_SMS_KEY"
@@ -123,13 +122,13 @@ def from_environment(environment: Mapping[str, str]) -> JobSettings:
             timeout=seconds(environment, ENV_FETCH_TIMEOUT, WebSettings().timeout, "such as 20", at_least=0.1),
             most_bytes=whole(environment, ENV_FETCH_MOST_BYTES, WebSettings().most_bytes, 1_000, 100_000_000),
             allowed=_networks(environment),
-            ca=_file(environment, ENV_FETCH_CA),
-            browser=_file(environment, ENV_BROWSER),
-            sandbox=_switch(environment, ENV_BROWSER_SANDBOX),
+            ca=file(environment, ENV_FETCH_CA),
+            browser=file(environment, ENV_BROWSER),
+            sandbox=switch(environment, ENV_BROWSER_SANDBOX, default=WebSettings().sandbox),
         ),
         database_url=line(environment, ENV_DATABASE_URL) or SQLITE,
         webhook_secrets=_secrets(environment),
-        templates=_folder(environment, ENV_TEMPLATES),
+        templates=folder(environment, ENV_TEMPLATES),
         keep_days=whole(environment, ENV_KEEP_DAYS, 30, 1, 3650),
     )
 
@@ -167,7 +166,7 @@ def _smtp(environment: Mapping[str, str]) -> SmtpSettings | None:
         sender=_mailbox(environment),
         username=username,
         password=password,
-        ca=_file(environment, ENV_SMTP_CA),
+        ca=file(environment, ENV_SMTP_CA),
     )
 
 
@@ -192,19 +191,12 @@ def _security(environment: Mapping[str, str]) -> Security:
         raise BadSetting(ENV_SMTP_SECURITY, text, "write starttls, tls or none") from None
 
 
-def _switch(environment: Mapping[str, str], variable: str) -> bool:
-    text = environment.get(variable) or "on"
-    if text not in ("on", "off"):
-        raise BadSetting(variable, text, "write on or off")
-    return text == "on"
-
-
 def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
-    text = environment.get(ENV_FETCH_ALLOW, "")
     try:
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(ip_network(part) for part in parts(environment, ENV_FETCH_ALLOW))
     except ValueError:
-        raise BadSetting(ENV_FETCH_ALLOW, text, "write networks separated by commas, as 10.1.0.0/16,fd00::/8") from None
+        allowed = "write networks separated by commas, as 10.1.0.0/16,fd00::/8"
+        raise BadSetting(ENV_FETCH_ALLOW, environment[ENV_FETCH_ALLOW], allowed) from None
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -230,17 +222,3 @@ def _named(environment: Mapping[str, str], variable: str, allowed: str) -> str:
     if text := line(environment, variable):
         return text
     raise BadSetting(variable, None, allowed)
-
-
-def _file(environment: Mapping[str, str], variable: str) -> str:
-    path = line(environment, variable)
-    if path and not Path(path).is_file():
-        raise BadSetting(variable, path, "there is no such file")
-    return path
-
-
-def _folder(environment: Mapping[str, str], variable: str) -> str:
-    path = line(environment, variable)
-    if path and not Path(path).is_dir():
-        raise BadSetting(variable, path, "there is no such folder")
-    return path

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from dramatiq import Broker
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware, Retries
+from dramatiq.middleware import Middleware
 
 from crewcall_worker import tracing
 from crewcall_worker.attempt import CURRENT, Attempt, Outcome
 from crewcall_worker.options import ORGANIZATION
 from crewcall_worker.queues.actors import JobActor
 from crewcall_worker.queues.messages import attempts_of
+from crewcall_worker.stats import outcome_of
 
 if TYPE_CHECKING:
     from crewcall_worker.spans import AttemptSpan
@@ -86,13 +87,7 @@ class Attempts(Middleware):
         run = self._run_of(message)
         if run is None:
             return
-        if message.failed:
-            self._end(run, message, Outcome.FAILED, exception)
-        elif exception is None:
-            self._end(run, message, Outcome.DONE, None)
-        else:
-            is_retried = any(isinstance(middleware, Retries) for middleware in broker.middleware)
-            self._end(run, message, Outcome.RETRIED if is_retried else Outcome.FAILED, exception)
+        self._end(run, message, Outcome(outcome_of(broker, message, exception)), exception)
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         del broker

@@ -23,7 +23,7 @@ from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed
 
 from crewcall_worker.holding import Held, Holding
-from crewcall_worker.options import ORGANIZATION
+from crewcall_worker.options import ORGANIZATION, REDIS_ID
 
 if TYPE_CHECKING:
     from crewcall_worker.intake import Intake
@@ -249,5 +249,5 @@ def _last_known(message: MessageProxy) -> bytes:
 
 
 def _id(message: MessageProxy) -> str:
-    id_: str = message.options["redis_message_id"]
+    id_: str = message.options[REDIS_ID]
     return id_

@@ -1,7 +1,7 @@
 """Hints that there is work: how often a producer may send one, and a worker's ear for them.
 
 They are Redis pub/sub messages: whoever misses one finds the work by looking, a little later. What is on the channels
-is written at the head of `wire`.
+is in `wire.Keys`.
 """
 
 from __future__ import annotations

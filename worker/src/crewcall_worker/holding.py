@@ -16,6 +16,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.errors import DecodeError
 
 from crewcall_worker import job_message
+from crewcall_worker.options import REDIS_ID
 from crewcall_worker.scripts import Fetched, Refused, Scripts
 from crewcall_worker.wire import DELAYED
 
@@ -94,7 +95,7 @@ class Holding:
                     message = message.copy(queue_name=self._queue_name)
                 if not self.is_delayed:
                     message.options.pop("eta", None)  # what is in this list is ready, whatever it says of itself
-                message.options["redis_message_id"] = fetched.id
+                message.options[REDIS_ID] = fetched.id
                 return job_message.Delivery(message)
         return None
 

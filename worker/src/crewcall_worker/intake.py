@@ -1,20 +1,16 @@
-"""What a worker takes in: whether it takes anything, which messages it holds, and which of them it runs.
+"""What a worker takes in: whether it takes anything, which messages it holds, and which of them it has begun.
 
 One for a process, shared by its consumers, the presence and the steward. As a Dramatiq middleware it sees each job
-begin. A worker that was cut off may have been declared dead, and its messages given to others: one of those is dropped
-before any middleware hears of it, for what follows an end or a skip (a result, say) is the other worker's to tell.
+begin; whether one may begin is for `admission` to say.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from queue import PriorityQueue
 from typing import Any
 
-import redis
 from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
@@ -23,27 +19,10 @@ from dramatiq.middleware import Middleware
 from dramatiq.worker import WorkerThread
 
 from crewcall_worker.consumer import QueueConsumer
-from crewcall_worker.holding import Held
+from crewcall_worker.options import REDIS_ID
+from crewcall_worker.queues.running import Run
 from crewcall_worker.scripts import Scripts
-from crewcall_worker.solitude import Solitude
-from crewcall_worker.wire import LAPSED_AFTER_MS, MOST_KILLS, Keys
-
-SURE_FOR = LAPSED_AFTER_MS / 1000 / 3
-"""Seconds; a third of the silence that is taken for death."""
-ASK_AGAIN_AFTER = 1.0
-ID = "redis_message_id"
-"""The option by which a message is known in Redis: one that was sent twice has two of them."""
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A job that runs; `at` is by time.monotonic()."""
-
-    actor: str
-    queue: str
-    at: float
+from crewcall_worker.wire import Keys
 
 
 class Intake(Middleware):
@@ -54,34 +33,26 @@ class Intake(Middleware):
         broker: RedisBroker,
         pool: str,
         on_idle: Callable[[], object] = lambda: None,
-        sure_for: float = SURE_FOR,
-        most_kills: int = MOST_KILLS,
         limits: Mapping[str, int] | None = None,
         now_ms: Callable[[], int | None] = current_millis,
     ) -> None:
-        """`on_idle` is called, by any thread, whenever nothing is held while it is closed. `sure_for` is the seconds
-        since the last contact for which nobody takes this worker for dead, with ample room. A message that is one
-        death short of `most_kills` runs alone. `limits` has how many messages of a queue are held at most. Delayed
-        messages are due by `now_ms`, a clock; None while that is not known."""
+        """`on_idle` is called, by any thread, whenever nothing is held while it is closed. `limits` has how many
+        messages of a queue are held at most. Delayed messages are due by `now_ms`, a clock; None while that is not
+        known."""
         self.broker = broker
         self.keys = Keys(broker.namespace)
         self.scripts = Scripts(broker.client, self.keys, pool)
         self.on_idle = on_idle
-        self._sure_for = sure_for
-        self._most_kills = most_kills
         self._limits = limits or {}
-        self._solitude = Solitude()
         self.now_ms = now_ms
         self.is_open = False
         self.paused: frozenset[str] = frozenset()
         """The queues that nobody is to take from, though the intake is open."""
         self.consumers: dict[str, QueueConsumer] = {}
-        self.running: dict[str, Begun] = {}
-        """By redis_message_id."""
+        self.running: dict[str, Run] = {}
+        """What was begun and is not acknowledged yet, by redis_message_id: to be put back if the process ends now."""
         self.seen_at = time.monotonic()
         """When Redis last took this worker's record, by time.monotonic()."""
-        self.is_to_wait: Callable[[MessageProxy, str], bool] = lambda _message, _owner: False
-        """Asked of a message, and the worker id that it was fetched under, before it begins: whether it was put off."""
         self._worker: Worker | None = None
         self._threads: list[WorkerThread] = []
 
@@ -192,72 +163,7 @@ class Intake(Middleware):
 
     def after_worker_thread_boot(self, _broker: Broker, thread: WorkerThread) -> None:
         self._threads.append(thread)
-        process = thread.process_message
-
-        def process_if_ours(message: MessageProxy) -> None:
-            held = self._held(message)
-            alone = held is not None and held.kills >= self._most_kills - 1
-            if not self._solitude.enter(alone=alone, may_wait=lambda: self.takes_from(message.queue_name)):
-                self.release(message)
-                return
-            try:
-                if not self.may_begin(message):
-                    log.warning("Message %s was given to another worker, which runs it", message.options[ID])
-                    self.drop(message)
-                elif self.is_to_wait(message, self._owner(message)):
-                    self.drop(message)
-                else:
-                    process(message)
-            finally:
-                self._solitude.leave()
-
-        # Not by SkipMessage: after it Dramatiq tells every middleware that the message was skipped and acknowledged.
-        vars(thread)["process_message"] = process_if_ours
 
     def before_process_message(self, _broker: Broker, message: MessageProxy) -> None:
-        self.running[message.options[ID]] = Begun(message.actor_name, message.queue_name, time.monotonic())
-
-    def release(self, message: MessageProxy) -> None:
-        """Let a message that a thread has taken off the queue of prefetched ones go back: it shall not begin here."""
-        self.consumers[message.queue_name].release(message)
-        if (prefetched := self.prefetched()) is not None:
-            prefetched.task_done()
-
-    def drop(self, message: MessageProxy) -> None:
-        """Forget a message that a thread has taken off the queue of prefetched ones: it is not this worker's to run."""
-        self.consumers[message.queue_name].drop(message)
-        if (prefetched := self.prefetched()) is not None:
-            prefetched.task_done()
-
-    def may_begin(self, message: MessageProxy) -> bool:
-        """Whether it is this worker's to run still; waits while Redis cannot tell.
-
-        A suspect is noted as begun first: if the worker dies now, it was with this one.
-        """
-        id_, queue = message.options[ID], message.queue_name
-        while held := self._held(message):
-            if held.owner != self.worker_id:
-                return False
-            if time.monotonic() - self.seen_at < self._sure_for and not held.kills:
-                return True
-            try:
-                if not self.broker.client.sismember(self.keys.acks(held.owner, queue), id_):
-                    return False
-                if held.kills:
-                    self.scripts.begin(held.owner, id_)
-            except redis.RedisError as error:
-                log.warning("Message %s waits: Redis cannot tell whether it is still ours: %s", id_, error)
-                time.sleep(ASK_AGAIN_AFTER)
-            else:
-                return True
-        return True
-
-    def _owner(self, message: MessageProxy) -> str:
-        """The worker id that it was fetched under."""
-        held = self._held(message)
-        return held.owner if held else self.worker_id
-
-    def _held(self, message: MessageProxy) -> Held | None:
-        """What is known of it; None where it is not held any more."""
-        consumer = self.consumers.get(message.queue_name)
-        return consumer.held.get(message.options[ID]) if consumer else None
+        id_ = message.options[REDIS_ID]
+        self.running[id_] = Run(message, id_, message.queue_name, time.monotonic())

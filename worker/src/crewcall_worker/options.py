@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+REDIS_ID: Final = "redis_message_id"
+"""Dramatiq's own: by which a message of any kind is known in Redis. One that was sent twice has two of them."""
+
 ORGANIZATION: Final = "organization_id"
 """Whose job it is. Such a message waits in a lane of its organisation, so that each has its turn."""
 

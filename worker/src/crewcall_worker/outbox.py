@@ -9,7 +9,6 @@ step as well: no crash can double it.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,12 +24,11 @@ from dramatiq.middleware import Middleware
 from pydantic_core import from_json, to_json
 
 from crewcall_worker import options, tracing, wire
+from crewcall_worker.envelope import BY_HAND, likeness_of, origin_of, redis_id_of
 from crewcall_worker.hints import Pacer
 from crewcall_worker.kept_connections import KeptConnections
 from crewcall_worker.redis_clock import RedisClock
 
-_BY_HAND = "."
-"""In place of the worker that promotes a message."""
 REGISTER_EVERY = 60.0
 ASK_AGAIN_AFTER = 0.5
 
@@ -118,18 +116,18 @@ class Outbox:
         return outcomes
 
     def _pack(self, message: Message[Any], delay: int | None) -> _Parcel:
-        queue, id_ = q_name(message.queue_name), _redis_id(message)
+        queue, id_ = q_name(message.queue_name), redis_id_of(message)
         lane = wire.lane_of(message.options.get(options.PRIORITY), message.options.get(options.ORGANIZATION))
         queue_name = queue if delay is None else dq_name(queue)
-        message = message.copy(queue_name=queue_name, options={"redis_message_id": id_})
+        message = message.copy(queue_name=queue_name, options={options.REDIS_ID: id_})
         kept = message.options  # the copy's own
-        worker, origin = _origin(kept)
-        like, like_for_ms = _likeness(kept, message.actor_name)
+        worker, origin = origin_of(kept)
+        like, like_for_ms = likeness_of(kept, message.actor_name)
         eta: int | str = ""
         if delay is not None:
             now_ms = self._insist(self.clock.now_ms, forever=self._is_bound(worker))
             eta = kept["eta"] = kept[wire.READY_AT] = now_ms + delay
-        elif worker in ("", _BY_HAND):
+        elif worker in ("", BY_HAND):
             kept[wire.READY_AT] = self._insist(self.clock.now_ms, forever=self._is_bound(worker))
 
         self._broker.emit_before("enqueue", message, delay)
@@ -167,7 +165,7 @@ class Outbox:
 
     def _is_bound(self, promoter: str) -> bool:
         """Whether it is bound to arrive, however long that takes."""
-        return promoter not in ("", _BY_HAND) or getattr(self._thread, "is_job_over", False)
+        return promoter not in ("", BY_HAND) or getattr(self._thread, "is_job_over", False)
 
     def _note(self, parcel: _Parcel, answer: int | str) -> Outcome:
         message = parcel.message
@@ -194,52 +192,6 @@ class Outbox:
                 threading.Event().wait(ASK_AGAIN_AFTER)
 
 
-def ordered_id(now_ns: int, noise: int) -> str:
-    """A UUID of version 7 (RFC 9562): those of one producer sort as they were made, to a quarter of a microsecond.
-
-    By it a dead worker's jobs that became ready in one millisecond get back into their order.
-    """
-    milliseconds, rest = divmod(now_ns, 1_000_000)
-    fraction = rest * 4096 // 1_000_000
-    digits = f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _redis_id(message: Message[Any]) -> str:
-    """A new one; but a typed job's is the job's id, and that of a retry says which one it is: by that it is found."""
-    if options.ORGANIZATION not in message.options:
-        return ordered_id(time.time_ns(), secrets.randbits(62))
-    retries = message.options.get("retries")
-    return f"{message.message_id}.{retries}" if retries else message.message_id
-
-
-def _origin(kept: dict[str, Any]) -> tuple[str, str]:
-    """Who takes the message from where, and under which id; ("", "") for a new one. It is taken off its options."""
-    if options.PROMOTION in kept:
-        worker, id_ = kept.pop(options.PROMOTION)
-        return worker, id_
-    if options.HURRY in kept:
-        return _BY_HAND, kept.pop(options.HURRY)
-    return "", kept.pop(options.REVIVAL, "")
-
-
-def _likeness(kept: dict[str, Any], job: str) -> tuple[str, int]:
-    """The message's key among its like, see `wire.likeness`, and how long (ms) that stands; ("", 0) if it has none.
-
-    They are taken off its options: a retry is no duplicate of the first try.
-    """
-    key = kept.pop(options.DEDUPE_KEY, None)
-    window_ms = kept.pop(options.DEDUPE_FOR_MS, None)
-    if key is None:
-        return "", 0
-    if not isinstance(key, str) or not key or not isinstance(window_ms, int) or window_ms <= 0:
-        raise ValueError(
-            f"{options.DEDUPE_KEY} is {key!r} for {options.DEDUPE_FOR_MS} = {window_ms!r}; expected a text that is not "
-            "empty, and a whole number of ms above 0"
-        )
-    return wire.likeness(kept.get(options.ORGANIZATION) or "", job, key), window_ms
-
-
 class _WorkerHooks(Middleware):
     """Marks delayed messages that come into a worker's memory, so that a promotion is told from a new message; and
     threads whose job is over. For that it is the last middleware: hooks after a job are called in reverse."""
@@ -249,7 +201,7 @@ class _WorkerHooks(Middleware):
 
     def before_delay_message(self, broker: Broker, message: MessageProxy) -> None:
         if isinstance(broker, RedisBroker):
-            message.options[options.PROMOTION] = (broker.broker_id, message.options["redis_message_id"])
+            message.options[options.PROMOTION] = (broker.broker_id, message.options[options.REDIS_ID])
             message.options[wire.READY_AT] = message.options["eta"]
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:

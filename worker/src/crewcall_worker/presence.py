@@ -117,7 +117,7 @@ class Presence(threading.Thread):
         self._intake.scripts.leave(self._intake.worker_id, self._identity.queues)
 
     def _record(self, worker_id: str) -> str:
-        begun = [job.at for job in list(self._intake.running.values())]
+        begun = [run.began for run in list(self._intake.running.values())]
         held = sum(len(c.held) for name, c in list(self._intake.consumers.items()) if not name.endswith(DELAYED))
         record = WorkerRecord(
             worker=worker_id,

@@ -82,7 +82,7 @@ def run(settings: Settings, modules: Sequence[str]) -> int:
     worker.start()
     if probes:  # not before all goes round: a project's own hooks may take any time to start
         stalled = StalledMetrics(runtime.accounts.stalled)
-        probes.show(runtime.health, WorkerMetrics(runtime.stats), runtime.jobs, stalled)
+        probes.show(runtime.health, WorkerMetrics(runtime.accounts.stats), runtime.jobs, stalled)
     runtime.steward.attend(until=LEAVING)
     worker.stop(timeout=round(THREADS_STOP_WITHIN * 1000))
     cut_off = len(runtime.intake.running)

@@ -9,6 +9,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from crewcall_worker import process
+from crewcall_worker.admission import Admission
 from crewcall_worker.attempts import Attempts
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.concurrency import UNLIMITED, Capacity
@@ -24,10 +25,8 @@ from crewcall_worker.queues.accounts import Accounts
 from crewcall_worker.queues.rates import Turns
 from crewcall_worker.queues.scheduler import Scheduler
 from crewcall_worker.reaper import Reaper, Watch
-from crewcall_worker.recording import Recording
 from crewcall_worker.settings import LogFormat, Settings
 from crewcall_worker.states import Event
-from crewcall_worker.stats import Stats
 from crewcall_worker.steward import Steward
 
 log = logging.getLogger(__name__)
@@ -52,8 +51,6 @@ class Runtime:
             broker,
             settings.pool,
             on_idle=lambda: self.steward.hear(Event.IDLE),
-            sure_for=settings.lapsed_after / 3,
-            most_kills=settings.most_kills,
             limits=capacity.limits,
             now_ms=clock.known_ms,
         )
@@ -69,8 +66,6 @@ class Runtime:
             lambda: self.accounts.stalled.count,
         )
         self.health = Health(self.intake, self._presence, self.steward)
-        self.stats = Stats(broker, clock)
-        self._recording = Recording(broker, queues)
         self._scheduler = Scheduler(broker, clock)
         watch = Watch(
             broker.namespace, settings.pool, tuple(queues), round(settings.lapsed_after * 1000), settings.most_kills
@@ -83,15 +78,16 @@ class Runtime:
                 keys.hints: lambda queue: self.intake.wake(queue or None),
                 keys.pauses: lambda _: self._presence.tell(),
                 keys.orders_changed: lambda name: self._presence.tell() if name in {"", pod} else None,
-                keys.recording: self._recording.hear,
+                keys.recording: self.accounts.recording.hear,
             },
         )
         self.jobs = JobMetrics()
         attempts = Attempts(broker, self.jobs.count, are_all_told=settings.log_format is LogFormat.JSON)
-        self.intake.is_to_wait = Turns(broker, self.intake.wake).is_to_wait
+        turns = Turns(broker, self.intake.wake)
         self.intake.take_part()
-        self.stats.take_part()
-        self._recording.take_part()
+        Admission(
+            self.intake, turns.is_to_wait, sure_for=settings.lapsed_after / 3, most_kills=settings.most_kills
+        ).take_part()
         self._scheduler.take_part()
         self.accounts.take_part()
         broker.add_middleware(DueMessages(outbox))
@@ -104,8 +100,6 @@ class Runtime:
         self._presence.start()
         self._listener.start()
         self._reaper.start()
-        self.stats.start()
-        self._recording.start()
         self.accounts.start()
         self._scheduler.start()
         self.intake.open()
@@ -115,8 +109,6 @@ class Runtime:
         self._reaper.stop()
         self._listener.stop()
         self._scheduler.stop()
-        self.stats.stop()
-        self._recording.stop()
         self.accounts.stop()
         try:
             put_back = self.intake.put_back() if self.steward.is_cut_off else 0

@@ -2,7 +2,7 @@
 
 A job beside a killer dies with it, and Redis cannot tell which of them it was; of one that runs alone it can. So a
 suspect that is one death short of being a dead letter waits until nothing else runs, and nothing else begins until it
-has ended. Pure but for its waiting; who is a suspect is said in `intake`, what a death counts, in `lua/recover.lua`.
+has ended. Pure but for its waiting; who is a suspect is said in `admission`, what a death counts, in `lua/recover.lua`.
 """
 
 from __future__ import annotations

@@ -132,8 +132,10 @@ class Steward:
             self._tell_what_runs()
 
     def _tell_what_runs(self) -> None:
-        begun = sorted(self._intake.running.values(), key=lambda job: job.at)
+        begun = sorted(self._intake.running.values(), key=lambda run: run.began)
         now = time.monotonic()
-        oldest = ", ".join(f"{job.actor} of {job.queue} for {now - job.at:.0f} s" for job in begun[:JOBS_TOLD])
+        oldest = ", ".join(
+            f"{run.message.actor_name} of {run.queue} for {now - run.began:.0f} s" for run in begun[:JOBS_TOLD]
+        )
         count = "1 running job" if len(begun) == 1 else f"{len(begun)} running jobs"
         log.info("Waiting for %s; the oldest: %s", count, oldest or "none")

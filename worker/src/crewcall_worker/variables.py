@@ -8,13 +8,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from crewcall_worker.errors import BadSetting
+
+ON: Final = frozenset({"true", "yes", "on", "1"})
+OFF: Final = frozenset({"false", "no", "off", "0"})
 
 
 def line(environment: Mapping[str, str], variable: str) -> str:
     """Without the end of line that a Secret made from a file often has."""
     return environment.get(variable, "").rstrip("\r\n")
+
+
+def parts(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """What stands there between commas."""
+    return tuple(part.strip() for part in environment.get(variable, "").split(",") if part.strip())
+
+
+def switch(environment: Mapping[str, str], variable: str, *, default: bool) -> bool:
+    text = environment.get(variable, "").strip().lower()
+    if text and text not in ON | OFF:
+        raise BadSetting(variable, text, "write true or false, or on or off")
+    return text in ON if text else default
+
+
+def file(environment: Mapping[str, str], variable: str) -> str:
+    """One that is there."""
+    path = line(environment, variable)
+    if path and not Path(path).is_file():
+        raise BadSetting(variable, path, "there is no such file")
+    return path
+
+
+def folder(environment: Mapping[str, str], variable: str) -> str:
+    """One that is there."""
+    path = line(environment, variable)
+    if path and not Path(path).is_dir():
+        raise BadSetting(variable, path, "there is no such folder")
+    return path
 
 
 def whole(environment: Mapping[str, str], variable: str, default: int, least: int, most: int) -> int:

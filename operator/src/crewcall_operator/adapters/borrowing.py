@@ -11,12 +11,13 @@ from http import HTTPStatus
 from typing import Any
 
 from crewcall_operator.adapters.claims import AMBIGUOUS
+from crewcall_operator.adapters.cluster import living_pool
+from crewcall_operator.adapters.deployment_requests import path_of
 from crewcall_operator.adapters.deployments import deployment_key
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.rivals import Rivals
 from crewcall_operator.api.borrowing import Note, giving_back, has_note_of_another, leaving, lending, read_note
-from crewcall_operator.api.names import API_VERSION, PLURAL
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
@@ -49,7 +50,7 @@ class Borrowing:
         if known != note or self._clock() >= until:
             if not await self._is_borrowed(target, note):
                 self._others.pop(target, None)
-                return await self._api.patch(_path(target), lending(pool, live))
+                return await self._api.patch(path_of(target), lending(pool, live))
             self._others[target] = note, self._clock() + KEPT
         other = PoolKey(target.namespace, note.pool)
         raise TargetUnavailable("AmbiguousTarget", AMBIGUOUS.format(holder=other, target=target))
@@ -62,7 +63,7 @@ class Borrowing:
         target, note = deployment_key(live), read_note(live)
         try:
             if has_note_of_another(live):
-                await self._api.patch(_path(target), leaving(live))
+                await self._api.patch(path_of(target), leaving(live))
             elif note is not None and not await self._is_borrowed(target, note):
                 await self._give_back(target, note)
         except ApiError as error:
@@ -71,11 +72,11 @@ class Borrowing:
 
     async def _give_back(self, target: PoolKey, note: Note, tries: int = TRIES) -> None:
         is_anothers = await self._rivals.who_scales(target) is not None
-        live = await self._api.get(_path(target))  # as somebody may have changed it by now
+        live = await self._api.get(path_of(target))  # as somebody may have changed it by now
         if read_note(live) != note:
             return
         try:
-            found = await self._api.patch(_path(target), leaving(live) if is_anothers else giving_back(live))
+            found = await self._api.patch(path_of(target), leaving(live) if is_anothers else giving_back(live))
         except ApiError as error:
             if error.status != HTTPStatus.CONFLICT or tries == 1:
                 raise
@@ -85,15 +86,5 @@ class Borrowing:
             log.info("Deployment %s is left with %d replicas: %s scales it no more", target, replicas, note.pool)
 
     async def _is_borrowed(self, target: PoolKey, note: Note) -> bool:
-        # A list of one: asking for it by name would take one more right. It may be another operator's pool.
-        path = f"/apis/{API_VERSION}/namespaces/{target.namespace}/{PLURAL}"
-        async for body in self._api.list(path, fieldSelector=f"metadata.name={note.pool}"):
-            named = (body["spec"].get("deploymentRef") or {}).get("name")
-            is_going = "deletionTimestamp" in body["metadata"]
-            if body["metadata"]["uid"] == note.uid and named == target.name and not is_going:
-                return True
-        return False
-
-
-def _path(target: PoolKey) -> str:
-    return f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.name}"
+        pool = await living_pool(self._api, PoolKey(target.namespace, note.pool), note.uid)
+        return pool is not None and (pool["spec"].get("deploymentRef") or {}).get("name") == target.name

@@ -12,6 +12,7 @@ from typing import Any
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.log import log
 from crewcall_operator.api.names import API_VERSION, LABEL_POOL, PLURAL
+from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import ApiError
 
 #: Seconds between two tries to reach the API server at the start.
@@ -67,3 +68,13 @@ class Cluster:
         for within in self._within:
             async for body in self._api.list(f"/apis/{API_VERSION}/{within}{PLURAL}", **self._selected):
                 yield body
+
+
+async def living_pool(api: KubernetesApi, key: PoolKey, uid: str) -> dict[str, Any] | None:
+    """The WorkerPool of this name and uid, whoever serves it; None where it is gone, or about to go."""
+    # A list of one: asking for it by name would take one more right.
+    path = f"/apis/{API_VERSION}/namespaces/{key.namespace}/{PLURAL}"
+    async for body in api.list(path, fieldSelector=f"metadata.name={key.name}"):
+        if body["metadata"]["uid"] == uid and "deletionTimestamp" not in body["metadata"]:
+            return body
+    return None

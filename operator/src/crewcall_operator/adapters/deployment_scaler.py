@@ -14,25 +14,20 @@ from typing import Any
 from crewcall_operator.adapters.attempts import Attempts
 from crewcall_operator.adapters.borrowing import Borrowing
 from crewcall_operator.adapters.claims import Claims
+from crewcall_operator.adapters.deployment_requests import DeploymentRequests
 from crewcall_operator.adapters.deployments import Deployments
-from crewcall_operator.adapters.kubernetes_api import JSON_PATCH, KubernetesApi
+from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.marks import Marks
 from crewcall_operator.adapters.pods import Pods
 from crewcall_operator.adapters.rivals import Rivals
-from crewcall_operator.api.borrowing import lending, read_note
-from crewcall_operator.api.deployment import controlling_pool, deployment, is_owned_by, not_owned, template_change
-from crewcall_operator.api.names import API_VERSION, PLURAL
+from crewcall_operator.api.borrowing import noted
+from crewcall_operator.api.deployment import controlling_pool, is_owned_by, not_owned, template_change
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.core.observation import Fleet
 from crewcall_operator.core.policy import Mode
 from crewcall_operator.errors import ApiError, TargetUnavailable
 from crewcall_operator.ports import Clock
-
-#: Times that a change is sent while only something else about the Deployment changes.
-TRIES = 3
-
-_CHANGED = "Deployment {target} was given {found} replicas meanwhile; deciding anew"
 
 
 class DeploymentScaler:
@@ -49,7 +44,7 @@ class DeploymentScaler:
     ) -> None:
         """`deployments` and `pods` are kept by whoever watches them. Without the `leadership` nothing is made or
         described."""
-        self._api = api
+        self._requests = DeploymentRequests(api, deployments)
         self._leadership = leadership
         self._rivals = rivals
         self._borrowing = Borrowing(api, clock, rivals)
@@ -70,7 +65,7 @@ class DeploymentScaler:
         if self._held.get(pool.key) not in (None, target):
             await self._leave(pool)
         live = self._deployments.get(target)
-        self._claims.refuse(pool, target, _noted(live))
+        self._claims.refuse(pool, target, noted(live))
         self._held[pool.key] = target
         recent = self._attempts.recent_failure(pool, is_there=live is not None)
         if recent is not None and recent.fleet is None:
@@ -86,7 +81,7 @@ class DeploymentScaler:
         await self._refuse_rivals(pool, target, fleet.current)
         if pool.template is None:
             _refuse_what_another_owns(pool, live)
-            if self._may_change(pool) and _noted(live) not in ("", pool.uid):
+            if self._may_change(pool) and noted(live) not in ("", pool.uid):
                 taken = self._borrowing.taken_over(pool, live)
                 self._deployments.saw(await self._attempt(pool, "FailedUpdateScale", taken))
         else:
@@ -97,7 +92,7 @@ class DeploymentScaler:
         target = _target(pool)
         # Mark before shrinking: the ReplicaSet controller ranks pods when it sees the new number, not later.
         await self._marks.put(pool, leaving)
-        scaled = await self._attempt(pool, "FailedUpdateScale", self._scaled(pool, target, replicas))
+        scaled = await self._attempt(pool, "FailedUpdateScale", self._requests.scale(pool, target, replicas))
         self._replicas[pool.key] = replicas
         live = self._deployments.get(target)
         if live is None:
@@ -119,7 +114,7 @@ class DeploymentScaler:
 
     def pool_of(self, target: PoolKey) -> PoolKey | None:
         """The pool that scales this Deployment."""
-        holder = self._claims.holder(target, _noted(self._deployments.get(target)))
+        holder = self._claims.holder(target, noted(self._deployments.get(target)))
         return None if holder is None else holder.key
 
     async def give_back_what_nobody_borrows(self) -> None:
@@ -128,28 +123,6 @@ class DeploymentScaler:
             for target, live in self._deployments.items():
                 if not self._is_scaled(target):
                     await self._borrowing.give_back_where_the_pool_is_gone(live)
-
-    async def _scaled(self, pool: Pool, target: PoolKey, replicas: int, tries: int = TRIES) -> dict[str, Any]:
-        """The answer to the change, which is made from no other number of replicas than the one that was decided on.
-
-        A version in a patch is a condition (API concepts, "Patch"). Without it, an operator whose watch hangs, or that
-        has just taken over, would undo what it has not heard of.
-        """
-        known = self._deployments.get(target)
-        try:
-            if pool.template is None and known is not None:
-                return await self._api.patch(_path(target), lending(pool, known, replicas))
-            seen = {} if known is None else {"metadata": {"resourceVersion": known["metadata"]["resourceVersion"]}}
-            return await self._api.patch(f"{_path(target)}/scale", {**seen, "spec": {"replicas": replicas}})
-        except ApiError as error:
-            if known is None or error.status != HTTPStatus.CONFLICT or tries == 1:
-                raise
-        self._deployments.missing(target)  # whatever its version: the server's count may have been set back
-        live = self._deployments.saw(await self._api.get(_path(target)))
-        found = live["spec"]["replicas"]
-        if found != known["spec"]["replicas"] or _noted(live) != _noted(known):
-            raise TargetUnavailable("FailedUpdateScale", _CHANGED.format(target=target, found=found))
-        return await self._scaled(pool, target, replicas, tries - 1)
 
     async def _refuse_rivals(self, pool: Pool, target: PoolKey, current: int) -> None:
         """Raises `TargetUnavailable` where an autoscaler scales it; asked anew where somebody has just scaled it."""
@@ -171,7 +144,7 @@ class DeploymentScaler:
 
     def _is_scaled(self, target: PoolKey) -> bool:
         """Whether a pool that is known here changes its replicas: then it keeps them, whoever borrowed it before."""
-        holder = self._claims.holder(target, _noted(self._deployments.get(target)))
+        holder = self._claims.holder(target, noted(self._deployments.get(target)))
         return holder is not None and holder.policy.mode is Mode.AUTO
 
     def _may_change(self, pool: Pool) -> bool:
@@ -180,26 +153,8 @@ class DeploymentScaler:
     async def _found_or_made(self, pool: Pool) -> dict[str, Any]:
         target = _target(pool)
         if pool.template is None:
-            return await self._attempt(pool, "FailedGetScale", self._api.get(_path(target)))
-        return await self._attempt(pool, "FailedCreate", self._made(pool, target))
-
-    async def _made(self, pool: Pool, target: PoolKey) -> dict[str, Any]:
-        await self._refuse_who_is_gone(pool)
-        try:
-            return await self._api.create(_collection(target.namespace), deployment(pool))
-        except ApiError as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
-            return await self._api.get(_path(target))
-
-    async def _refuse_who_is_gone(self, pool: Pool) -> None:
-        """Where nobody has told that the pool was deleted, its Deployment went with it, and one made anew would too."""
-        # A list of one: asking for it by name would take one more right.
-        path = f"/apis/{API_VERSION}/namespaces/{pool.key.namespace}/{PLURAL}"
-        found = self._api.list(path, fieldSelector=f"metadata.name={pool.key.name}")
-        there = {body["metadata"]["uid"] async for body in found if "deletionTimestamp" not in body["metadata"]}
-        if pool.uid not in there:
-            raise ApiError(HTTPStatus.NOT_FOUND, f"WorkerPool {pool.key} is gone; nothing is made for it")
+            return await self._attempt(pool, "FailedGetScale", self._requests.get(target))
+        return await self._attempt(pool, "FailedCreate", self._requests.make(pool))
 
     async def _describe(self, pool: Pool, live: Mapping[str, Any], fleet: Fleet) -> None:
         """Give the Deployment the pool's template, where it has another one; a refusal leaves it to be scaled."""
@@ -214,7 +169,7 @@ class DeploymentScaler:
             return
         if not self._may_change(pool):
             return
-        request = self._api.patch(_path(pool.key), change, JSON_PATCH)
+        request = self._requests.change(pool.key, change)
         self._deployments.saw(await self._attempt(pool, "FailedUpdateTemplate", request, fleet))
 
     async def _attempt(
@@ -237,19 +192,5 @@ def _refuse_what_another_owns(pool: Pool, live: Mapping[str, Any]) -> None:
         )
 
 
-def _noted(live: Mapping[str, Any] | None) -> str:
-    """The uid of the pool that is noted to borrow it; "" where none is."""
-    note = None if live is None else read_note(live)
-    return "" if note is None else note.uid
-
-
 def _target(pool: Pool) -> PoolKey:
     return PoolKey(pool.key.namespace, pool.deployment_ref or pool.key.name)
-
-
-def _collection(namespace: str) -> str:
-    return f"/apis/apps/v1/namespaces/{namespace}/deployments"
-
-
-def _path(target: PoolKey) -> str:
-    return f"{_collection(target.namespace)}/{target.name}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crewcall_operator.adapters.launch import Launch, launch_of
 from crewcall_operator.adapters.lifeline import Lifeline
-from crewcall_operator.adapters.worker_process import WorkerProcess, WorkerState, WorkerStatus
+from crewcall_operator.adapters.worker_process import ProcessState, WorkerProcess, WorkerStatus
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.observation import Fleet, Pod
 from crewcall_operator.errors import InvalidSpec, TargetUnavailable
@@ -39,16 +39,16 @@ class Crew:
     def tend(self, now: float) -> None:
         for worker in (*self.on_duty, *self.leaving):
             worker.tend(now)
-        self.gone.update(worker.name for worker in self.leaving if worker.state(now) is WorkerState.GONE)
-        self.leaving = [worker for worker in self.leaving if worker.state(now) is not WorkerState.GONE]
+        self.gone.update(worker.name for worker in self.leaving if worker.state(now) is ProcessState.GONE)
+        self.leaving = [worker for worker in self.leaving if worker.state(now) is not ProcessState.GONE]
 
     def fleet(self, now: float) -> Fleet:
         states = [worker.state(now) for worker in self.on_duty]
         pods = tuple(
-            Pod(worker.name, is_ready=state is WorkerState.RUNNING, created=worker.since)
+            Pod(worker.name, is_ready=state is ProcessState.RUNNING, created=worker.since)
             for worker, state in zip(self.on_duty, states, strict=True)
         )
-        down = {pod.name for pod, state in zip(pods, states, strict=True) if state is WorkerState.BACK_OFF}
+        down = {pod.name for pod, state in zip(pods, states, strict=True) if state is ProcessState.BACK_OFF}
         return Fleet(len(pods), sum(pod.is_ready for pod in pods), pods, frozenset(self.gone | down))
 
     def send_home(self, workers: Iterable[WorkerProcess], now: float) -> None:

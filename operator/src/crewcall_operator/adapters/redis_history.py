@@ -8,12 +8,12 @@ depends on it: a Redis that does not take it is left alone for a while, and that
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import NamedTuple
 
+from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_link import Call
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
@@ -59,8 +59,6 @@ while ARGV[at] do
     end
 end
 """
-
-log = logging.getLogger(__name__)
 
 
 class _Where(NamedTuple):

@@ -6,10 +6,10 @@ Each write is a script of its own, so that nobody sees it half done. What is wri
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from crewcall_operator.adapters.log import log
 from crewcall_operator.adapters.redis_answers import understanding
 from crewcall_operator.adapters.redis_link import Call, RedisLink
 from crewcall_operator.adapters.redis_links import RedisLinks
@@ -30,8 +30,6 @@ SWEEP_PERIOD_MS = 3_000
 DEAD_LETTERS_KEPT_MS = 7 * 86_400_000
 #: Lapsed workers that one look takes for dead; the next takes the next ones.
 MOST_AT_ONCE = 1_000
-
-log = logging.getLogger(__name__)
 
 _ORDER = """
 -- ARGV: orders, their channel, then for each pod "drain" or "run" and its name.

@@ -70,7 +70,7 @@ class RedisQueues:
     def forget(self, pool: Pool) -> None:
         """The pool is looked at no more: drop what is kept of its queues, unless another pool reads them too."""
         mine = self._seen.pop(pool.key, set())
-        if delayed := self._delayed.get(pool.redis.url):
+        if delayed := self._delayed.get(pool.redis.place):
             delayed.forget(mine.difference(*self._seen.values()))
 
     async def aclose(self) -> None:

@@ -27,8 +27,8 @@ RAN_WELL_AFTER = 60.0
 """Having run this long, a worker that dies is not in a crash loop: its back-off starts anew."""
 
 
-class WorkerState(StrEnum):
-    """What a worker is at, in the words of `kubectl get pods` where it has one."""
+class ProcessState(StrEnum):
+    """What a worker's process is at, in the words of `kubectl get pods` where it has one."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -42,7 +42,7 @@ class WorkerStatus:
     """A worker as it is shown. `for_seconds` is how long it has been in its state; `note` is for people."""
 
     name: str
-    state: WorkerState
+    state: ProcessState
     pid: int | None
     for_seconds: float
     restarts: int
@@ -113,12 +113,12 @@ class WorkerProcess:
                 self._tell(f"{self.name} was {self._note}")
             self._signal_group(self._process.pid, signal.SIGKILL)
 
-    def state(self, now: float) -> WorkerState:
+    def state(self, now: float) -> ProcessState:
         if self._process is None:
-            return WorkerState.GONE if self._kill_at is not None else WorkerState.BACK_OFF
+            return ProcessState.GONE if self._kill_at is not None else ProcessState.BACK_OFF
         if self._kill_at is not None:
-            return WorkerState.DRAINING
-        return WorkerState.RUNNING if now - self._since >= SETTLED_AFTER else WorkerState.STARTING
+            return ProcessState.DRAINING
+        return ProcessState.RUNNING if now - self._since >= SETTLED_AFTER else ProcessState.STARTING
 
     def status(self, now: float) -> WorkerStatus:
         pid = None if self._process is None else self._process.pid

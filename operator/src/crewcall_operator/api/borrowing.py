@@ -34,6 +34,12 @@ def read_note(live: Mapping[str, Any]) -> Note | None:
     return note if note is not None and note.deployment == live["metadata"]["uid"] else None
 
 
+def noted(live: Mapping[str, Any] | None) -> str:
+    """The uid of the pool that is noted to borrow it; "" where none is."""
+    note = None if live is None else read_note(live)
+    return "" if note is None else note.uid
+
+
 def has_note_of_another(live: Mapping[str, Any]) -> bool:
     """Whether the note on it was made for another Deployment, and copied with it."""
     return _written(live) is not None and read_note(live) is None
@@ -67,13 +73,9 @@ def leaving(live: Mapping[str, Any]) -> Json:
 def _written(live: Mapping[str, Any]) -> Note | None:
     try:
         found = json.loads((live["metadata"].get("annotations") or {})[ANNOTATION_BORROWED])
-        # Until this note told which Deployment it is of, and what was given last, both were taken to be as they are.
-        given, deployment = (
-            found.get("given", live["spec"]["replicas"]),
-            found.get("deployment", live["metadata"]["uid"]),
-        )
-        return Note(str(found["pool"]), str(found["uid"]), int(found["replicas"]), int(given), str(deployment))
-    except (AttributeError, KeyError, TypeError, ValueError):
+        replicas, given = int(found["replicas"]), int(found["given"])
+        return Note(str(found["pool"]), str(found["uid"]), replicas, given, str(found["deployment"]))
+    except (KeyError, TypeError, ValueError):
         return None
 
 

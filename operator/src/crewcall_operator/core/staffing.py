@@ -16,16 +16,6 @@ from functools import lru_cache
 MANY, MOST = 10_000.0, 1_000_000_000
 
 
-def erlang_c(threads: int, load: float) -> float:
-    """The chance of having to wait, with `load` threads busy on average; 1 where there are no more."""
-    if threads <= load:
-        return 1.0
-    blocked = 1.0
-    for n in range(1, threads + 1):
-        blocked = load * blocked / (n + load * blocked)
-    return blocked / (1.0 - load / threads * (1.0 - blocked))
-
-
 @lru_cache(maxsize=4096)
 def threads_for(load: float, patience: float, late: float) -> int:
     """The fewest threads with which at most a share of `late` waits longer than `patience` mean service times.

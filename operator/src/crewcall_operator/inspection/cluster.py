@@ -6,7 +6,7 @@ Reads only. Deployments and Events that may not be read are left out: a page wit
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from http import HTTPStatus
 import kubernetes.config
 
 from crewcall_operator.adapters.kubernetes_api import Json, KubernetesApi, load_configuration
+from crewcall_operator.api.happenings import listed
 from crewcall_operator.api.names import API_VERSION, GROUP, KIND, PLURAL
 from crewcall_operator.errors import ApiError, BadSetting, CrewcallError
 from crewcall_operator.inspection.explanation import Explanation, deployment_name, explain
@@ -73,8 +74,8 @@ class Cluster:
         except CannotLook:  # somebody with rights in this namespace only
             elsewhere = []
         if others := sorted(found["namespace"] for found in elsewhere if found["name"] == name):
-            return CannotLook(f"{words}, but there is one in {_listed(others)}; try -n {others[0]}")
-        known = f"there: {_listed(sorted(there))}" if there else "there is none at all; crewcall top -A shows where"
+            return CannotLook(f"{words}, but there is one in {listed(others)}; try -n {others[0]}")
+        known = f"there: {listed(sorted(there))}" if there else "there is none at all; crewcall top -A shows where"
         return CannotLook(f"{words} ({known})")
 
     def _refused(self, error: ApiError, namespace: str | None) -> CannotLook:
@@ -124,7 +125,3 @@ def _namespace(context: str | None) -> str:
         return DEFAULT_NAMESPACE
     chosen = next((found for found in contexts if found["name"] == context), current)
     return str(chosen["context"].get("namespace") or DEFAULT_NAMESPACE)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

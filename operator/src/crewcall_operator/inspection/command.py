@@ -27,9 +27,6 @@ TAB_PATIENCE = 3.0
 #: To kubectl, after the completions: no names of files either (ShellCompDirectiveNoFileComp of spf13/cobra).
 NO_FILES = ":4"
 
-#: Lines of a table that is not on a terminal: no end.
-ENDLESS = 1_000_000
-
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """What both commands have in common."""

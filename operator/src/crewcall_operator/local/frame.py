@@ -11,7 +11,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from crewcall_operator.adapters.worker_process import WorkerState, WorkerStatus
+from crewcall_operator.adapters.worker_process import ProcessState, WorkerStatus
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.local.history import Decided, Entry, History
 from crewcall_operator.ports import Report
@@ -21,11 +21,11 @@ SPARKLINE_SECONDS = 60.0
 LONGEST_SPARKLINE = 60
 ENTRIES_SHOWN = 6
 STYLES = {
-    WorkerState.STARTING: "yellow",
-    WorkerState.RUNNING: "green",
-    WorkerState.BACK_OFF: "red",
-    WorkerState.DRAINING: "cyan",
-    WorkerState.GONE: "dim",
+    ProcessState.STARTING: "yellow",
+    ProcessState.RUNNING: "green",
+    ProcessState.BACK_OFF: "red",
+    ProcessState.DRAINING: "cyan",
+    ProcessState.GONE: "dim",
 }
 NUMBERS = (("READY", 7), ("IN FLIGHT", 11), ("DELAYED", 9), ("REPLICAS", 11), ("RUNNING", 9))
 
@@ -117,7 +117,7 @@ def _columns(values: Sequence[str]) -> str:
 def _numbers(report: Report, workers: Sequence[WorkerStatus]) -> list[str]:
     seen = report.observation
     backlog = ["?"] * 3 if seen is None else [seen.ready, seen.in_flight, sum(queue.delayed for queue in seen.queues)]
-    running = sum(worker.state in {WorkerState.RUNNING, WorkerState.DRAINING} for worker in workers)
+    running = sum(worker.state in {ProcessState.RUNNING, ProcessState.DRAINING} for worker in workers)
     if report.fleet is None:
         return [*map(str, backlog), "?", str(running)]
     desired = report.fleet.current if report.decision is None else report.decision.replicas
@@ -137,10 +137,10 @@ def _why(report: Report) -> Text:
 
 def _workers(workers: Sequence[WorkerStatus], room: int) -> Iterator[Text]:
     # Those that need looking at are never the ones that are left out.
-    shown = sorted(workers, key=lambda worker: worker.state is WorkerState.RUNNING) if len(workers) > room else workers
+    shown = sorted(workers, key=lambda worker: worker.state is ProcessState.RUNNING) if len(workers) > room else workers
     shown = shown if len(shown) <= room else shown[: room - 1]
     names = max((len(worker.name) for worker in shown), default=0)
-    states = max([len(WorkerState.STARTING), *(len(worker.state) for worker in shown)])
+    states = max([len(ProcessState.STARTING), *(len(worker.state) for worker in shown)])
     for worker in shown:
         since = f"{worker.for_seconds:.0f} s" if worker.for_seconds < 100 else f"{worker.for_seconds / 60:.0f} min"
         pid = "" if worker.pid is None else f"   pid {worker.pid}"

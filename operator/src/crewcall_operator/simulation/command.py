@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from crewcall_operator.core.crew import USUAL_THREADS
+from crewcall_operator.core.startups import UNSEEN
 from crewcall_operator.simulation.options import Duration, check_picture, chosen
 
 if TYPE_CHECKING:
@@ -20,14 +22,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 
-#: Jobs that one replica runs at once where the pool does not tell.
-THREADS = 8
-
 #: What jobs are late by where the pool makes no promise.
 USUAL_PROMISE = 30.0
-
-#: Seconds that a replica takes to start, of traces.
-STARTUP = 30.0
 
 
 @click.command(short_help="Try a pool on a trace of jobs, in seconds.")
@@ -88,10 +84,10 @@ def simulate(
     if plot is not None:
         check_picture(plot)
     pool, peers, scenarios = read_pool(file), _peers(compare), _scenarios(names)
-    threads = pool.concurrency or THREADS
+    threads = pool.concurrency or USUAL_THREADS
     target = pool.policy.target
     promise = within or (target.seconds if isinstance(target, QueueLatency) else USUAL_PROMISE)
-    setting = Setting(threads=threads, prefetch=threads, startup=startup or STARTUP)
+    setting = Setting(threads=threads, prefetch=threads, startup=startup or UNSEEN)
     try:
         runs = [(read_trace(trace), setting) for trace in traces]
     except BadTrace as error:

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crewcall_worker.board.addresses import is_loopback
 from crewcall_worker.board.attempts import Attempts
 from crewcall_worker.board.audit import Audit, Outcome
 from crewcall_worker.board.people import Person, Role
 from crewcall_worker.board.problems import NotSignedIn, TooOften, Unavailable
 from crewcall_worker.board.sessions import Session, Sessions
-from crewcall_worker.board.settings import BoardSettings, is_loopback
+from crewcall_worker.board.settings import BoardSettings
 from crewcall_worker.board.tokens import IssuerSilent, TokenRefused, Tokens
 
 COOKIE = "crewcall_board"

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
+from crewcall_worker.board.addresses import is_loopback, is_safe
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.settings import Settings, from_environment
-from crewcall_worker.variables import line, whole
+from crewcall_worker.variables import line, parts, switch, whole
 
 ENV_HOST: Final = "CREWCALL_BOARD_HOST"
 ENV_PORT: Final = "CREWCALL_BOARD_PORT"
@@ -110,7 +110,7 @@ def board_settings(environment: Mapping[str, str]) -> BoardSettings:
         port=whole(environment, ENV_PORT, PORT, 0, 65_535),
         listener=whole(environment, ENV_LISTENER, 0, 0, MOST_FILES),
         prefix=_prefix(environment),
-        is_read_only=_flag(environment, ENV_READ_ONLY),
+        is_read_only=switch(environment, ENV_READ_ONLY, default=False),
         redact=_names(environment, ENV_REDACT),
         session_hours=whole(environment, ENV_SESSION_HOURS, 8, 1, 24 * 7),
         ticket=_ticket(environment),
@@ -126,16 +126,6 @@ def signing_secret(environment: Mapping[str, str]) -> str:
             ENV_SECRET, None, "set it to the board's own, or name its file. `crewcall-worker board secret` makes one"
         )
     return secret
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address, without a port, is this machine's own, for itself alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _secret(environment: Mapping[str, str]) -> str:
@@ -176,16 +166,6 @@ def _issuer(environment: Mapping[str, str], audience: str) -> Issuer | None:
     return Issuer(url, audience, jwks_url)
 
 
-def is_safe(url: str) -> bool:
-    """Whether nobody on the way to it can change what it answers."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
-
-
 def _host(environment: Mapping[str, str]) -> str:
     host = environment.get(ENV_HOST, "").strip() or "127.0.0.1"
     if host == "localhost":
@@ -206,20 +186,11 @@ def _prefix(environment: Mapping[str, str]) -> str:
     return prefix
 
 
-def _flag(environment: Mapping[str, str], variable: str) -> bool:
-    text = environment.get(variable, "").strip().lower()
-    if text in ("", "0", "false", "no"):
-        return False
-    if text in ("1", "true", "yes"):
-        return True
-    raise BadSetting(variable, text, "write true or false")
-
-
 def _names(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
-    text = environment.get(variable, "")
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = parts(environment, variable)
     if any(not all(name.split(".")) for name in names):
-        raise BadSetting(variable, text, "write names or paths separated by commas, such as phone,card.number")
+        allowed = "write names or paths separated by commas, such as phone,card.number"
+        raise BadSetting(variable, environment[variable], allowed)
     return names
 
 
@@ -233,11 +204,11 @@ def _ticket(environment: Mapping[str, str]) -> str:
 
 
 def _networks(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
-    text = environment.get(variable, "")
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = parts(environment, variable)
     for name in names:
         try:
             ipaddress.ip_network(name)
         except ValueError:
-            raise BadSetting(variable, text, "write addresses or networks by commas, such as 10.0.0.0/8") from None
+            allowed = "write addresses or networks by commas, such as 10.0.0.0/8"
+            raise BadSetting(variable, environment[variable], allowed) from None
     return names

@@ -20,8 +20,9 @@ import jwt
 from jwt import PyJWKClient
 from jwt.exceptions import ExpiredSignatureError, InvalidTokenError, PyJWKClientError, PyJWKSetError
 
+from crewcall_worker.board.addresses import is_safe
 from crewcall_worker.board.people import Person, Role
-from crewcall_worker.board.settings import BoardSettings, Issuer, is_safe
+from crewcall_worker.board.settings import BoardSettings, Issuer
 from crewcall_worker.errors import WorkerError
 
 LEEWAY = 30.0

@@ -37,7 +37,7 @@ DEATHS = {
     "killed_workers": "killed its workers",
 }
 
-#: `lanes.NORMAL` is one of them; others are told by their number.
+#: `wire.NORMAL` is one of them; others are told by their number.
 PRIORITIES = {0: "high", 1: "normal", 2: "low"}
 
 

@@ -1,7 +1,7 @@
-"""What becomes of this worker's jobs, told to Redis once a second: which run, which are done, and for whom.
+"""What becomes of this worker's jobs, told to Redis once a second: how many, which run, which are done, and for whom.
 
 A thread of its own gathers and tells; a job's thread does no more than put a few values into memory. Each part says in
-its own module what it tells: `running`, `records`, `organizations`, `stalled`.
+its own module what it tells: `stats`, `running`, `records`, `organizations`, `stalled`, `recording`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
-from crewcall_worker.intake import ID
-from crewcall_worker.options import ORGANIZATION
+from crewcall_worker.options import ORGANIZATION, REDIS_ID
 from crewcall_worker.queues.actors import job_of
 from crewcall_worker.queues.organizations import OrganizationTallies
 from crewcall_worker.queues.records import Done, Records
 from crewcall_worker.queues.running import Run, RunningJobs
 from crewcall_worker.queues.stalled import Stalled
+from crewcall_worker.recording import Recording
 from crewcall_worker.redis_clock import RedisClock
 from crewcall_worker.retention import Retention
+from crewcall_worker.stats import Stats, outcome_of
 from crewcall_worker.wire import Counter, Keys
 
 TELL_EVERY = 1.0
@@ -48,7 +49,9 @@ class Accounts:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         keys = Keys(broker.namespace)
+        self.stats = Stats(broker, clock, steady)
         self.stalled = Stalled(partial(job_of, broker))
+        self.recording = Recording(broker.client, keys, queues, steady)
         self.running = RunningJobs(keys, lambda: str(broker.broker_id))
         self.records = Records(broker.client, keys, retention)
         self.organizations = OrganizationTallies(keys, clock.now_ms)
@@ -70,6 +73,7 @@ class Accounts:
 
     def start(self) -> None:
         """Tell each second, until `stop`."""
+        self.recording.look()
         self._thread.start()
 
     def stop(self) -> None:
@@ -81,35 +85,37 @@ class Accounts:
 
     def begin(self, message: MessageProxy) -> None:
         """A job begins."""
-        self.running.begin(Run(message, message.options[ID], message.queue_name, self._steady()))
+        self.stats.begin(Run(message, message.options[REDIS_ID], message.queue_name, self._steady()))
 
     def end(self, message: MessageProxy, outcome: Counter | None) -> None:
-        """A job is over: DONE, FAILED, or None where it will run again or never ran."""
-        run = self.running.end(message.options[ID])
-        organization = message.options.get(ORGANIZATION)
-        if outcome is None or not isinstance(organization, str):
+        """A job is over: DONE, FAILED, RETRIED, or None where it was skipped."""
+        run, organization = self.stats.end(message, outcome), message.options.get(ORGANIZATION)
+        if run is not None and outcome is not None:
+            self.recording.note(run)
+        if outcome not in (Counter.DONE, Counter.FAILED) or not isinstance(organization, str):
             return
         self.organizations.count(organization, message.queue_name, outcome)
         now_ms = self._clock.known_ms()
         if outcome is Counter.DONE and run is not None and now_ms is not None:
-            took_ms = round(1000 * (self._steady() - run.began))
-            done = Done(message.copy(), now_ms - took_ms, now_ms, str(self._broker.broker_id))
+            done = Done(message.copy(), now_ms - run.ms_until(self._steady()), now_ms, str(self._broker.broker_id))
             self.records.add(message.queue_name, done)
 
     def tell(self) -> None:
         """Tell all of it. Raises `redis.RedisError`; what was not taken is kept for the next time."""
-        client, now = self._broker.client, self._steady()
-        self.stalled.look(self.running.now(), now)
+        client, runs, now = self._broker.client, self.stats.runs(), self._steady()
+        self.stalled.look(runs, now)
+        self.stats.tell()
         if not self._has_told_retention:
             client.set(self._keys.retention, round(self._retention.dead_for * 1000))
             self._has_told_retention = True
-        self.running.tell(client, now, self._clock.now_ms())
+        self.running.tell(client, runs, now, self._clock.now_ms())
         self.records.write()
         self.organizations.tell(client)
+        self.recording.write()
         if now >= self._clear_up_at:
             self._clear_up_at = now + CLEAR_UP_EVERY
             for queue in self._queues:
-                self.running.clear_up(client, queue)
+                self.running.clear_up(client, queue, runs)
 
     def _run(self) -> None:
         while not self._stopped.wait(TELL_EVERY):
@@ -142,9 +148,8 @@ class _AtTheEnd(Middleware):
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
-        del broker, result
-        ended = Counter.DONE if exception is None else None
-        self._accounts.end(message, Counter.FAILED if message.failed else ended)
+        del result
+        self._accounts.end(message, outcome_of(broker, message, exception))
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         del broker

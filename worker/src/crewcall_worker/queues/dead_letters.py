@@ -18,7 +18,7 @@ from dramatiq.message import Message
 
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.options import DEATH, ERROR, REVIVAL
+from crewcall_worker.options import DEATH, ERROR, REDIS_ID, REVIVAL
 from crewcall_worker.queues.failures import KILLED
 from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, JobState, JobView, Page, Views, view_of
 
@@ -26,7 +26,7 @@ CHUNK = 100
 
 #: What a try leaves behind in the options, which one that begins anew is not to have.
 _OF_TRIES = frozenset(
-    {"eta", "redis_message_id", "requeue_timestamp", "retries", "traceback", wire.READY_AT, DEATH, ERROR, KILLED}
+    {"eta", REDIS_ID, "requeue_timestamp", "retries", "traceback", wire.READY_AT, DEATH, ERROR, KILLED}
 )
 
 

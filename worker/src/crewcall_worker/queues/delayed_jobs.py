@@ -14,7 +14,7 @@ from dramatiq.errors import DecodeError
 
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.options import HURRY
+from crewcall_worker.options import HURRY, REDIS_ID
 
 
 class DelayedJobs:
@@ -36,7 +36,7 @@ class DelayedJobs:
             message = job_message.decode(text if isinstance(text, bytes) else str(text).encode())
         except DecodeError as error:
             raise ValueError(f"job {message_id} of queue {queue} cannot be read, and so not be run") from error
-        options = {name: value for name, value in message.options.items() if name not in ("eta", "redis_message_id")}
+        options = {name: value for name, value in message.options.items() if name not in ("eta", REDIS_ID)}
         hurried = replace(message, queue_name=queue, options={**options, HURRY: message_id})
         (outcome,) = self._broker.outbox.enqueue_many([(hurried, None)])
         return isinstance(outcome, outbox.Enqueued)

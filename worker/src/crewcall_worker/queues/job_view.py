@@ -12,11 +12,11 @@ from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
 from crewcall_worker import job_message, wire
-from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY
+from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY, REDIS_ID
 from crewcall_worker.queues.failures import KILLED, Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
-from crewcall_worker.wire.lanes import NORMAL
+from crewcall_worker.wire import NORMAL
 
 DEEPEST = 50
 """Levels of a payload that are shown."""
@@ -63,7 +63,7 @@ class JobView:
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
-_TOLD: Final = frozenset({ORGANIZATION, PRIORITY, DEATH, ERROR, KILLED, "traceback", "redis_message_id"})
+_TOLD: Final = frozenset({ORGANIZATION, PRIORITY, DEATH, ERROR, KILLED, "traceback", REDIS_ID})
 """Options that are fields of a view."""
 
 

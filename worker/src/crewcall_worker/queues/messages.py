@@ -18,9 +18,9 @@ from dramatiq.message import Message
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
+from crewcall_worker.envelope import ordered_id
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.options import DEDUPE_FOR_MS, DEDUPE_KEY, ORGANIZATION, PRIORITY, RATE_KEY
-from crewcall_worker.outbox import ordered_id
 from crewcall_worker.queues.job import JobType, Priority, Reject
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.settings import LARGEST_PAYLOAD

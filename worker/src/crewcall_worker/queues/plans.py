@@ -17,7 +17,7 @@ from dramatiq.message import Message
 
 from crewcall_worker import wire
 from crewcall_worker.job_message import JobMessage
-from crewcall_worker.options import ORGANIZATION, SCHEDULE, START_UNTIL
+from crewcall_worker.options import ORGANIZATION, REDIS_ID, SCHEDULE, START_UNTIL
 from crewcall_worker.queues.cron import following
 
 VERSION = 1
@@ -76,7 +76,7 @@ class Definition:
         if self.catch_up is CatchUp.SKIP:
             after = following(self.cron, self.timezone, tick_ms)
             times[START_UNTIL] = tick_ms + min(self.grace_ms, self.grace_ms if after is None else after - tick_ms)
-        options = {**self.options, **times, SCHEDULE: name, "redis_message_id": id_}
+        options = {**self.options, **times, SCHEDULE: name, REDIS_ID: id_}
         return JobMessage(dq_name(self.queue), self.job, (), {"payload": self.payload}, options, id_, tick_ms)
 
 

@@ -20,7 +20,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import dq_name
 
 from crewcall_worker import wire
-from crewcall_worker.options import ORGANIZATION, RATE_KEY, RATE_TURN
+from crewcall_worker.options import ORGANIZATION, RATE_KEY, RATE_TURN, REDIS_ID
 from crewcall_worker.queues.actors import job_of
 from crewcall_worker.queues.job import RateLimit
 
@@ -96,7 +96,7 @@ class Turns:
         queue = message.queue_name
         times = {"eta": turn_ms, wire.READY_AT: turn_ms, RATE_TURN: told + 1}
         delayed = message.copy(queue_name=dq_name(queue), options=times)
-        keys, id_ = self._keys, message.options["redis_message_id"]
+        keys, id_ = self._keys, message.options[REDIS_ID]
         self._postpone(
             keys=[
                 keys.acks(owner, queue),

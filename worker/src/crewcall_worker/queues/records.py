@@ -16,13 +16,14 @@ import redis
 from dramatiq.message import Message
 
 from crewcall_worker import wire
+from crewcall_worker.options import REDIS_ID
 from crewcall_worker.retention import Retention
 
 VERSION = 1
 LARGEST_PAYLOAD = 8_192
 """Characters of JSON; of a larger payload a record has the size alone."""
 AT_ONCE = 100
-LEFT_OUT = ("traceback", "redis_message_id", "requeue_timestamp")
+LEFT_OUT = ("traceback", REDIS_ID, "requeue_timestamp")
 
 
 @dataclass(frozen=True, slots=True)

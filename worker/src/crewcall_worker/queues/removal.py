@@ -17,7 +17,7 @@ from crewcall_worker import wire
 from crewcall_worker.options import SCHEDULE
 from crewcall_worker.queues.job_view import JobState, JobView, view_of
 from crewcall_worker.queues.schedules import Schedules
-from crewcall_worker.wire.lanes import NORMAL, Lane, lane_of
+from crewcall_worker.wire import NORMAL, Lane, lane_of
 
 REMOVABLE = frozenset({JobState.READY, JobState.DELAYED, JobState.COMPLETED, JobState.DEAD})
 CHUNK = 200

@@ -1,4 +1,4 @@
-"""The jobs that this worker runs now: told to Redis, for whoever looks at a queue, and to who looks for stalled ones.
+"""The jobs that this worker runs now: told to Redis, for whoever looks at a queue.
 
 Redis hears once a second what has changed since. So a job costs it nothing that is over within the second, as most are.
 """
@@ -6,7 +6,7 @@ Redis hears once a second what has changed since. So a job costs it nothing that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import redis
@@ -23,45 +23,33 @@ LOOKED_AT = 100
 
 
 class Run(NamedTuple):  # one is made for each job, plain actors' included: a dataclass takes three times as long
-    """A run of a job: `began` by the steady clock, in seconds."""
+    """A run of a job: `began` by time.monotonic(), in seconds."""
 
     message: MessageProxy
     redis_id: str
     queue: str
     began: float
 
+    def ms_until(self, moment: float) -> int:
+        """How long it had run at that moment, in whole ms."""
+        return int((moment - self.began) * 1000)
+
 
 class RunningJobs:
-    """One worker's, by redis_message_id. `begin` and `end` are for its threads, `tell` for one other.
-
-    There is no lock: each is one step of a dict, and nothing else is shared.
-    """
+    """What Redis was told of one worker's."""
 
     def __init__(self, keys: Keys, worker_id: Callable[[], str]) -> None:
         self._keys = keys
         self._worker_id = worker_id
-        self._runs: dict[str, Run] = {}
         self._told: dict[str, str] = {}  # redis_message_id -> queue
         self._renew_at = 0.0
 
-    def begin(self, run: Run) -> None:
-        """A job begins."""
-        self._runs[run.redis_id] = run
-
-    def end(self, redis_id: str) -> Run | None:
-        """A job is over, though it may never have begun."""
-        return self._runs.pop(redis_id, None)
-
-    def now(self) -> list[Run]:
-        """What runs."""
-        return list(self._runs.values())
-
-    def tell(self, client: redis.Redis, steady: float, now_ms: int) -> None:
+    def tell(self, client: redis.Redis, running: Iterable[Run], steady: float, now_ms: int) -> None:
         """Tell what has changed, at this moment by either clock; renew what has not, now and then.
 
         Raises `redis.RedisError`.
         """
-        runs = {run.redis_id: run for run in self.now()}
+        runs = {run.redis_id: run for run in running}
         over: dict[str, list[str]] = defaultdict(list)
         for redis_id, queue in self._told.items():
             if redis_id not in runs:
@@ -81,7 +69,7 @@ class RunningJobs:
                 worker = self._worker_id()
                 pipeline.zadd(
                     self._keys.running(queue),
-                    {run.redis_id: now_ms - round(1000 * (steady - run.began)) for run in begun},
+                    {run.redis_id: now_ms - run.ms_until(steady) for run in begun},
                 )
                 pipeline.hset(self._keys.runners(queue), mapping={run.redis_id: worker for run in begun})
                 pipeline.pexpire(self._keys.running(queue), KEPT_MS)
@@ -91,7 +79,7 @@ class RunningJobs:
         if is_to_renew:
             self._renew_at = steady + RENEW_EVERY
 
-    def clear_up(self, client: redis.Redis, queue: str) -> None:
+    def clear_up(self, client: redis.Redis, queue: str, running: Iterable[Run]) -> None:
         """Take out what a dead worker has left, the oldest first: a message that is there is some worker's.
 
         Raises `redis.RedisError`.
@@ -104,7 +92,7 @@ class RunningJobs:
             for redis_id, worker in zip(ids, workers, strict=True):
                 pipeline.sismember(self._keys.acks(wire.text(worker or b""), queue), redis_id)
             held = pipeline.execute()
-        own = {run.redis_id for run in self.now()}
+        own = {run.redis_id for run in running}
         left = [id_ for id_, is_held in zip(ids, held, strict=True) if not is_held and wire.text(id_) not in own]
         if left:
             client.zrem(self._keys.running(queue), *left)

@@ -21,7 +21,7 @@ from crewcall_worker.queues import counts
 from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job_view import JobState, JobView, view_of
 from crewcall_worker.queues.organizations import OrganizationCounts, busiest, read_organization
-from crewcall_worker.wire.lanes import read_lane
+from crewcall_worker.wire import read_lane
 
 __all__ = [
     "ANY",

@@ -1,4 +1,8 @@
-"""The variables by which a worker process is told what it is. Who sets and who reads them: the head of the package."""
+"""The variables by which a worker process is told what it is.
+
+The operator (in a pod template) and the local mode (for a process) set these; the worker reads them. A variable that
+the user's own template sets is left as it is. How a Redis is named in them is in `redis_address`.
+"""
 
 from __future__ import annotations
 

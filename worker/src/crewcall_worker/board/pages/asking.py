@@ -18,7 +18,8 @@ from starlette.datastructures import FormData
 
 from crewcall_worker.board.pages import said
 from crewcall_worker.board.pages.deeds import Answer, act
-from crewcall_worker.board.pages.questions import MOST_IDS, Target, ask
+from crewcall_worker.board.pages.questions import ask
+from crewcall_worker.board.pages.target import MOST_IDS, Target
 from crewcall_worker.board.problems import Forbidden
 from crewcall_worker.board.templating import PAGES, Addresses, render
 from crewcall_worker.board.visits import Acting, TheBoard, Visitor

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from crewcall_worker.board.actions import Actions, Some
 from crewcall_worker.board.doors import Visit
-from crewcall_worker.board.pages.questions import Target
+from crewcall_worker.board.pages.target import Target
 from crewcall_worker.board.problems import Conflict, NotThere, Refusal
 from crewcall_worker.board.words import count, plural
 from crewcall_worker.queues.job_view import JobState

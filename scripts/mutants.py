@@ -64,6 +64,9 @@ def pytest_sessionstart():
     settings.load_profile("mutants")
 """
 
+#: mutmut leaves decorated functions as they are. An answer that is kept is the same one that is made anew.
+KEEPS_ANSWERS = re.compile(r"^@lru_cache.*\n", re.MULTILINE)
+
 PYTEST = """[pytest]
 pythonpath = . src
 addopts = --strict-markers --import-mode=importlib -p no:cacheprovider -p mutants_plugin
@@ -80,6 +83,8 @@ def lay_out() -> None:
     shutil.rmtree(LAYOUT, ignore_errors=True)
     for source in SOURCES:
         shutil.copytree(ROOT / source, LAYOUT / "src", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in (LAYOUT / "src" / CORE.replace(".", "/")).glob("*.py"):
+        module.write_text(KEEPS_ANSWERS.sub("", module.read_text()))
     for folder in COPIED:
         shutil.copytree(ROOT / folder, LAYOUT / folder, ignore=shutil.ignore_patterns("__pycache__"))
     tests = [*(f"tests/unit/test_{name}.py" for name in TESTS), LEADERSHIP]

@@ -13,10 +13,11 @@ import pytest
 from tests.support.pools import FREE, always, delayed, going_to, memory, pods, policy, rules, seen, unread
 from tests.support.promises import counted, crew
 
+from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.decide import decide, remember
 from crewcall_operator.core.decision import Decision, Reason, Step
 from crewcall_operator.core.memory import Memory
-from crewcall_operator.core.observation import Observation
+from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.core.policy import Mode, OnSaturation, Policy, QueueLatency, SelectPolicy
 from crewcall_operator.core.saturation import Saturated, Saturation
 from crewcall_operator.core.schedule import in_force
@@ -299,6 +300,10 @@ def test_takes_no_replica_away_while_it_is_not_known_what_the_workers_run(by: Po
     assert decide(by, unread(seen(10)), 4, memory(), now=1000.0) == Decision(4, Reason.WORKERS_UNREAD)
 
 
+def test_says_why_it_keeps_the_replicas_that_the_target_asks_for_though_it_is_not_known_what_the_workers_run() -> None:
+    assert decide(policy(), unread(seen(20)), 2, memory(), now=1000.0) == Decision(2, Reason.STEADY_LOAD)
+
+
 def test_adds_replicas_though_it_is_not_known_what_the_workers_run() -> None:
     assert decide(policy(), unread(seen(50)), 4, memory(), now=1000.0) == Decision(5, Reason.BACKLOG_DRAIN)
 
@@ -327,6 +332,13 @@ def test_remembers_what_was_asked_for_not_what_was_allowed() -> None:
     assert remember(by, memory(), seen(90), decision, now=1000.0) == memory(
         recommended={1000.0: 9}, observed_at=1000.0, busy_at=1000.0
     )
+
+
+def test_remembers_what_a_look_tells_of_the_work_and_when_it_was() -> None:
+    look = Observation((QueueState("sms", counters=Counters(arrived=5, ended=5, busy=2.0)),))
+    remembered = remember(policy(), memory(), look, decide(policy(), look, 0, memory(), now=1000.0), now=1000.0)
+
+    assert remembered == memory(recommended={1000.0: 0}, observed_at=1000.0).working(look, 1000.0)
 
 
 def test_remembers_of_a_blind_moment_that_the_replicas_were_kept_and_that_nobody_saw_them_idle() -> None:

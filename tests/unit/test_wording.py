@@ -102,6 +102,13 @@ def test_has_a_sentence_for_every_reason() -> None:
             memory(),
             '10 ready, 0 in flight; 1 wanted, schedule "office" keeps 3',
         ),
+        (
+            policy(schedules=(always(8, "office"),), max=5),
+            seen(10),
+            4,
+            memory(),
+            "10 ready, 0 in flight; 8 wanted, maxReplicas is 5",
+        ),
         (policy(pinned=6), seen(90), 4, memory(), "pinned by spec.replicas; remove it to scale by backlog again"),
         (policy(mode=Mode.PAUSED), seen(90), 4, memory(), "mode is Paused"),
         (

@@ -131,6 +131,12 @@ def test_withdraws_all_orders_before_it_adds_replicas() -> None:
     )
 
 
+def test_all_go_at_once_where_all_are_drained() -> None:
+    workers = [worker("a", DRAINED), worker("b", DRAINED)]
+
+    assert planned(ABC[:2], workers, wanted=0, standing={"a": 4.0, "b": 4.0}) == Plan(0, remove=("a", "b"))
+
+
 def test_believes_no_drained_that_is_older_than_the_order() -> None:
     workers = [worker("a", busy=1, since=1.0), worker("b", DRAINED, silent_for=0.8)]
 
@@ -222,6 +228,12 @@ def test_marks_no_others_before_the_marked_ones_are_on_their_way() -> None:
 
 def test_pods_without_the_runtime_are_scaled_the_plain_way_and_named() -> None:
     assert planned(ABC, [], wanted=1) == Plan(1, plain=("a", "b", "c"))
+
+
+def test_withdraws_the_orders_of_pods_whose_workers_tell_nothing_any_more() -> None:
+    assert planned(ABC, [], wanted=3, standing={"b": 4.0, "gone": 9.0}) == Plan(
+        3, withdraw=("b", "gone"), kept=("b",), plain=("a", "b", "c")
+    )
 
 
 def test_pods_without_the_runtime_are_the_last_to_go_beside_others() -> None:

@@ -65,6 +65,18 @@ def test_orders_those_first_whose_jobs_have_run_for_the_least_time_in_all() -> N
     )
 
 
+def test_orders_the_youngest_of_those_that_are_equal() -> None:
+    pods = [pod("a", age=500.0), pod("b", age=100.0)]
+
+    assert planned(pods, [worker("a"), worker("b")], wanted=1).order == (Order("b", "idle"),)
+
+
+def test_a_replica_is_idle_only_where_all_its_workers_are() -> None:
+    workers = [worker("a", busy=1, since=5.0), worker("a"), worker("b")]
+
+    assert planned(ABC[:2], workers, wanted=1).order == (Order("b", "idle"),)
+
+
 def test_a_replica_that_has_not_started_yet_goes_at_once_and_before_all_others() -> None:
     pods = [pod("a"), pod("b", age=1.0), pod("c", age=500.0, ready=False)]
 
@@ -228,6 +240,11 @@ def test_marks_no_others_before_the_marked_ones_are_on_their_way() -> None:
 
 def test_pods_without_the_runtime_are_scaled_the_plain_way_and_named() -> None:
     assert planned(ABC, [], wanted=1) == Plan(1, plain=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(("age", "plain"), [(20.0, ()), (20.5, ("b",))])
+def test_takes_a_pod_for_one_without_the_runtime_after_twice_its_start_up(age: float, plain: tuple[str, ...]) -> None:
+    assert planned([pod("a"), pod("b", age=age)], [worker("a")], wanted=2) == Plan(2, plain=plain)
 
 
 def test_withdraws_the_orders_of_pods_whose_workers_tell_nothing_any_more() -> None:

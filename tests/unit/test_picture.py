@@ -15,7 +15,7 @@ KILLED = Mark(108.1, "a busy worker is killed")
 
 def test_the_demo_marks_its_bursts_and_its_kill() -> None:
     demo = Demo()
-    demo.producer = cast(Producer, SimpleNamespace(bursts=[100.0, 107.5]))
+    demo.producer = cast("Producer", SimpleNamespace(bursts=[100.0, 107.5]))
 
     without = demo.marks()
     demo.killed = KILLED

@@ -47,7 +47,7 @@ def draw(reports: Sequence[Report], decisions: Sequence[Decided], marks: Sequenc
     )
     backlog.set_title("Backlog, in jobs", loc="left", fontsize=10, color=INK)
 
-    backlog.set_ylim(0, 1.1 * max(1, *(look.outstanding for _, look in looks)))
+    backlog.set_ylim(0, 1.3 * max(1, *(look.outstanding for _, look in looks)))
 
     fleets = [(report.at - zero, report.fleet) for report in reports if report.fleet is not None]
     replicas.fill_between(

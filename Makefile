@@ -139,7 +139,7 @@ endif
 
 # The environment: everything pinned by hash, then this checkout itself in place.
 $(READY): requirements/dev.lock pyproject.toml
-	@echo "Building the environment in $(VENV) (once; about a minute) ..." >&2
+	@echo "Building the environment in $(VENV) (once; one to three minutes) ..." >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Crewcall needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)$(if $(filter another-python,$^), --clear)

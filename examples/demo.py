@@ -30,7 +30,7 @@ from rich.console import Console
 from crewcall_operator.api.pool import PoolKey
 from crewcall_operator.errors import CrewcallError
 from crewcall_operator.local.history import History
-from crewcall_operator.local.picture import draw
+from crewcall_operator.local.picture import Mark, draw
 from crewcall_operator.local.run import Options, Running, run
 from crewcall_worker.wire import pool_name
 
@@ -118,7 +118,7 @@ class Demo:
         self.history: History | None = None
         self.producer: Producer | None = None
         self.tally: dict[str, int] = {}
-        self.killed: str | None = None
+        self.killed: Mark | None = None
 
     async def play(self, running: Running) -> None:
         """Two bursts and an accident, until the pool is at rest again or it is time to give up."""
@@ -134,9 +134,9 @@ class Demo:
                 while self.killed is None and not self._is_at_rest(history):
                     await asyncio.sleep(0.02)
                     workers, traces = running.workers(POOL), self.producer.traces
-                    self.killed = await asyncio.to_thread(
-                        kill_a_busy_one, running.url, pool_name(*POOL), workers, traces
-                    )
+                    name = await asyncio.to_thread(kill_a_busy_one, running.url, pool_name(*POOL), workers, traces)
+                    if name is not None:
+                        self.killed = Mark(time.monotonic(), "a busy worker is killed")
                 while True:
                     await asyncio.sleep(0.1)
                     if self._is_at_rest(history):
@@ -151,6 +151,12 @@ class Demo:
             return False
         delayed = sum(queue.delayed for queue in last.observation.queues)
         return last.observation.outstanding + delayed + last.fleet.current == 0
+
+    def marks(self) -> list[Mark]:
+        """What was done to the pool, for the picture."""
+        sent = zip(self.producer.bursts if self.producer else (), BURSTS, strict=False)
+        marks = [Mark(at, f"{jobs} jobs are sent") for at, jobs in sent]
+        return marks if self.killed is None else [*marks, self.killed]
 
     def result(self) -> Result | None:
         """The figures; None where it was interrupted before there were any."""
@@ -184,7 +190,7 @@ def main() -> int:
         console.print("Interrupted before there was a result.")
         return 1
     try:
-        draw(list(demo.history.reports[POOL]), demo.history.applied(POOL), demo.producer.bursts, PICTURE)
+        draw(list(demo.history.reports[POOL]), demo.history.applied(POOL), demo.marks(), PICTURE)
     except OSError as error:
         console.print(f"There is no picture: {error}", style="red")
         result = replace(result, plot=None)

@@ -10,13 +10,15 @@ import sys
 
 from crewcall_jobs.email.job import send_digest
 from crewcall_jobs.email.payload import Digest, DigestItem, DigestSection
-from crewcall_worker.queues import NewJob, QueueService
+from crewcall_worker.errors import BadSetting
+from crewcall_worker.queues import NewJob, QueueService, QueueUnavailable
 
 
 def main(count: int = 1, run: str = "first") -> None:
     """Enqueue so many, half of them for each of two organisations, and tell what became of them."""
     queues = QueueService.from_environment()
-    queues.initialize()
+    if not queues.enabled:  # it has said what to set; an application may go on without
+        sys.exit(1)
     receipts = queues.enqueue_many(
         NewJob(send_digest, digest(number, run), dedupe_key=f"{run}:{number}") for number in range(count)
     )
@@ -37,4 +39,7 @@ def digest(number: int, run: str) -> Digest:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 1, *sys.argv[2:3])
+    try:
+        main(int(sys.argv[1]) if sys.argv[1:] else 1, *sys.argv[2:3])
+    except (BadSetting, QueueUnavailable) as error:
+        sys.exit(f"{error}.")

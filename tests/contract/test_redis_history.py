@@ -248,7 +248,7 @@ async def test_a_redis_that_does_not_take_it_is_left_alone_for_a_while_and_that_
 
     assert refused(redis_server) == 3
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "the board is not told of pools" in caplog.text
+    assert "Pools cannot be shown on the board for now, and are scaled all the same" in caplog.text
 
     grant(redis_server, "+@all ~*")
     clock.now += RETRY

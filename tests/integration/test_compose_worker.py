@@ -56,6 +56,24 @@ def test_digests_of_the_example_arrive_once_each_and_the_worker_goes_home(
     assert "reader-" not in running.log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "No Redis is configured: jobs are not enqueued. Set REDIS_URL, or REDIS_HOST"),
+        (
+            {"REDIS_URL": "redis://127.0.0.1:1/0"},
+            "Redis 127.0.0.1:1/0 cannot be reached or does not answer: Error 111 connecting to 127.0.0.1:1. "
+            "Connection refused. Check that it runs, and REDIS_URL.",
+        ),
+    ],
+)
+def test_the_example_says_in_one_line_which_redis_it_lacks(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        enqueue(environment)
+
+    assert (failed.value.returncode, failed.value.stdout, failed.value.stderr) == (1, "", f"{said}\n")
+
+
 def enqueue(environment: dict[str, str]) -> str:
     """As scripts/compose-check does it: the example comes in by standard input."""
     with (ROOT / "examples" / "digests.py").open() as example:

@@ -318,7 +318,8 @@ def test_names_everything_that_is_wrong_in_every_file(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(BAD)
     (tmp_path / "other.yaml").write_text("kind: ConfigMap\n---\nkind: Secret\n")
     (tmp_path / "torn.yaml").write_text("kind: [")
-    files = ["bad.yaml", "other.yaml", "torn.yaml", "missing.yaml"]
+    (tmp_path / "empty.yaml").touch()
+    files = ["bad.yaml", "other.yaml", "torn.yaml", "missing.yaml", "empty.yaml"]
 
     done = subprocess.run(
         [CREWCALL, "local", *(word for file in files for word in ("-f", file))],
@@ -335,11 +336,33 @@ def test_names_everything_that_is_wrong_in_every_file(tmp_path: Path) -> None:
         "both are. Remove one.",
         'bad.yaml: workerpool shop/second: spec.template: command: is "nope"; must be a program of this machine; '
         "it is not on the PATH.",
-        "other.yaml: holds no WorkerPool, but ConfigMap, Secret.",
+        "other.yaml: has no WorkerPool: only ConfigMap, Secret. Add one, as examples/workerpool.yaml does.",
         "torn.yaml: is not YAML: while parsing a flow node expected the node content, but found '<stream end>' "
         'in "<unicode string>", line 1, column 8: kind: [ ^.',
         "missing.yaml: cannot be read: No such file or directory.",
+        "empty.yaml: has no WorkerPool: it is empty. Describe one in it, as examples/workerpool.yaml does.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://x", "http://x"),
+        ("localhost:6379", "localhost:6379"),
+        ("redis://me:geh@e/im@host:6379", "...@host:6379"),
+        ("redis://me:geh?eim@host:6379", "..."),
+        ("redis://host?password=geheim", "redis://host?..."),
+    ],
+)
+@pytest.mark.parametrize("command", ["local", "record"])
+def test_names_the_redis_url_that_it_refuses_and_shows_no_password(command: str, url: str, shown: str) -> None:
+    done = CliRunner().invoke(main, [command, "-f", "pool.yaml", "--redis", url])
+
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == (
+        f'Error: Invalid value for --redis: "{shown}" is no URL of a Redis. Write redis://[user:password@]host[:port]'
+        "[/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password."
+    )
 
 
 BAD = """

@@ -154,11 +154,11 @@ class RedisHistory:
             self._leave_alone(source.place, pools, error)
         else:
             if self._left_alone.pop(source.place, None) is not None:
-                log.info("the board is told of the pools on %s again", link.endpoint)
+                log.info("Pools on %s are shown on the board again", link.endpoint)
 
     def _leave_alone(self, place: str, pools: Iterable[_Waiting], error: QueueUnavailable) -> None:
         if place not in self._left_alone:
-            log.warning("the board is not told of pools, which goes on scaling them: %s", error)
+            log.warning("Pools cannot be shown on the board for now, and are scaled all the same: %s", error)
         self._left_alone[place] = self._clock() + RETRY
         for one in pools:
             told = self._told.get(one.key)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from pathlib import Path
 
 import click
 
 from crewcall_operator.interval import interval_option
+from crewcall_operator.redis_url import check_redis_url
 
 BAD_INPUT = 2
 
@@ -79,16 +79,13 @@ def local(
         from rich.console import Console
 
         from crewcall_operator.adapters.embedded_redis import EmbeddedRedisFailed
-        from crewcall_operator.api.schema import REDIS_URL
         from crewcall_operator.local.files import BadFiles
         from crewcall_operator.local.run import Options, run
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
-    if redis_url is not None and not re.match(REDIS_URL, redis_url):
-        raise click.BadParameter(
-            "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
-        )
+    if redis_url is not None:
+        check_redis_url(redis_url)
     try:
         sys.exit(asyncio.run(run(Options(files, redis_url, interval, is_plain, has_board, board_port), Console())))
     except BadFiles as error:

@@ -74,7 +74,8 @@ def _workerpools(file: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
         problems.append(f"{file}: is not YAML: {' '.join(str(error).split())}.")
     else:
         if KIND not in kinds:
-            problems.append(f"{file}: holds no WorkerPool, but {', '.join(kinds) or 'nothing'}.")
+            found = f"only {', '.join(kinds)}. Add one" if kinds else "it is empty. Describe one in it"
+            problems.append(f"{file}: has no WorkerPool: {found}, as examples/workerpool.yaml does.")
 
 
 def _name(resource: dict[str, Any]) -> str:

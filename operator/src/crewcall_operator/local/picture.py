@@ -5,21 +5,35 @@ matplotlib is imported when a picture is made: that takes a second which nobody 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from crewcall_operator.local.history import Decided
 from crewcall_operator.ports import Report
 
 IN_FLIGHT, READY, ASKED, RUNNING, INK, FAINT = "#2a6f97", "#a9d6e5", "#c8553d", "#b7c9b0", "#2f3437", "#9aa3a8"
+#: Seconds shown before the first mark, at most.
+BEFORE = 1.5
+#: Seconds that a mark's words may take up on the axis.
+CLOSE = 4.0
 
 
-def draw(reports: Sequence[Report], decisions: Sequence[Decided], bursts: Sequence[float], path: Path) -> None:
-    """Write the picture to `path`. `bursts` are the moments when jobs were sent, on the clock of the reports."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What somebody did to the pool, in a few words, and when: on the clock of the reports."""
+
+    at: float
+    words: str
+
+
+def draw(reports: Sequence[Report], decisions: Sequence[Decided], marks: Sequence[Mark], path: Path) -> None:
+    """Write the picture to `path`. The first of `marks` is when the first job was sent: the axis counts from it."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    zero = bursts[0]
+    zero = marks[0].at
     figure = Figure(figsize=(10, 5.6), dpi=130, layout="constrained")
     backlog, replicas = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
 
@@ -33,7 +47,7 @@ def draw(reports: Sequence[Report], decisions: Sequence[Decided], bursts: Sequen
     )
     backlog.set_title("Backlog, in jobs", loc="left", fontsize=10, color=INK)
 
-    backlog.set_ylim(0, 1.1 * max(1, *(look.outstanding for _, look in looks)))
+    backlog.set_ylim(0, 1.3 * max(1, *(look.outstanding for _, look in looks)))
 
     fleets = [(report.at - zero, report.fleet) for report in reports if report.fleet is not None]
     replicas.fill_between(
@@ -62,17 +76,28 @@ def draw(reports: Sequence[Report], decisions: Sequence[Decided], bursts: Sequen
         axes.grid(axis="y", color=FAINT, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0, frameon=False, fontsize=9, ncols=2)
-        for burst in bursts:
-            axes.axvline(burst - zero, color=INK, linewidth=0.8, linestyle=":")
-    for burst in bursts:
+        for mark in marks:
+            axes.axvline(mark.at - zero, color=INK, linewidth=0.8, linestyle=":")
+    replicas.set_xlim(left=max(-BEFORE, reports[0].at - zero))
+    for mark, row in in_rows(marks):
         backlog.annotate(
-            "burst",
-            (burst - zero, 1),
+            mark.words,
+            (mark.at - zero, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(4, -10),
+            xytext=(4, -10 - 13 * row),
             textcoords="offset points",
             fontsize=9,
             color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def in_rows(marks: Sequence[Mark]) -> Iterator[tuple[Mark, int]]:
+    """Each mark with the row that its words are in: a lower one where they would be written over the words before."""
+    row, last = 0, -math.inf
+    for mark in marks:
+        row = row + 1 if mark.at - last < CLOSE else 0
+        last = mark.at
+        yield mark, row

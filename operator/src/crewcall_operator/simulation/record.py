@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crewcall_operator.redis_url import check_redis_url
 from crewcall_operator.simulation.command import read_pool
 from crewcall_operator.simulation.options import Duration, check_writable
 
@@ -55,15 +55,12 @@ def record(file: Path, out: Path, url: str | None, seconds: float | None) -> Non
     """
     try:
         from crewcall_operator.api.pool import RedisSource
-        from crewcall_operator.api.schema import REDIS_URL
         from crewcall_operator.errors import QueueUnavailable
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         raise click.ClickException(f"{missing} is not installed. Try: pip install 'crewcall[local]'") from error
-    if url is not None and not re.match(REDIS_URL, url):
-        raise click.BadParameter(
-            "write redis://[user:password@]host[:port][/db], rediss:// or unix:///path", param_hint="--redis"
-        )
+    if url is not None:
+        check_redis_url(url)
     check_writable(out, "--out")
     pool = read_pool(file)
     if url is not None:

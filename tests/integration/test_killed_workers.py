@@ -65,6 +65,11 @@ def records(server: RedisServer) -> list[wire.WorkerRecord]:
     return [wire.read_worker(str(field), text) for field, text in server.client.hgetall(KEYS.workers(POOL)).items()]
 
 
+def busy(server: RedisServer) -> dict[str, int]:
+    """How many jobs each pod's worker runs, by its record."""
+    return {record.pod or "": record.busy or 0 for record in records(server)}
+
+
 def test_a_new_worker_in_the_same_pod_takes_over_at_once(redis_server: RedisServer, tmp_path: Path) -> None:
     send(redis_server, held=4)
     with member(redis_server, tmp_path, "pod-1", lapse=60) as first:
@@ -107,8 +112,8 @@ def test_a_colleague_takes_over_when_a_worker_is_silent_for_the_lapse(
     send(redis_server, held=2)
     with member(redis_server, tmp_path, "pod-1") as first, member(redis_server, tmp_path, "pod-2", threads=4):
         wait_until(lambda: len(records(redis_server)) == 2, "both workers to be known")
-        wait_until(lambda: len(begun(redis_server)) == 2, "the jobs to begin")
-        lost = sum(record.busy or 0 for record in records(redis_server) if record.pod == "pod-1")
+        wait_until(lambda: sum(busy(redis_server).values()) == 2, "the jobs to begin, and to be told of")
+        lost = busy(redis_server).get("pod-1", 0)
         first.kill()
 
         wait_until(lambda: len(records(redis_server)) == 1, "the death to be seen")

@@ -51,17 +51,18 @@ class Watched:
         before = self.present()
         with redis.Redis.from_url(f"redis://{self.address}", decode_responses=True) as asked:
             wait_until(lambda: all(map(_follows, asked.sentinel_slaves(MASTER))), "there is a replica again")
-            wait_until(lambda: _begins(asked), "the last failover is over")
+            wait_until(lambda: _begins(asked), "the Sentinel can fail over")
         wait_until(lambda: self.present() != before, "another primary")
         return before
 
 
 def _begins(asked: redis.Redis) -> bool:
-    """Whether a failover begins; not while the Sentinel is at one, as it may be after it has named the new one."""
+    """Whether a failover begins: not while the Sentinel is at one, as it may be after it has named the new one, nor
+    while it does not know well enough how the replica does."""
     try:
         asked.execute_command("SENTINEL", "FAILOVER", MASTER)
     except redis.ResponseError as error:
-        if str(error).startswith("INPROG"):
+        if str(error).startswith(("INPROG", "NOGOODSLAVE")):
             return False
         raise
     return True

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import page, quality_page, quality_record, recording
+from benchmarks import page, quality_page, quality_record, recording, stolen
 from benchmarks.catalogue import BENCHMARKS, Benchmark, benchmark, limits
 from benchmarks.recording import ROOT, Result, Surroundings
 
@@ -73,7 +73,7 @@ def _run(it: Benchmark, place: str) -> bool:
 def measure(command: Sequence[str], surroundings: Surroundings, log: Path, patience_s: float) -> Result:
     """Run a benchmark in a process group of its own; what it writes goes to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    began, clock = recording.now(), time.monotonic()
+    began, clock, before = recording.now(), time.monotonic(), stolen.ticks()
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
@@ -86,10 +86,10 @@ def measure(command: Sequence[str], surroundings: Surroundings, log: Path, patie
             output = f"not over after {patience_s:g} s, and ended"
         finally:
             _end(process)
-    took = time.monotonic() - clock
+    took, share = time.monotonic() - clock, stolen.share(before, stolen.ticks())
     with log.open("a", encoding="utf-8") as end:
         end.write(output)
-    return Result(recording.last_figures(output), process.returncode, round(took, 1), began, surroundings)
+    return Result(recording.last_figures(output), process.returncode, round(took, 1), began, surroundings, share)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -68,7 +68,7 @@ def _section(benchmark: Benchmark, result: Result | None) -> Iterator[str]:
         around = result.surroundings
         yield (
             f"`make {benchmark.target}`, {result.began} UTC, {result.took_s:.0f} s, at commit {around.commit}, on "
-            f"{around.machine}; load {around.load:g} before it."
+            f"{around.machine}; load {around.load:g} before it{_stolen(result)}."
         )
     if result is not None and result.status not in (0, 1):
         yield f"**It did not come to its end: exit status {result.status}.**"
@@ -83,6 +83,12 @@ def _section(benchmark: Benchmark, result: Result | None) -> Iterator[str]:
         yield f"Also: {also}."
     if benchmark.picture and result is not None:
         yield f"![{benchmark.title}]({benchmark.picture})"
+
+
+def _stolen(result: Result) -> str:
+    if result.stolen is None:
+        return ""
+    return f", and {result.stolen:.0%} of the processors' time taken by other virtual machines during it"
 
 
 def _row(promise: Promise, result: Result | None) -> str:

@@ -38,13 +38,17 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run: what it printed, how it ended, and when it began (UTC)."""
+    """One run: what it printed, how it ended, and when it began (UTC).
+
+    `stolen` is the share of the machine's time that other virtual machines took meanwhile; None where it is not known.
+    """
 
     figures: Figures
     status: int
     took_s: float
     began: str
     surroundings: Surroundings
+    stolen: float | None = None
 
 
 def read() -> dict[str, Result]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import __main__ as bench
-from benchmarks import catalogue, page, quality_page, quality_record, recording
+from benchmarks import catalogue, page, quality_page, quality_record, recording, stolen
 from benchmarks.catalogue import BENCHMARKS, Benchmark, at_least, at_most, benchmark, exactly, limits
 from benchmarks.quality import POLICY, PROMISE_S
 from benchmarks.recording import Result, Surroundings
@@ -79,6 +79,24 @@ def test_the_page_has_promise_and_figure_side_by_side_and_calls_a_broken_one_bro
     assert f"2026-11-22 10:00 UTC, 31 s, at commit abc123, on {THERE.machine}; load 0.2 before it." in " ".join(
         text.split()
     )
+
+
+def test_the_page_says_how_much_of_the_machine_others_took() -> None:
+    text = " ".join(page.render({"enqueue": replace(KEPT, stolen=0.254)}).split())
+
+    assert "load 0.2 before it, and 25% of the processors' time taken by other virtual machines during it." in text
+
+
+def test_time_is_stolen_as_far_as_the_kernel_counts_it(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.write_text("cpu  100 10 20 300 5 0 5 60 40 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
+    after.write_text("cpu  130 10 30 320 5 0 5 80 70 0\n")
+
+    assert stolen.ticks(before) == stolen.Ticks(60, 500)
+    assert stolen.share(stolen.ticks(before), stolen.ticks(after)) == 0.25
+    assert stolen.share(stolen.ticks(before), stolen.ticks(before)) is None
+    assert stolen.ticks(tmp_path / "another system") is None
+    assert stolen.share(None, stolen.ticks(after)) is None
 
 
 def test_the_page_names_what_has_not_been_run_and_what_did_not_end() -> None:

@@ -273,7 +273,7 @@ def test_says_that_redis_is_away_and_which(pool: Path, tmp_path: Path) -> None:
     [
         (["--for", "10"], '"10"; expected a duration above zero, such as 30s, 1m30s or 500ms.'),
         (["-o", f"{os.sep}none{os.sep}jobs.csv"], "there is no folder /none."),
-        (["--redis", "redis"], "write redis://"),
+        (["--redis", "redis"], '"redis" is no URL of a Redis. Write redis://'),
     ],
 )
 def test_says_what_is_wrong_with_its_options(pool: Path, options: list[str], complaint: str) -> None:

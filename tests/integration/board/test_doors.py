@@ -437,6 +437,18 @@ def test_every_answer_tells_the_browser_to_be_strict(board: RunningBoard) -> Non
         assert "server" not in answer.headers
 
 
+def by_hand(board: RunningBoard, head: str, *bodies: bytes) -> bytes:
+    """The first line of the answer to a request that is sent in parts, with a moment between them."""
+    url = httpx2.URL(board.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+        connection.sendall(f"{head}\r\nHost: {url.host}\r\n\r\n".encode())
+        for body in bodies:
+            time.sleep(0.05)
+            connection.sendall(body)
+        with connection.makefile("rb") as answer:
+            return answer.readline()
+
+
 def test_the_probes_tell_nothing_else(board: RunningBoard) -> None:
     with board.stranger() as stranger:
         assert [stranger.get(path).text for path in ("/healthz", "/readyz")] == ["ok\n", "ok\n"]
@@ -460,12 +472,8 @@ def test_what_frameworks_open_by_themselves_is_not_there(board: RunningBoard, pa
     ],
 )
 def test_no_path_leads_out_of_the_static_files(board: RunningBoard, path: str) -> None:
-    url = httpx2.URL(board.url)
-    with socket.create_connection((url.host, url.port or 0)) as connection:
-        # By hand: a client would tidy up the path first.
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {url.host}\r\nConnection: close\r\n\r\n".encode())
-        with connection.makefile("rb") as answer:
-            assert answer.readline().split()[1] == b"404"
+    # By hand: a client would tidy up the path first.
+    assert by_hand(board, f"GET {path} HTTP/1.1").split()[1] == b"404"
 
 
 def test_what_people_type_leads_to_the_overview(board: RunningBoard) -> None:
@@ -482,6 +490,16 @@ def test_a_body_without_an_end_is_refused(board: RunningBoard) -> None:
         answer = api.post("/queues/sms/pause", content=endless(), headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["title"]) == (413, "Request Entity Too Large")
+
+
+def test_whoever_still_sends_what_is_too_large_sees_that_it_is_refused(board: RunningBoard) -> None:
+    head = "POST /admin/login HTTP/1.1\r\nContent-Length: 300000"
+    assert by_hand(board, head, *(b"x" * 100_000,) * 3).split()[1] == b"413"
+
+
+def test_whoever_asks_first_need_not_send_what_is_too_large(board: RunningBoard) -> None:
+    head = "POST /admin/login HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 300000"
+    assert by_hand(board, head).split()[1] == b"413"
 
 
 def test_a_form_that_is_too_large_is_refused_on_a_page(board: RunningBoard) -> None:

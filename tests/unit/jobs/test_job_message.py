@@ -19,7 +19,11 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS: tuple[Any, ...] = ("sms", "sms.send", (), {"payload": {"text": "hi"}}, {"organization_id": "acme"}, "id", 1_800)
+
+
+def sms() -> tuple[Any, ...]:
+    """The fields of a message: each time others, as a test may write into them."""
+    return ("sms", "sms.send", (), {"payload": {"text": "hi"}}, {"organization_id": "acme"}, "id", 1_800)
 
 
 @pytest.fixture
@@ -36,27 +40,27 @@ def test_is_read_as_what_dramatiq_would_have_written(kwargs: dict[str, Any], opt
 
 
 def test_half_a_character_is_written_as_dramatiq_does() -> None:
-    fields = (*FIELDS[:3], {"payload": {"text": "\ud800"}}, *FIELDS[4:])
+    fields = ("sms", "sms.send", (), {"payload": {"text": "\ud800"}}, {"organization_id": "acme"}, "id", 1_800)
     assert JobMessage(*fields).encode() == Message(*fields).encode()
 
 
 @pytest.mark.usefixtures("pickling")
 def test_is_encoded_by_the_projects_own_encoder() -> None:
-    assert JobMessage(*FIELDS).encode() == Message(*FIELDS).encode()
+    assert JobMessage(*sms()).encode() == Message(*sms()).encode()
 
 
 def test_what_cannot_be_written_is_told_by_dramatiqs_error() -> None:
-    fields = (*FIELDS[:3], {"odd": object()}, *FIELDS[4:])
+    fields = ("sms", "sms.send", (), {"odd": object()}, {"organization_id": "acme"}, "id", 1_800)
     with pytest.raises(TypeError):
         JobMessage(*fields).encode()
 
 
 def test_a_copy_has_options_of_its_own() -> None:
-    message = JobMessage(*FIELDS)
+    message = JobMessage(*sms())
     made = message.copy(queue_name="mail", args=[1], options={"retries": 2})
     made.options["more"] = True
 
-    assert (type(made), message) == (JobMessage, JobMessage(*FIELDS))
+    assert (type(made), message) == (JobMessage, JobMessage(*sms()))
     assert made.asdict() == {
         **message.asdict(),
         "queue_name": "mail",
@@ -66,7 +70,7 @@ def test_a_copy_has_options_of_its_own() -> None:
 
 
 def test_a_delivery_is_what_it_carries() -> None:
-    message = JobMessage(*FIELDS)
+    message = JobMessage(*sms())
     delivery = Delivery(message)
     delivery.options["traceback"] = "..."
 

@@ -17,6 +17,8 @@ from crewcall_worker.board.problems import TooLarge
 
 MOST_BYTES = 65_536
 """Of a request's body: the largest there is has a token in it."""
+MOST_READ_ON = 1_048_576
+"""Bytes of a refused body that are read and thrown away, as whoever is still sending is cut off before the answer."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -123,10 +125,21 @@ class SmallBodies:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "expect" not in Headers(scope=scope):  # whoever asks first has sent nothing yet
+            await _read_on(receive)
         words = f"the request's body has more than {MOST_BYTES} bytes"
         answer = self._tell(Request(scope), TooLarge(words))
         answer.headers["Connection"] = "close"
         await answer(scope, receive, send)
+
+
+async def _read_on(receive: Receive) -> None:
+    read = 0
+    is_more = True
+    while is_more and read < MOST_READ_ON:
+        message = await receive()
+        read += len(message.get("body", b""))
+        is_more = message.get("more_body", False)
 
 
 class _BodyTooLarge(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ Tell = Callable[[PoolKey, str], None]
 
 
 @dataclass(slots=True)
-class Crew:
+class PoolProcesses:
     """A pool's workers, oldest first: those that shall run, those on their way home, and the names of those gone."""
 
     pool: Pool
@@ -77,87 +77,87 @@ class ProcessScaler:
         self._tell = tell
         self._clock = clock
         self._lifeline = lifeline
-        self._crews: dict[PoolKey, Crew] = {}
+        self._pools: dict[PoolKey, PoolProcesses] = {}
 
     def take_on(self, pool: Pool) -> None:
         """Nothing to do: its workers are nobody else's."""
 
     async def ensure(self, pool: Pool) -> Fleet:
         """Tend the pool's workers. A changed template holds for workers started from now on."""
-        crew = self._crew(pool)
+        processes = self._of(pool)
         now = self._clock()
-        crew.tend(now)
-        return crew.fleet(now)
+        processes.tend(now)
+        return processes.fleet(now)
 
     async def scale(self, pool: Pool, replicas: int, leaving: Collection[str] = ()) -> None:
         """Start workers, or send home those named, and else the newest: they have the least to lose."""
-        crew = self._crew(pool)
-        order = sorted(crew.on_duty, key=lambda worker: worker.name in leaving)
-        crew.send_home(order[replicas:], self._clock())
-        for _ in range(replicas - len(crew.on_duty)):
-            self._hire(crew)
+        processes = self._of(pool)
+        order = sorted(processes.on_duty, key=lambda worker: worker.name in leaving)
+        processes.send_home(order[replicas:], self._clock())
+        for _ in range(replicas - len(processes.on_duty)):
+            self._hire(processes)
 
     async def release(self, pool: Pool) -> None:
         """Drain all; `close` waits for them."""
-        if crew := self._crews.get(pool.key):
-            crew.send_home(crew.on_duty, self._clock())
+        if processes := self._pools.get(pool.key):
+            processes.send_home(processes.on_duty, self._clock())
 
     def workers(self, key: PoolKey) -> tuple[WorkerStatus, ...]:
         """Every process of a pool as it is now, the draining ones last."""
-        crew, now = self._crews.get(key), self._clock()
-        return tuple(worker.status(now) for worker in (*crew.on_duty, *crew.leaving)) if crew else ()
+        processes, now = self._pools.get(key), self._clock()
+        return tuple(worker.status(now) for worker in (*processes.on_duty, *processes.leaving)) if processes else ()
 
     def count(self) -> int:
         """The workers of all pools that have not gone, the draining ones included."""
-        return sum(len(crew.on_duty) + len(crew.leaving) for crew in self._crews.values())
+        return sum(len(processes.on_duty) + len(processes.leaving) for processes in self._pools.values())
 
     async def close(self) -> None:
         """Drain all workers of all pools and wait for them: at most the longest grace period, less after `kill`."""
-        for crew in self._crews.values():
-            crew.send_home(crew.on_duty, self._clock())
+        for processes in self._pools.values():
+            processes.send_home(processes.on_duty, self._clock())
         while self.count():
             await asyncio.sleep(POLL)
-            for crew in self._crews.values():
-                crew.tend(self._clock())
+            for processes in self._pools.values():
+                processes.tend(self._clock())
 
     def kill(self) -> None:
         """End every worker at once; its jobs stay in Redis, unacknowledged."""
         now = self._clock()
-        for crew in self._crews.values():
-            crew.send_home(crew.on_duty, now)
-            for worker in crew.leaving:
+        for processes in self._pools.values():
+            processes.send_home(processes.on_duty, now)
+            for worker in processes.leaving:
                 worker.kill(now)
 
-    def _crew(self, pool: Pool) -> Crew:
-        crew = self._crews.get(pool.key)
-        if crew is None or crew.pool is not pool:
+    def _of(self, pool: Pool) -> PoolProcesses:
+        processes = self._pools.get(pool.key)
+        if processes is None or processes.pool is not pool:
             try:
                 launch = launch_of(pool, self._inherited, self._directory)
             except InvalidSpec as error:
                 raise TargetUnavailable("FailedGetScale", str(error)) from error
-            crew = Crew(pool, launch, crew.on_duty, crew.leaving, crew.gone) if crew else Crew(pool, launch)
-            self._crews[pool.key] = crew
-        return crew
+            processes = replace(processes, pool=pool, launch=launch) if processes else PoolProcesses(pool, launch)
+            self._pools[pool.key] = processes
+        return processes
 
-    def _hire(self, crew: Crew) -> None:
-        name = self._free_name(crew)
+    def _hire(self, processes: PoolProcesses) -> None:
+        name = self._free_name(processes)
         worker = WorkerProcess(
             name,
-            crew.launch,
-            self._logs / f"{crew.pool.key.namespace}.{name}.log",
+            processes.launch,
+            self._logs / f"{processes.pool.key.namespace}.{name}.log",
             self._lifeline,
-            partial(self._tell, crew.pool.key),
+            partial(self._tell, processes.pool.key),
         )
         try:
             worker.start(self._clock())
         except OSError as error:
-            program = crew.launch.arguments[0]
+            program = processes.launch.arguments[0]
             raise TargetUnavailable("FailedUpdateScale", f"{program} cannot be started: {error.strerror}") from error
-        crew.gone.discard(name)
-        crew.on_duty.append(worker)
+        processes.gone.discard(name)
+        processes.on_duty.append(worker)
 
     @staticmethod
-    def _free_name(crew: Crew) -> str:
-        taken = {worker.name for worker in (*crew.on_duty, *crew.leaving)}
-        names = (f"{crew.pool.key.name}-{number}" for number in count(1))
+    def _free_name(processes: PoolProcesses) -> str:
+        taken = {worker.name for worker in (*processes.on_duty, *processes.leaving)}
+        names = (f"{processes.pool.key.name}-{number}" for number in count(1))
         return next(name for name in names if name not in taken)

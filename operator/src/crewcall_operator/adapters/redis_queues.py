@@ -4,7 +4,7 @@ For a queue Q under a namespace (Dramatiq 2, `dramatiq/brokers/redis/dispatch.lu
 `Q.msgs`, every ready and unacked message; hash `Q.DQ.msgs`, the delayed; sorted set `Q.XQ`, the dead. So
 `Q.msgs` less the ready ones are in flight: prefetched or running, or left behind by a worker that was killed. Ready are
 also those in Crewcall's lanes, `waiting:Q`; whether the queue is paused, and what waits for a limit, is told beside it.
-Workers, orders, what they count and when delayed jobs are due are read by `redis_crews`, `redis_counters` and
+Workers, orders, what they count and when delayed jobs are due are read by `redis_workers`, `redis_counters` and
 `redis_delayed`, in the same round trip; only where a queue has delayed jobs for the first time, in one more.
 
 One round trip for any number of pools on one Redis, in scripts of 100 queues each: longer ones would hold up the
@@ -25,11 +25,11 @@ from itertools import chain
 
 from crewcall_operator.adapters.redis_answers import understanding
 from crewcall_operator.adapters.redis_counters import Counted, counted_queues, counter_calls, read_counters
-from crewcall_operator.adapters.redis_crews import Crew, crew_calls, read_crews
 from crewcall_operator.adapters.redis_delayed import NOTHING_DELAYED, Delayed, DelayedJobs
 from crewcall_operator.adapters.redis_link import Call, RedisLink
 from crewcall_operator.adapters.redis_links import RedisLinks
 from crewcall_operator.adapters.redis_sources import URLS_ONLY, Sources
+from crewcall_operator.adapters.redis_workers import Told, read_workers, worker_calls
 from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.errors import QueueUnavailable
@@ -84,11 +84,11 @@ class RedisQueues:
         keys = list(places)
         batches = [keys[at : at + QUEUES_IN_A_SCRIPT] for at in range(0, len(keys), QUEUES_IN_A_SCRIPT)]
         delayed = self._delayed.setdefault(place, DelayedJobs())
-        questions, about_crews = delayed.calls(pools, delayed.queues), crew_calls(pools)
+        questions, about_workers = delayed.calls(pools, delayed.queues), worker_calls(pools)
         about_queues = [Call(_SCRIPT, list(chain.from_iterable(places[key] for key in batch))) for batch in batches]
         asked = counted_queues(pools)
         about_counters = counter_calls(pools, asked, horizons)
-        time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_counters, *about_crews])
+        time, *rest = await link.run([Call(_TIME, ()), *about_queues, *questions, *about_counters, *about_workers])
         answers, now = iter(rest), self._wall_clock()
         # Where its user may not ask for the time, the clocks have to agree.
         now_ms = int(now * 1000 if isinstance(time, QueueUnavailable) else time)
@@ -99,12 +99,12 @@ class RedisQueues:
             looks.update(zip(batch, lines, strict=True))
         due = delayed.understand(questions, [next(answers) for _ in questions], now_ms)
         counted = read_counters(asked, [next(answers) for _ in about_counters])
-        crews = read_crews(pools, list(answers), now_ms, link.refused)
+        told = read_workers(pools, list(answers), now_ms, link.refused)
         have_delayed = {key for key, look in looks.items() if _has_delayed(look)}
         if more := delayed.calls(pools, have_delayed - delayed.queues):
             due |= delayed.understand(more, await link.run(more), now_ms)
         delayed.queues = delayed.queues.difference(keys) | have_delayed
-        return {pool.key: self._observe(pool, link, looks, due, counted, crews[pool.key], now) for pool in pools}
+        return {pool.key: self._observe(pool, link, looks, due, counted, told[pool.key], now) for pool in pools}
 
     def _observe(
         self,
@@ -113,11 +113,11 @@ class RedisQueues:
         looks: Mapping[str, str | QueueUnavailable],
         due: Mapping[str, Delayed | str],
         counted: Mapping[tuple[PoolKey, str], Counted | str],
-        crew: Crew,
+        told: Told,
         now: float,
     ) -> Observation | QueueUnavailable:
         states: list[QueueState] = []
-        unread = list(crew.unread)
+        unread = list(told.unread)
         for queue, key in zip(pool.policy.queues, _places(pool), strict=True):
             look, delayed = looks[key], due.get(key, NOTHING_DELAYED)
             if isinstance(look, QueueUnavailable):
@@ -139,7 +139,7 @@ class RedisQueues:
             states.append(state)
         words = tuple(dict.fromkeys(unread))
         return Observation(
-            tuple(states), crew.workers, crew.orders, words, crew.is_known, pin=crew.pin, knows_pin=crew.knows_pin
+            tuple(states), told.workers, told.orders, words, told.is_known, pin=told.pin, knows_pin=told.knows_pin
         )
 
     def _state(self, pool: PoolKey, key: str, name: str, line: str, now: float, delayed_jobs: Delayed) -> QueueState:

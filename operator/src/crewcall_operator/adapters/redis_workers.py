@@ -54,7 +54,7 @@ return found
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Told:
     """A pool's workers, the pods that are ordered to drain, and its pin; `unread` says in words what could not be read.
 
     `is_known` tells whether there are no other workers, `knows_pin` whether there is no other pin.
@@ -72,18 +72,20 @@ class Crew:
 Refused = Callable[[str, str], QueueUnavailable]
 
 
-def crew_calls(pools: Sequence[Pool]) -> list[Call]:
+def worker_calls(pools: Sequence[Pool]) -> list[Call]:
     """What to ask about these pools."""
     batches = [pools[at : at + POOLS_IN_A_SCRIPT] for at in range(0, len(pools), POOLS_IN_A_SCRIPT)]
     return [Call(_SCRIPT, list(chain.from_iterable(map(_places, batch)))) for batch in batches]
 
 
-def read_crews(pools: Sequence[Pool], answers: Sequence[Any], now_ms: int, refused: Refused) -> Mapping[PoolKey, Crew]:
+def read_workers(
+    pools: Sequence[Pool], answers: Sequence[Any], now_ms: int, refused: Refused
+) -> Mapping[PoolKey, Told]:
     """What the answers say of each pool; `now_ms` is Redis's time."""
     found: list[Hash] = []
     for answer in answers:
         found += [answer] * 4 * POOLS_IN_A_SCRIPT if isinstance(answer, QueueUnavailable) else answer
-    return {pool.key: _crew(pool, found[4 * at : 4 * at + 4], now_ms, refused) for at, pool in enumerate(pools)}
+    return {pool.key: _of_pool(pool, found[4 * at : 4 * at + 4], now_ms, refused) for at, pool in enumerate(pools)}
 
 
 def _places(pool: Pool) -> tuple[str, ...]:
@@ -91,13 +93,13 @@ def _places(pool: Pool) -> tuple[str, ...]:
     return keys.workers(name), keys.orders(name), keys.asked(name), keys.pins, name
 
 
-def _crew(pool: Pool, answers: Sequence[Hash], now_ms: int, refused: Refused) -> Crew:
+def _of_pool(pool: Pool, answers: Sequence[Hash], now_ms: int, refused: Refused) -> Told:
     at_workers, at_orders, at_asked, at_pins, name = _places(pool)
     workers, orders, asked, pins = answers
     try:
         records = _items(at_workers, workers, refused)
     except QueueUnavailable as error:
-        return Crew(unread=(f"workers are not known: {error}",), is_known=False, knows_pin=False)
+        return Told(unread=(f"workers are not known: {error}",), is_known=False, knows_pin=False)
     found, unread = [], []
     words: list[tuple[str, str]] = []
     wishes: list[tuple[str, str]] = []
@@ -113,11 +115,11 @@ def _crew(pool: Pool, answers: Sequence[Hash], now_ms: int, refused: Refused) ->
         except wire.UnknownRecord as error:
             unread.append(shown(str(error)))
     ordered = frozenset(pod for pod, word in words if wire.read_order(word) is wire.Order.DRAIN)
-    crew = Crew(tuple(found), ordered, unread=tuple(unread), is_known=not unread)
+    told = Told(tuple(found), ordered, unread=tuple(unread), is_known=not unread)
     try:
-        return replace(crew, pin=_pin(name, _told(at_pins, pins, refused)))
+        return replace(told, pin=_pin(name, _answered(at_pins, pins, refused)))
     except (QueueUnavailable, wire.UnknownRecord) as error:
-        return replace(crew, unread=(*unread, f"the pin is not known: {error}"), knows_pin=False)
+        return replace(told, unread=(*unread, f"the pin is not known: {error}"), knows_pin=False)
 
 
 def _pin(pool: str, told: Sequence[str]) -> Pin | None:
@@ -131,10 +133,10 @@ def _pin(pool: str, told: Sequence[str]) -> Pin | None:
 
 def _items(key: str, answer: Hash, refused: Refused) -> list[tuple[str, str]]:
     """A hash's fields and values. Raises `QueueUnavailable` where it could not be read."""
-    return list(pairwise(_told(key, answer, refused)))[::2]
+    return list(pairwise(_answered(key, answer, refused)))[::2]
 
 
-def _told(key: str, answer: Hash, refused: Refused) -> Sequence[str]:
+def _answered(key: str, answer: Hash, refused: Refused) -> Sequence[str]:
     if isinstance(answer, QueueUnavailable):
         raise answer
     if isinstance(answer, str):

@@ -22,10 +22,27 @@ COPIED = ("tests", "crds", "examples", "charts", "scripts", "docs")
 CORE = "crewcall_operator.core"
 
 #: Whose tests reckon with the core alone: neither the engine's tests nor whatever starts a server tells more of it.
-TESTS = """
-    behavior crew decide decide_always decide_scheduled estimate flow hpa leaving ledger memory promise
-    saturation schedule sizing staffing startups victims wording
-""".split()
+TESTS = [
+    "behavior",
+    "crew",
+    "decide",
+    "decide_always",
+    "decide_scheduled",
+    "estimate",
+    "flow",
+    "hpa",
+    "leaving",
+    "ledger",
+    "memory",
+    "promise",
+    "saturation",
+    "schedule",
+    "sizing",
+    "staffing",
+    "startups",
+    "victims",
+    "wording",
+]
 LEADERSHIP = "tests/simulation/test_leadership.py"
 
 #: A mutant's process is forked from one that has run the tests: what that has kept must not answer for the mutant.

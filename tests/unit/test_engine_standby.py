@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Collection, Sequence
 
 import pytest
 from tests.support.pools import pods, pool, rules, seen
 from tests.support.stage import Stage, settled, until
 
+from crewcall_operator.api.pool import Pool, PoolKey
 from crewcall_operator.core.decision import Reason
 
 
@@ -19,6 +21,13 @@ class Leading:
 
     def __call__(self) -> float:
         return self.left
+
+
+class Quiet:
+    """A Redis in which there is nothing at all."""
+
+    async def stirring(self, pools: Sequence[Pool]) -> Collection[PoolKey]:
+        return []
 
 
 @pytest.fixture
@@ -59,6 +68,54 @@ async def test_remembers_what_was_wanted_while_another_led(stage: Stage, leading
     await stage.tick()
 
     assert (stage.workers.scaled, stage.board.reasons) == ([], {"sms": Reason.SCALE_DOWN_STABILIZED})
+
+
+async def test_keeps_what_the_leader_added_for_jobs_that_nobody_else_has_seen(stage: Stage, leading: Leading) -> None:
+    stage.engine.put(pool("sms", down=rules(window=60.0), cooldown=0.0))
+    stage.redis.answers = {"sms": seen(0)}
+    await stage.tick()
+    stage.workers.replicas["sms"] = 5  # by the one that led, and the jobs are done
+
+    leading.left = math.inf
+    await stage.tick(passed=1.0)
+    assert (stage.workers.scaled, stage.board.reasons) == ([], {"sms": Reason.SCALE_DOWN_STABILIZED})
+    await stage.tick(passed=60.0)
+
+    assert stage.workers.scaled == [("sms", 0)]
+
+
+async def test_keeps_what_another_added_to_a_pool_at_rest_between_two_terms(stage: Stage, leading: Leading) -> None:
+    stage.engine.rest.redis = Quiet()
+    stage.engine.put(pool("sms", down=rules(window=60.0), cooldown=0.0))
+    stage.redis.answers = {"sms": seen(0)}
+    leading.left = math.inf
+    stage.engine.take_over()
+    await stage.tick()
+
+    leading.left = 0.0
+    stage.workers.replicas["sms"] = 5  # by the one that led, and the jobs are done
+    await stage.tick(passed=1.0)
+    leading.left = math.inf
+    stage.engine.take_over()
+    await stage.tick(passed=1.0)
+
+    assert (stage.workers.scaled, stage.board.reasons) == ([], {"sms": Reason.SCALE_DOWN_STABILIZED})
+
+
+async def test_forgets_nothing_that_it_saw_where_the_leader_goes_up_step_by_step(
+    stage: Stage, leading: Leading
+) -> None:
+    stage.engine.put(pool("sms", up=rules(window=60.0)))
+    stage.workers.replicas["sms"] = 5
+    stage.redis.answers = {"sms": seen(100)}
+    for passed in (0.0, 30.0, 31.0):
+        await stage.tick(passed)
+    stage.workers.replicas["sms"] = 6  # by the one that led
+
+    leading.left = math.inf
+    await stage.tick(passed=1.0)
+
+    assert stage.workers.scaled == [("sms", 10)]
 
 
 async def test_counts_the_leaders_changes_towards_the_pace_that_is_allowed(stage: Stage, leading: Leading) -> None:

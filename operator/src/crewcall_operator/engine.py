@@ -125,6 +125,7 @@ class Engine:
 
     def take_over(self) -> None:
         """This operator has become the leader: look at everything at once."""
+        self._roster.term += 1
         self.rest.stir_all()
         for pool in self.pools:
             self.hint(pool.redis.place, (pool.key,))

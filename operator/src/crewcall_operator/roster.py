@@ -18,13 +18,16 @@ class Roster:
     """Pools are scaled, or suspended: then it is only known what ran them, until they are gone.
 
     `patience` is how many seconds may pass between two looks at a pool; after more of them it has not been watched.
+    `term` counts how often this operator has become the leader; `_left` has the replicas after the last look at each
+    pool, and the term that was in, None while another led.
     """
 
     patience: float = math.inf
+    term: int = 0
     _pools: dict[PoolKey, Pool] = field(default_factory=dict)
     _suspended: dict[PoolKey, Pool] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
-    _watched: dict[str, int] = field(default_factory=dict)
+    _left: dict[str, tuple[int, int | None]] = field(default_factory=dict)
 
     @property
     def pools(self) -> Iterable[Pool]:
@@ -59,7 +62,7 @@ class Roster:
         if pool is not None:
             self._suspended[key] = pool
             self._memories.pop(pool.uid, None)
-            self._watched.pop(pool.uid, None)
+            self._left.pop(pool.uid, None)
 
     def strike(self, key: PoolKey) -> None:
         """Forget a suspended pool."""
@@ -74,16 +77,18 @@ class Roster:
         if self.is_current(pool):
             self._memories[pool.uid] = memory
 
-    def watch(self, pool: Pool, replicas: int) -> None:
-        """Note how many replicas it has while another operator changes them."""
-        self._watched[pool.uid] = replicas
-
-    def unwatch(self, pool: Pool, replicas: int) -> int:
-        """How many it had at the last look, where another operator led by then; else the `replicas` it has."""
-        return self._watched.pop(pool.uid, replicas)
+    def changed_by_others(self, pool: Pool, replicas: int, leads: bool) -> int:
+        """By how many replicas whoever led since the last look has changed it; a hand's changes are not meant."""
+        term = self.term if leads else None
+        before, since = self._left.get(pool.uid, (replicas, None))
+        if self.is_there(pool):
+            self._left[pool.uid] = replicas, term
+        return 0 if leads and since == term else replicas - before
 
     def note_change(self, pool: Pool, delta: int, now: float) -> None:
         """Remember a change of replicas: it was carried out, whatever the spec says by now."""
         memory = self._memories.get(pool.uid)
         if memory is not None:
             self._memories[pool.uid] = memory.changing(delta, now)
+            before, term = self._left[pool.uid]
+            self._left[pool.uid] = before + delta, term

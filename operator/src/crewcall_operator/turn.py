@@ -88,13 +88,11 @@ class Turn:
     def _recalled(self, pool: Pool, fleet: Fleet, observed: Observation | None, now: float) -> Memory:
         memory = self.roster.memory(pool) or Memory.beginning(now, fleet.current, self.startup)
         memory = self.rest.rested(pool, memory)
+        window = pool.policy.behavior.longest_window
         if now - memory.looked_at > self.roster.patience:
-            memory = memory.resuming(fleet.current, now, pool.policy.behavior.longest_window)
-        before = self.roster.unwatch(pool, fleet.current)
-        if before != fleet.current:
-            memory = memory.changing(fleet.current - before, now)  # the leader's doing
-        if not self.leadership() > 0:
-            self.roster.watch(pool, fleet.current)
+            memory = memory.resuming(fleet.current, now, window)
+        if others := self.roster.changed_by_others(pool, fleet.current, leads=self.leadership() > 0):
+            memory = memory.changing(others, now).trusting(fleet.current, now, window)
         if observed is None:
             return memory
         memory = memory.standing(observed.orders | leaving(fleet, observed), now).pinning(observed)

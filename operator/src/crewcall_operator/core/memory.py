@@ -97,6 +97,11 @@ class Memory:
         """Remember that nobody has looked for a while: what was asked for meanwhile, and whether, nobody knows."""
         return replace(self.recommending(current, now, window), busy_at=now)
 
+    def trusting(self, current: int, now: float, window: float) -> Memory:
+        """Remember that another made it `current`: where that is more than was asked for here, it has seen more."""
+        asked = self.highest_since(now - window, at_least=0)
+        return self.recommending(current, now, window) if current > asked else self
+
     def changing(self, delta: int, now: float) -> Memory:
         """Remember a change of replicas that was carried out."""
         kept = tuple(change for change in self.changes if change.at > now - LONGEST_PERIOD)

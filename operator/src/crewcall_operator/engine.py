@@ -29,9 +29,8 @@ from crewcall_operator.turn import Turn
 #: Seconds between two looks of one that does not lead.
 AT_LEISURE = 2.0
 
-#: Seconds and intervals, whichever are more, after which a pool that was not looked at was out of sight: the machine
-#: stood still, or its Deployment could not be asked for.
-OUT_OF_SIGHT, INTERVALS = 10.0, 3
+#: Looks that a pool may miss until it was out of sight: the machine stood still, or its target could not be asked for.
+MISSED = 3
 
 
 @dataclass(slots=True)
@@ -133,7 +132,7 @@ class Engine:
     async def run(self, interval: float) -> None:
         """Tick every `interval` seconds until cancelled. A Redis still busy with its last tick sits this one out."""
         looked_at = -math.inf
-        self._roster.patience = max(OUT_OF_SIGHT, INTERVALS * interval)
+        self._roster.patience = MISSED * max(AT_LEISURE, interval)
         try:
             while True:
                 self.ticked_at = self.clock()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import redis
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.responses import StreamingResponse
@@ -17,7 +18,7 @@ from starlette.responses import StreamingResponse
 from crewcall_worker.board.pages import asking, looks, said
 from crewcall_worker.board.pages.chart import chart
 from crewcall_worker.board.pages.looks import Look
-from crewcall_worker.board.problems import Refusal
+from crewcall_worker.board.problems import NotSignedIn, Refusal
 from crewcall_worker.board.reading.jobs import id_of
 from crewcall_worker.board.reading.pools import read_history
 from crewcall_worker.board.stream import Hub, TooManyStreams
@@ -83,8 +84,10 @@ def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> N
         async def may_go_on() -> bool:
             try:
                 await visitor_now(request)
-            except Refusal:
+            except NotSignedIn:
                 return False
+            except (Refusal, redis.RedisError):
+                pass  # nobody can tell now; it is asked again
             return True
 
         may_act = board.actions.may_act(visit)

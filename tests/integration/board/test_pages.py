@@ -250,17 +250,8 @@ def test_a_defect_is_told_on_a_page_and_its_words_in_the_log_alone(
     with board.browser() as client, board.api() as api:
         answer, told = client.get("/admin/queues/schedules"), api.get("/schedules")
 
-    assert (
-        answer.status_code,
-        words(answer.text).endswith("The board failed; its log tells more To the overview"),
-    ) == (
-        500,
-        True,
-    )
+    assert answer.status_code == 500
+    assert words(answer.text).endswith("The board failed; its log tells more To the overview")
     assert answer.headers["content-security-policy"]
-    assert told.json() == {
-        "title": "Internal Server Error",
-        "status": 500,
-        "detail": "the board failed; its log tells more",
-    }
+    assert told.json()["detail"] == "the board failed; its log tells more"
     assert "a defect" in caplog.text

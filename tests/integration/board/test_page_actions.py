@@ -151,6 +151,22 @@ def test_each_action_is_in_the_audit(board: RunningBoard) -> None:
     assert "jane pause queue sms ✓ done incident 127.0.0.1" in told
 
 
+def test_the_overview_tells_what_its_figures_are_of_and_which_pools_it_leaves_out(
+    board: RunningBoard, redis_server: RedisServer
+) -> None:
+    with board.browser() as client:
+        few = words(page(client, ""))
+        redis_server.client.sadd(board_scene.KEYS.queues, *(f"queue-{number:03}" for number in range(101)))
+        redis_server.client.zadd(board_scene.KEYS.pools, {f"shop/pool-{number:03}": number for number in range(200)})
+        many, rest = words(page(client, "")), words(page(client, "?after=reports"))
+
+    assert "on this page" not in few
+    assert "more pool" not in few
+    assert "Of the 100 queues on this page." in many
+    assert "Those that were told of last; 3 more pools are found by name, in the field above." in many
+    assert "Of the 2 queues on this page." in rest
+
+
 def test_a_stream_outlasts_a_redis_that_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.support.board_scene import POOL, busy_afternoon
 from tests.support.boards import RunningBoard, running_board
-from tests.support.browsers import OF_COLOURS, PHONE, RULES, WIDE, Window
+from tests.support.browsers import NARROWEST, OF_COLOURS, PHONE, RULES, WIDE, Window
 from tests.support.redis import RedisServer
 
 from crewcall_worker.board.people import Role
@@ -51,6 +51,8 @@ def check(win: Window) -> None:
             win.look(scheme, size)
             assert win.barriers(rules) == [], f"{scheme}, {size[0]} px wide"
             assert win.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    win.look("light", NARROWEST)
+    assert win.page.evaluate("document.documentElement.scrollWidth") <= NARROWEST[0]
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)

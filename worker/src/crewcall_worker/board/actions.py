@@ -130,9 +130,7 @@ class Actions:
             job = self._job(queue, job_id)
             try:
                 is_done = self._removal.remove(job)
-            except ValueError as error:
-                raise Conflict(str(error)) from error
-            except Contested as error:
+            except (ValueError, Contested) as error:
                 raise Conflict(str(error)) from error
             if not is_done:
                 raise NotThere(f"job {job_id} is {job.state} no longer; it moved on meanwhile")
@@ -232,15 +230,18 @@ class Actions:
         if not visit.person.may_act:
             note(Outcome.REFUSED, f"the role is {visit.person.role}")
             raise Forbidden(f"{visit.person.subject} is a {visit.person.role}; this takes the role operator")
+        outcome, why = Outcome.FAILED, "the board failed, so it may have been done"
         try:
             yield
+            outcome, why = Outcome.DONE, ""
         except (Refusal, ValueError) as error:
-            note(Outcome.FAILED, detail, str(error))
+            why, came_to = str(error), None
             raise
         except redis.RedisError:
-            note(Outcome.FAILED, detail, "Redis did not answer, so it may have been done", came_to() if came_to else "")
+            why = "Redis did not answer, so it may have been done"
             raise
-        note(Outcome.DONE, detail, came_to() if came_to else "")
+        finally:
+            note(outcome, detail, why, came_to() if came_to else "")
 
 
 def _words(like: Filter) -> str:

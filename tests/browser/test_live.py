@@ -164,10 +164,13 @@ def test_a_scaling_decision_is_a_mark_on_the_pools_chart_with_its_reason(
         expect(win.page.get_by_role("link", name="Drain worker")).to_have_count(2)
         assert not win.was_reloaded()
 
-        mark = win.page.locator(".mark.up").first
-        expect(mark).to_have_attribute("title", re.compile(r"0 → \d  \w+: .*ready"))
+        # Of one decision from 0 to 2, or of the second of two that are at one place: the last is on top.
+        mark = win.page.locator(".mark.up").last
+        expect(mark).to_have_attribute("title", re.compile(r"\d → 2  \w+: .*ready"))
         mark.hover()
-        expect(win.page.locator("#decision-said")).to_contain_text(re.compile(r"0 → \d"))
+        expect(win.page.locator("#decision-said")).to_contain_text(re.compile(r"\d → 2"))
+        # Who does not see the lines is told what they come to by now, and not when they were first drawn.
+        expect(win.page.get_by_role("img", name=re.compile("^Replicas .*desired 2 now, current 2 now"))).to_be_visible()
         jobs.let_go(redis_server.client, 3)
     assert win.complaints == []
 

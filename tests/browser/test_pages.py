@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import expect
 from tests.support.board_scene import POOL, busy_afternoon
 from tests.support.boards import RunningBoard, running_board
-from tests.support.browsers import OF_COLOURS, PHONE, RULES, WIDE, Window
+from tests.support.browsers import NARROWEST, OF_COLOURS, PHONE, RULES, WIDE, Window
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 from crewcall_worker.board.people import Role
 
@@ -51,6 +52,9 @@ def check(win: Window) -> None:
             win.look(scheme, size)
             assert win.barriers(rules) == [], f"{scheme}, {size[0]} px wide"
             assert win.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    win.look("light", NARROWEST)
+    wide = "document.documentElement.scrollWidth"  # charts are drawn anew a moment after
+    wait_until(lambda: int(win.page.evaluate(wide)) <= NARROWEST[0], f"a page of {NARROWEST[0]} px")
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)

@@ -12,7 +12,7 @@ from tests.support.chart import CHART
 from tests.support.cluster import Cluster, eventually
 from tests.support.demo_pool import POOL
 
-RELEASE = ("upgrade", "crewcall", str(CHART), "--reuse-values", "--wait", "--timeout", "2m")
+RELEASE = ("upgrade", "crewcall", str(CHART), "--reset-then-reuse-values", "--wait", "--timeout", "2m")
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ WHY_NOT = "no Chromium on the PATH (Debian: apt-get install chromium)"
 PATIENCE_MS = 30_000
 """What is waited for at most. It costs nothing where it comes, and a busy machine is slow."""
 WIDE, PHONE = (1280, 900), (390, 844)
+NARROWEST = (320, 640)
+"""In which nobody is to scroll two ways (WCAG 2.2, 1.4.10)."""
 AXE = Path(__file__).parents[1] / "browser" / "vendor" / "axe-4.14.1.min.js"
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 OF_COLOURS = ("color-contrast",)

@@ -22,6 +22,7 @@ class Issuer:
         self.url = f"http://127.0.0.1:{port}"
         self.asked: list[str] = []
         self.is_broken = False
+        self.is_no_http = False
         self.claims_to_be = self.url
         self.keys_at = f"{self.url}/keys"
         self.keys: dict[str, Any] = {}
@@ -55,6 +56,9 @@ def an_issuer() -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
+            if issuer.is_no_http:
+                self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+                return
             body = b"" if issuer.is_broken else json.dumps(issuer.answer(self.path)).encode()
             self.send_response(500 if issuer.is_broken else 200)
             self.end_headers()

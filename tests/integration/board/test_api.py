@@ -22,6 +22,7 @@ from crewcall_worker import wire
 from crewcall_worker.board import actions
 from crewcall_worker.board.people import Role
 from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, Reject, job
+from crewcall_worker.queues.pauses import Pauses
 from crewcall_worker.queues.schedules import Schedules
 from crewcall_worker.settings import Settings
 from crewcall_worker.wire import PoolRecord, write_pool
@@ -297,6 +298,24 @@ def test_logging_in_is_noted_and_so_is_failing_to(board: RunningBoard, api: http
             ("olga", "login", "the board", "done", "as operator, by a token"),
             ("", "login", "the board", "refused", "the token is not valid here"),
         ]
+
+
+def test_an_action_that_fails_by_a_defect_is_in_the_audit(
+    board: RunningBoard, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ArithmeticError("a defect")
+
+    shop.put()
+    monkeypatch.setattr(Pauses, "pause", fail)
+
+    with board.api() as api:
+        answer = api.post("/queues/sms/pause", json={"reason": "why"})
+    with board.api() as another:  # a defect ends the connection
+        noted = audit(another)
+
+    assert answer.status_code == 500
+    assert noted == [("jane", "pause", "queue sms", "failed", "why; the board failed, so it may have been done")]
 
 
 def test_the_audit_is_read_page_by_page(shop: Shop, api: httpx2.Client) -> None:

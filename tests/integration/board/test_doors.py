@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -211,13 +212,13 @@ def test_whoever_guesses_tokens_at_the_login_waits_even_with_a_good_one(board: R
 
 def test_whoever_guesses_bearer_tokens_waits_too(board: RunningBoard) -> None:
     with board.stranger() as stranger:
-        stranger.headers["Authorization"] = "Bearer guessed"
-        for _ in range(10 * BEARERS):  # some come back while one tries
-            if (code := stranger.get("/api/admin/status").status_code) != 401:
+        guess, good = ({"Authorization": f"Bearer {token}"} for token in ("guessed", board.token()))
+        for _ in range(10 * BEARERS):  # some tries come back while one tries, and between two requests
+            guessed = stranger.get("/api/admin/status", headers=guess)
+            if guessed.status_code != 401 and (answer := stranger.get("/api/admin/status", headers=good)).is_error:
                 break
-        answer = stranger.get("/api/admin/status", headers={"Authorization": f"Bearer {board.token()}"})
 
-    assert code == 429
+    assert guessed.status_code == 429
     assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)
 
 
@@ -365,6 +366,22 @@ def test_a_browser_on_this_machine_is_let_in_without_tls_from_a_containers_board
         answer = stranger.post("/admin/login", data={"token": board.token()}, headers={"Origin": board.url})
 
     assert (answer.status_code, "secure" in answer.headers["set-cookie"].lower()) == (303, False)
+
+
+@pytest.mark.parametrize(
+    ("charset", "told", "status"),
+    [("utf-7", b"+2AA-", 403), ("undefined", b"x", 400), ("none-such", b"x", 403)],
+    ids=["half a character", "no charset", "an unknown charset"],
+)
+def test_a_form_that_nobody_can_read_is_refused(
+    board: RunningBoard, charset: str, told: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    form = b'--B\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n' + told + b"\r\n--B--\r\n"
+    kind = f"multipart/form-data; boundary=B; charset={charset}"
+    with board.browser() as browser:
+        answer = browser.post("/admin/queues/act/pause", content=form, headers={"Content-Type": kind})
+
+    assert (answer.status_code, [it for it in caplog.records if it.levelno >= logging.ERROR]) == (status, [])
 
 
 def test_logging_out_ends_the_session_wherever_its_cookie_is(board: RunningBoard) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ from tests.support import board_scene
 from tests.support.board_pages import Elements, answer_to, answer_to_ids, form_of, page, words
 from tests.support.boards import RunningBoard, running_board
 from tests.support.redis import RedisServer
+
+from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 
 
 @pytest.fixture
@@ -146,6 +149,48 @@ def test_each_action_is_in_the_audit(board: RunningBoard) -> None:
         told = words(page(client, "/audit"))
 
     assert "jane pause queue sms ✓ done incident 127.0.0.1" in told
+
+
+def test_the_overview_tells_what_its_figures_are_of_and_which_pools_it_leaves_out(
+    board: RunningBoard, redis_server: RedisServer
+) -> None:
+    with board.browser() as client:
+        few = words(page(client, ""))
+        redis_server.client.sadd(board_scene.KEYS.queues, *(f"queue-{number:03}" for number in range(101)))
+        redis_server.client.zadd(board_scene.KEYS.pools, {f"shop/pool-{number:03}": number for number in range(200)})
+        many, rest = words(page(client, "")), words(page(client, "?after=reports"))
+
+    assert "on this page" not in few
+    assert "more pool" not in few
+    assert "Of the 100 queues on this page." in many
+    assert "Those that were told of last; 3 more pools are found by name, in the field above." in many
+    assert "Of the 2 queues on this page." in rest
+
+
+def test_a_stream_outlasts_a_redis_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("crewcall_worker.board.stream.BEAT_EVERY", 0.2)
+    redis_server = EmbeddedRedis()
+    redis_server.start()
+    try:
+        with (
+            running_board(redis_server.url) as board,
+            board.browser() as client,
+            client.stream("GET", "/admin/queues/stream") as stream,
+        ):
+            lines = stream.iter_lines()
+            next(it for it in lines if it == "event: live")
+            redis_server.stop()
+            next(it for it in lines if it == "event: away")
+
+            # Whether it is still the same visitor's cannot be asked now, and is asked again.
+            beats = [next(it for it in lines if it.startswith((":", "event"))) for _ in range(3)]
+    finally:
+        redis_server.close()
+
+    assert beats == [": nothing new"] * 3
+    assert not [it for it in caplog.records if it.levelno >= logging.ERROR]
 
 
 def test_the_stream_tells_what_has_changed(board: RunningBoard, redis_server: RedisServer) -> None:

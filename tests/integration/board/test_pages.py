@@ -13,6 +13,7 @@ from tests.support.redis import emptied
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker.board.people import Role
+from crewcall_worker.board.reading.source import Source
 
 PAGES = (
     "",
@@ -236,3 +237,21 @@ def test_pages_stand_under_a_prefix(redis_url: str) -> None:
 
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert 'action="/tools/crewcall/admin/queues/act/pause"' in done.text
+
+
+def test_a_defect_is_told_on_a_page_and_its_words_in_the_log_alone(
+    board: RunningBoard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(source: Source) -> None:
+        raise ArithmeticError("a defect")
+
+    monkeypatch.setattr("crewcall_worker.board.pages.looks.read_schedules", fail)
+    monkeypatch.setattr("crewcall_worker.board.api.looks.read_schedules", fail)
+    with board.browser() as client, board.api() as api:
+        answer, told = client.get("/admin/queues/schedules"), api.get("/schedules")
+
+    assert answer.status_code == 500
+    assert words(answer.text).endswith("The board failed; its log tells more To the overview")
+    assert answer.headers["content-security-policy"]
+    assert told.json()["detail"] == "the board failed; its log tells more"
+    assert "a defect" in caplog.text

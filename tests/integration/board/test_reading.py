@@ -263,6 +263,20 @@ def test_a_pool_is_as_its_operator_told(source: Source, client: redis.Redis) -> 
     assert read_pool(source, "shop/nobody") is None
 
 
+def test_of_very_many_pools_those_that_were_told_of_last_are_shown_and_all_are_found(
+    source: Source, client: redis.Redis
+) -> None:
+    for number in range(203):
+        board_scene.decide(client, wire.PoolRecord(f"shop/pool-{number:03}", (f"queue-{number:03}",)))
+        client.zadd(KEYS.pools, {f"shop/pool-{number:03}": number})
+
+    overview = read_overview(source)
+
+    assert [look.pool for look in overview.pools] == [f"shop/pool-{number:03}" for number in range(3, 203)]
+    assert (overview.unlisted_pools, overview.total_queues) == (3, 203)
+    assert search(source, "pool-000").pools == ("shop/pool-000",)
+
+
 def test_a_history_is_thinned_out_but_for_its_decisions(source: Source, client: redis.Redis) -> None:
     board_scene.remember(client, POOL, minutes=60)
 

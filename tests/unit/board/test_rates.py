@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from crewcall_worker.board.reading.queues import Counted, QueueLook
 from crewcall_worker.board.reading.rates import FORGOTTEN_AFTER_MS, MOST_SAMPLES, RateBook, Rates
 
@@ -60,6 +62,15 @@ def test_the_line_of_a_queue_has_an_end() -> None:
         found = book.note([a_look(at * 5_000, ready=at)])
 
     assert found["sms"].ready == tuple(range(200 - MOST_SAMPLES, 200))
+
+
+def test_however_often_somebody_looks_little_is_kept_and_the_rate_is_the_same() -> None:
+    book = RateBook()
+    for at_ms in range(0, 60_000, 10):
+        rates = book.note([a_look(at_ms, done=at_ms // 500)])
+
+    assert rates["sms"].done == pytest.approx(2.0, rel=0.05)
+    assert len(book._looks["sms"]) < 40
 
 
 def test_forgets_a_queue_that_nobody_looks_at() -> None:

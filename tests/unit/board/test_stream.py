@@ -147,6 +147,17 @@ async def test_there_are_no_more_streams_than_may_be() -> None:
     hub.check("jane")
 
 
+async def test_a_stream_that_another_came_before_ends_at_once() -> None:
+    hub = Hub(most=1, every=0.01)
+    hub.check("jane")
+    hub.check("ada")
+    async with aclosing(hub.listen("page", Page(), always, "jane")) as stream:
+        await next_event(stream)
+
+        assert [text async for text in hub.listen("page", Page(), always, "ada")] == []
+        assert hub.streams == 1
+
+
 async def test_a_visitor_with_many_pages_polls_for_some_and_keeps_nobody_else_out() -> None:
     hub = Hub(every=0.01)
     async with AsyncExitStack() as stack:

@@ -161,7 +161,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def tokens(issuer: Issuer, clock: Clock) -> IssuerTokens:
-    issuer.is_broken, issuer.claims_to_be, issuer.keys_at = False, issuer.url, f"{issuer.url}/keys"
+    issuer.is_broken = issuer.is_no_http = False
+    issuer.claims_to_be, issuer.keys_at = issuer.url, f"{issuer.url}/keys"
     issuer.asked.clear()
     return IssuerTokens(settings.Issuer(issuer.url, "board"), steady=clock)
 
@@ -231,6 +232,13 @@ def test_an_issuer_that_does_not_answer_is_left_alone_for_a_while(
     issuer.is_broken = False
     clock.now += ASK_AGAIN_AFTER
     assert tokens.person(issuer.token()).subject == "jane"
+
+
+def test_whatever_answers_in_the_issuers_place_without_http_is_none(issuer: Issuer, tokens: IssuerTokens) -> None:
+    issuer.is_no_http = True
+
+    with pytest.raises(IssuerSilent):
+        tokens.person(issuer.token())
 
 
 def test_a_discovery_of_another_issuer_is_not_believed(issuer: Issuer, tokens: IssuerTokens) -> None:

@@ -19,9 +19,8 @@ import redis
 from crewcall_worker import wire
 from crewcall_worker.board.audit import Audit, Outcome, one_line
 from crewcall_worker.board.doors import Visit
+from crewcall_worker.board.finding import check_queue, find_pool, no_job
 from crewcall_worker.board.problems import Conflict, Forbidden, NotThere, Refusal
-from crewcall_worker.board.reading.pools import read_pool
-from crewcall_worker.board.reading.queues import is_known
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.dead_letters import DeadLetters
@@ -64,8 +63,6 @@ class Actions:
         #: With all that there is of a job: whoever acts goes by its options, which may not be for eyes.
         self._jobs = Views(source.client, source.namespace)
         self._source = source
-        self._keys = source.keys
-        self._client = source.client
         self._audit = audit
         self._steady = steady
         self._pauses = Pauses(source.client, source.namespace)
@@ -83,13 +80,13 @@ class Actions:
         """Nobody fetches from the queue any more, until it is resumed. What runs goes on to its end."""
         reason = one_line(reason)
         with self._noted(visit, "pause", f"queue {queue}", reason):
-            self._check_queue(queue)
+            check_queue(self._source, queue)
             return self._pauses.pause(queue, by=visit.person.subject, reason=reason)
 
     def resume(self, visit: Visit, queue: str) -> Pause | None:
         """Let the queue go on; the pause that this ends, None where there was none."""
         with self._noted(visit, "resume", f"queue {queue}"):
-            self._check_queue(queue)
+            check_queue(self._source, queue)
             return self._pauses.resume(queue, by=visit.person.subject)
 
     def retry(self, visit: Visit, queue: str, job_id: str) -> None:
@@ -133,9 +130,7 @@ class Actions:
             job = self._job(queue, job_id)
             try:
                 is_done = self._removal.remove(job)
-            except ValueError as error:
-                raise Conflict(str(error)) from error
-            except Contested as error:
+            except (ValueError, Contested) as error:
                 raise Conflict(str(error)) from error
             if not is_done:
                 raise NotThere(f"job {job_id} is {job.state} no longer; it moved on meanwhile")
@@ -157,9 +152,7 @@ class Actions:
         with self._noted(visit, "pin", f"pool {pool}", f"to {replicas} replicas"):
             if not 0 <= replicas <= MOST_REPLICAS:
                 raise Conflict(f"replicas is {replicas}; expected 0 to {MOST_REPLICAS}")
-            self._check_pool(pool)
-            look = read_pool(self._source, pool)
-            most = look.record.max_replicas if look else None
+            most = find_pool(self._source, pool).record.max_replicas
             if most and replicas > most:
                 raise Conflict(f"replicas is {replicas}; pool {pool} has {most} at most, by its spec")
             return self._pins.pin(pool, replicas, by=visit.person.subject)
@@ -167,8 +160,10 @@ class Actions:
     def unpin(self, visit: Visit, pool: str) -> bool:
         """Let the load decide again; false where it was not pinned here."""
         with self._noted(visit, "unpin", f"pool {pool}"):
-            self._check_pool(pool)
-            return self._pins.unpin(pool, by=visit.person.subject)
+            was = self._pins.unpin(pool, by=visit.person.subject)
+            if not was:
+                find_pool(self._source, pool)
+            return was
 
     def drain(self, visit: Visit, pool: str, worker: str) -> wire.Asked:
         """Have a worker finish what it runs, and take nothing more."""
@@ -192,19 +187,11 @@ class Actions:
             raise NotThere(f"job {job.id} is delayed no longer; it moved on meanwhile")
 
     def _job(self, queue: str, job_id: str) -> JobView:
-        self._check_queue(queue)
+        check_queue(self._source, queue)
         job = self._jobs.find(job_id, queue)
         if job is None:
-            raise NotThere(f"queue {queue} has no job {job_id}; it may be done, and forgotten by now")
+            raise no_job(job_id, queue)
         return job
-
-    def _check_queue(self, queue: str) -> None:
-        if not is_known(self._source, queue):
-            raise NotThere(f"there is no queue {queue}; nobody has sent anything to it")
-
-    def _check_pool(self, pool: str) -> None:
-        if self._client.zscore(self._keys.pools, pool) is None:
-            raise NotThere(f"there is no pool {pool}; no operator has told of it")
 
     def _some(
         self,
@@ -219,7 +206,7 @@ class Actions:
         """As many steps as there is time for; what they came to is noted, however far they get."""
         done, left = 0, 0
         with self._noted(visit, action, target, detail, lambda: f"{done} done, {left} left"):
-            self._check_queue(queue)
+            check_queue(self._source, queue)
             until = self._steady() + WITHIN
             while True:
                 some = step(cursor)
@@ -243,15 +230,18 @@ class Actions:
         if not visit.person.may_act:
             note(Outcome.REFUSED, f"the role is {visit.person.role}")
             raise Forbidden(f"{visit.person.subject} is a {visit.person.role}; this takes the role operator")
+        outcome, why = Outcome.FAILED, "the board failed, so it may have been done"
         try:
             yield
+            outcome, why = Outcome.DONE, ""
         except (Refusal, ValueError) as error:
-            note(Outcome.FAILED, detail, str(error))
+            why, came_to = str(error), None
             raise
         except redis.RedisError:
-            note(Outcome.FAILED, detail, "Redis did not answer, so it may have been done", came_to() if came_to else "")
+            why = "Redis did not answer, so it may have been done"
             raise
-        note(Outcome.DONE, detail, came_to() if came_to else "")
+        finally:
+            note(outcome, detail, why, came_to() if came_to else "")
 
 
 def _words(like: Filter) -> str:

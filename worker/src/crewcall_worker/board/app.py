@@ -26,7 +26,6 @@ from crewcall_worker.board.parts import Board, make_board
 from crewcall_worker.board.problems import PROBLEM_JSON, NotSignedIn, Problem, Refusal, Unavailable
 from crewcall_worker.board.settings import BoardSettings
 from crewcall_worker.board.templating import PAGES, render
-from crewcall_worker.queues.connection import QueueUnavailable
 
 API = "/api/admin"
 
@@ -64,7 +63,6 @@ def make_app(settings: BoardSettings) -> FastAPI:
         app.add_api_route(path, _home, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(redis.RedisError, _redis_away)
-    app.add_exception_handler(QueueUnavailable, _redis_away)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
@@ -111,7 +109,7 @@ def _refused_by_framework(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     problem = Problem(title="Internal Server Error", status=500, detail="the board failed; its log tells more")
-    return JSONResponse(problem.model_dump(), 500, dict(HEADERS), PROBLEM_JSON)
+    return _told(request, problem, dict(HEADERS))  # it is outside of what else would put them on it
 
 
 def _told(request: Request, problem: Problem, headers: dict[str, str]) -> Response:

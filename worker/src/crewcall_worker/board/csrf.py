@@ -10,9 +10,10 @@ from __future__ import annotations
 import secrets
 from urllib.parse import urlsplit
 
+from starlette.datastructures import FormData
 from starlette.requests import Request
 
-from crewcall_worker.board.problems import Forbidden
+from crewcall_worker.board.problems import Forbidden, Refusal
 from crewcall_worker.board.sessions import Session
 
 HEADER = "X-CSRF-Token"
@@ -39,10 +40,18 @@ async def check_token(request: Request, session: Session) -> None:
     check_origin(request)
     told = request.headers.get(HEADER)
     if told is None and request.headers.get("content-type", "").startswith(_FORMS):
-        field = (await request.form()).get(FIELD)
+        field = (await form_of(request)).get(FIELD)
         told = field if isinstance(field, str) else None
-    if told is None or not secrets.compare_digest(told.encode(), session.csrf.encode()):
+    if told is None or not secrets.compare_digest(told.encode(errors="replace"), session.csrf.encode()):
         raise Forbidden("the request does not have the page's token. Load the page anew and try again")
+
+
+async def form_of(request: Request) -> FormData:
+    """What the request's form says. Raises `Refusal` where nobody can read it."""
+    try:
+        return await request.form()
+    except UnicodeError as error:
+        raise Refusal("the form cannot be read: its charset is none") from error
 
 
 def _host(origin: str) -> str:

@@ -7,7 +7,6 @@ Redis is asked: call it in a thread.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -30,8 +29,6 @@ COOKIE = "crewcall_board"
 LOGINS, BEARERS = 10, 60
 """Failed tries in a minute from one address."""
 TICKET_HOURS = 24 * 7
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,20 +82,15 @@ class Hub:
 
         `render` is called in a thread; it may raise `redis.RedisError` or `Refusal`: then it is told once why
         what is shown is old, by the event `away`. `may_go_on` is asked every `BEAT_EVERY` seconds: who has
-        logged out hears so, by the event `out`, and no more.
+        logged out hears so, by the event `out`, and no more. Where others have come first since it was checked that
+        there is room, it is over at once: the browser comes back, and hears that.
         """
-        self.check(visitor)
+        try:
+            self.check(visitor)
+        except TooManyStreams:
+            return
         self._visitors[visitor] += 1
-        topic = self._topics.setdefault(key, _Topic(render))
-        news: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
-        topic.listeners.add(news)
-        if topic.task is None or topic.task.done():
-            topic.task = asyncio.create_task(self._read(topic))
-            topic.task.add_done_callback(partial(_end, topic))
-        elif topic.problem:
-            news.put_nowait(event("away", topic.problem))
-        elif topic.last is not None:
-            news.put_nowait(event("live", topic.last))
+        topic, news = self._join(key, render)
         until = time.monotonic() + self._longest
         ask_at = time.monotonic() + BEAT_EVERY
         try:
@@ -120,6 +115,20 @@ class Hub:
             if not topic.listeners and topic.task is not None:
                 topic.task.cancel()
                 self._topics.pop(key, None)
+
+    def _join(self, key: Hashable, render: Callable[[], str]) -> tuple[_Topic, asyncio.Queue[str | None]]:
+        """One listener more: it hears at once what the others know."""
+        topic = self._topics.setdefault(key, _Topic(render))
+        news: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
+        topic.listeners.add(news)
+        if topic.task is None or topic.task.done():
+            topic.task = asyncio.create_task(self._read(topic))
+            topic.task.add_done_callback(partial(_end, topic))
+        elif topic.problem:
+            news.put_nowait(event("away", topic.problem))
+        elif topic.last is not None:
+            news.put_nowait(event("live", topic.last))
+        return topic, news
 
     async def _read(self, topic: _Topic) -> None:
         while True:

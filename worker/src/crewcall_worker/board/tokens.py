@@ -7,6 +7,7 @@ viewer. A claim in another claim is named by a path, such as realm_access.roles.
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import secrets
@@ -150,7 +151,7 @@ def _discovered(issuer: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=KEYS_WITHIN) as response:  # noqa: S310  # https: see `settings`
             told = json.loads(response.read(LARGEST_DISCOVERY))
-    except urllib.error.URLError as error:
+    except (urllib.error.URLError, http.client.HTTPException) as error:
         raise OSError(f"{url}: {error}") from error
     found = told.get("jwks_uri") if isinstance(told, dict) else None
     if not isinstance(found, str) or not is_safe(found):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import redis
 from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPBearer
@@ -19,6 +20,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from crewcall_worker.board import csrf
 from crewcall_worker.board.doors import COOKIE, Visit
 from crewcall_worker.board.parts import Board
+from crewcall_worker.board.problems import NotSignedIn, Refusal
 
 # They let everybody by, and are there for the OpenAPI document: `doors` does it.
 _BEARER = HTTPBearer(
@@ -55,9 +57,15 @@ async def acting(request: Request, visit: Annotated[Visit, Depends(signed_in)]) 
     return visit
 
 
-async def visitor_now(request: Request) -> Visit:
-    """As `signed_in`, for a stream that asks from time to time whether it may go on."""
-    return await run_in_threadpool(the_board(request).doors.enter, request)
+async def may_go_on(request: Request) -> bool:
+    """Whether whoever asked is let in still, for a stream that asks now and then; yes where nobody can tell now."""
+    try:
+        await run_in_threadpool(the_board(request).doors.enter, request)
+    except NotSignedIn:
+        return False
+    except (Refusal, redis.RedisError):
+        pass
+    return True
 
 
 TheBoard = Annotated[Board, Depends(the_board)]

@@ -10,14 +10,15 @@ from fastapi import APIRouter, Query
 
 from crewcall_worker.board.api.asked import Cursor, JobId, Limit, PoolName, QueueName, Word
 from crewcall_worker.board.audit import ENTRIES_ON_A_PAGE, ENTRY_ID, AuditPage
+from crewcall_worker.board.finding import check_queue, find_job, find_pool
 from crewcall_worker.board.people import Role
-from crewcall_worker.board.problems import Invalid, NotThere
+from crewcall_worker.board.problems import Invalid
 from crewcall_worker.board.reading.dead_letters import DeadLetterList, read_dead_letters
 from crewcall_worker.board.reading.health import QueuesHealth, read_health
-from crewcall_worker.board.reading.jobs import JOBS_ON_A_PAGE, JobDetail, Listed, read_job, read_jobs
+from crewcall_worker.board.reading.jobs import JOBS_ON_A_PAGE, JobDetail, Listed, read_jobs
 from crewcall_worker.board.reading.overview import Overview, read_overview
-from crewcall_worker.board.reading.pools import HISTORY_HOURS, History, PoolLook, read_history, read_pool, read_pools
-from crewcall_worker.board.reading.queues import QueueLook, QueuesPage, is_known, read_queue, read_queues_page
+from crewcall_worker.board.reading.pools import HISTORY_HOURS, History, PoolLook, read_history, read_pools
+from crewcall_worker.board.reading.queues import QueueLook, QueuesPage, read_queue, read_queues_page
 from crewcall_worker.board.reading.schedules import ScheduleList, read_schedules
 from crewcall_worker.board.reading.search import LONGEST, Found, search
 from crewcall_worker.board.reading.workers import Workers, read_workers
@@ -97,7 +98,7 @@ def queues(board: TheBoard, visit: Visitor, after: Word = None) -> QueuesPage:
 def queue(board: TheBoard, visit: Visitor, queue: QueueName) -> QueueLook:
     """One queue."""
     del visit
-    _check_queue(board, queue)
+    check_queue(board.source, queue)
     return read_queue(board.source, queue)
 
 
@@ -115,7 +116,7 @@ def jobs(
 ) -> Page:
     """A page of a queue's jobs in one state. With a filter it may be empty and have a cursor all the same."""
     del visit
-    _check_queue(board, queue)
+    check_queue(board.source, queue)
     try:
         return read_jobs(
             board.source,
@@ -135,10 +136,7 @@ def jobs(
 def job(board: TheBoard, visit: Visitor, queue: QueueName, job_id: JobId) -> JobDetail:
     """One job whole: payload, options, attempts, error, traceback, trace id."""
     del visit
-    found = read_job(board.source, job_id, queue)
-    if found is None:
-        raise NotThere(f"queue {queue} has no job {job_id}; it may be done, and forgotten by now")
-    return found
+    return find_job(board.source, job_id, queue)
 
 
 @router.get("/dead-letters", tags=["jobs"])
@@ -170,7 +168,7 @@ def pools(board: TheBoard, visit: Visitor) -> tuple[PoolLook, ...]:
 def pool(board: TheBoard, visit: Visitor, pool: PoolName) -> PoolLook:
     """One pool: replicas, decision and reason, pin."""
     del visit
-    return _pool(board, pool)
+    return find_pool(board.source, pool)
 
 
 @router.get("/pools/{namespace}/{name}/history", tags=["pools"])
@@ -182,7 +180,7 @@ def history(
 ) -> History:
     """Backlog, wait and replicas over the last hours, with each decision and its reason."""
     del visit
-    _pool(board, pool)
+    find_pool(board.source, pool)
     return read_history(board.source, pool, hours)
 
 
@@ -190,16 +188,4 @@ def history(
 def workers(board: TheBoard, visit: Visitor, pool: PoolName) -> Workers:
     """The pool's workers, with what they run and since when."""
     del visit
-    return read_workers(board.source, pool, _pool(board, pool).record.queues)
-
-
-def _check_queue(board: TheBoard, queue: str) -> None:
-    if not is_known(board.source, queue):
-        raise NotThere(f"there is no queue {queue}; nobody has sent anything to it")
-
-
-def _pool(board: TheBoard, pool: str) -> PoolLook:
-    found = read_pool(board.source, pool)
-    if found is None:
-        raise NotThere(f"there is no pool {pool}; no operator has told of it")
-    return found
+    return read_workers(board.source, pool, find_pool(board.source, pool).record.queues)

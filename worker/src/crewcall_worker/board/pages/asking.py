@@ -16,6 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
+from crewcall_worker.board.csrf import form_of
 from crewcall_worker.board.pages import said
 from crewcall_worker.board.pages.deeds import Answer, act
 from crewcall_worker.board.pages.questions import ask
@@ -69,7 +70,7 @@ def confirm(
 @router.post("/act/{action}")
 async def do(request: Request, board: TheBoard, visit: Acting, action: str) -> Response:
     """Do it."""
-    form = await request.form()
+    form = await form_of(request)
     on = Target(
         _of(form, "queue"),
         _of(form, "state"),

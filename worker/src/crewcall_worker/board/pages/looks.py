@@ -14,12 +14,13 @@ from fastapi import Query
 from pydantic import BeforeValidator
 
 from crewcall_worker.board.audit import Audit
-from crewcall_worker.board.problems import NotThere, Refusal
+from crewcall_worker.board.finding import check_queue, find_job, find_pool
+from crewcall_worker.board.problems import Refusal
 from crewcall_worker.board.reading.dead_letters import read_dead_letters
-from crewcall_worker.board.reading.jobs import Listed, read_job, read_jobs
+from crewcall_worker.board.reading.jobs import Listed, read_jobs
 from crewcall_worker.board.reading.overview import read_overview
-from crewcall_worker.board.reading.pools import read_history, read_pool
-from crewcall_worker.board.reading.queues import QueueLook, is_known, read_queue
+from crewcall_worker.board.reading.pools import read_history
+from crewcall_worker.board.reading.queues import QueueLook, read_queue
 from crewcall_worker.board.reading.schedules import read_schedules
 from crewcall_worker.board.reading.search import search
 from crewcall_worker.board.reading.source import Source
@@ -75,13 +76,8 @@ def pool(pool: str) -> Look:
     """One pool: what was decided of it and why, and its workers."""
 
     def read(source: Source) -> dict[str, Any]:
-        found = read_pool(source, pool)
-        if found is None:
-            raise NotThere(f"No pool {pool} is known here: the operator tells of its pools for a day")
-        return {
-            "pool": found,
-            "workers": read_workers(source, pool, found.record.queues),
-        }
+        found = find_pool(source, pool)
+        return {"pool": found, "workers": read_workers(source, pool, found.record.queues)}
 
     def read_once(source: Source) -> dict[str, Any]:
         return {"history": read_history(source, pool)}
@@ -101,8 +97,7 @@ def queue(
     asked = _asked(state=state.value, job=job, organization=organization, error=error, cursor=cursor)
 
     def read(source: Source) -> dict[str, Any]:
-        if not is_known(source, queue):
-            raise NotThere(f"No queue {queue} is known here: nobody has enqueued into it yet")
+        check_queue(source, queue)
         look = read_queue(source, queue)
         try:
             page = read_jobs(
@@ -130,12 +125,7 @@ def job(job_id: str, queue: Words = "") -> Look:
     """One job."""
 
     def read(source: Source) -> dict[str, Any]:
-        found = read_job(source, job_id, queue or None)
-        if found is None:
-            raise NotThere(
-                f"No job {job_id} is kept here. Of jobs that are done the last ones are kept for a day, of plain "
-                "actors' none; dead letters for a week"
-            )
+        found = find_job(source, job_id, queue)
         return {"detail": found, "job": found.job}
 
     return Look("job", f"Job {job_id}", ("jobs", job_id), _asked(queue=queue), read)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from crewcall_worker.board.actions import MOST_REPLICAS
+from crewcall_worker.board.finding import find_pool
 from crewcall_worker.board.pages.target import Target
 from crewcall_worker.board.problems import NotThere, Refusal
-from crewcall_worker.board.reading.pools import read_pool
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.board.words import count, plural
 
@@ -147,10 +147,7 @@ def _purge(on: Target, source: Source) -> Question:
 
 
 def _pin(on: Target, source: Source) -> Question:
-    look = read_pool(source, _named(on.pool, "pool"))
-    if look is None:
-        raise NotThere(f"there is no pool {on.pool}; no operator has told of it")
-    it = look.record
+    it = find_pool(source, _named(on.pool, "pool")).record
     words = f" It stays within {count(it.min_replicas)} to {count(it.max_replicas)}." if it.max_replicas else ""
     least, most = it.min_replicas or 0, it.max_replicas or MOST_REPLICAS
     now = it.desired if it.desired is not None else it.current or 0

@@ -17,12 +17,11 @@ from starlette.responses import StreamingResponse
 from crewcall_worker.board.pages import asking, looks, said
 from crewcall_worker.board.pages.chart import chart
 from crewcall_worker.board.pages.looks import Look
-from crewcall_worker.board.problems import Refusal
 from crewcall_worker.board.reading.jobs import id_of
 from crewcall_worker.board.reading.pools import read_history
 from crewcall_worker.board.stream import Hub, TooManyStreams
 from crewcall_worker.board.templating import PAGES, Addresses, render
-from crewcall_worker.board.visits import TheBoard, Visitor, visitor_now
+from crewcall_worker.board.visits import TheBoard, Visitor, may_go_on
 
 #: A page's path, and who tells what it shows.
 _LOOKS: tuple[tuple[str, Callable[..., Look]], ...] = (
@@ -80,15 +79,9 @@ def _add(router: APIRouter, hub: Hub, path: str, look: Callable[..., Look]) -> N
         except TooManyStreams as error:
             return PlainTextResponse(str(error), 503, {"Retry-After": "30"})
 
-        async def may_go_on() -> bool:
-            try:
-                await visitor_now(request)
-            except Refusal:
-                return False
-            return True
-
         may_act = board.actions.may_act(visit)
-        events = hub.listen((shown.key, may_act), partial(_live, request, shown, may_act=may_act), may_go_on, visitor)
+        live = partial(_live, request, shown, may_act=may_act)
+        events = hub.listen((shown.key, may_act), live, partial(may_go_on, request), visitor)
         return StreamingResponse(events, headers=_OF_A_STREAM, media_type="text/event-stream")
 
     router.add_api_route(path, page, methods=["GET"])

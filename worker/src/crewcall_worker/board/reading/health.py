@@ -16,7 +16,8 @@ MOST_QUEUES = 1_000
 class QueuesHealth:
     """`redis_ms`: how long Redis took for one answer. Sums are over all queues (the first 1,000 by name).
 
-    `held_pools`: pools that hold their replicas because something cannot be read, by the operator's word.
+    `held_pools`: pools that hold their replicas because something cannot be read, by the operator's word; of more than
+    200 pools, among those that were told of last.
     """
 
     now_ms: int

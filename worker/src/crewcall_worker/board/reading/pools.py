@@ -16,6 +16,9 @@ from crewcall_worker.board.reading.source import Source
 from crewcall_worker.wire import text
 
 MOST_POOLS = 200
+"""That are read at once: those that were told of last."""
+MOST_NAMES = 1_000
+"""Pools that are known by name, and whose queues are: likewise."""
 SPARK_ENTRIES = 60
 HISTORY_HOURS = 6
 MOST_POINTS = 360
@@ -56,15 +59,20 @@ class History:
         return tuple(entry for entry in self.entries if entry.is_decision)
 
 
-def pool_names(source: Source) -> tuple[str, ...]:
-    """The pools that were told of within a day, by name."""
-    found: list[Any] = source.client.zrange(source.keys.pools, 0, MOST_POOLS - 1)
+def pool_names(source: Source, most: int = MOST_NAMES) -> tuple[str, ...]:
+    """The pools that were told of last, by name."""
+    found: list[Any] = source.client.zrevrange(source.keys.pools, 0, most - 1)
     return tuple(sorted(text(name) for name in found))
 
 
+def count_unread(source: Source) -> int:
+    """How many pools there are beyond those that are read at once."""
+    return max(0, int(source.client.zcard(source.keys.pools)) - MOST_POOLS)
+
+
 def read_pools(source: Source, pools: Sequence[str] | None = None) -> tuple[PoolLook, ...]:
-    """These pools, or all, with the last entries of their history for a sparkline: in two round trips."""
-    names = pool_names(source) if pools is None else tuple(pools)
+    """These pools, or the last ones, with the end of their history for a sparkline: in two round trips."""
+    names = pool_names(source, MOST_POOLS) if pools is None else tuple(pools)
     if not names:
         return ()
     keys = source.keys

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crewcall_worker import wire
+from crewcall_worker.board.reading.pools import pool_names
 from crewcall_worker.board.reading.source import Source
 from crewcall_worker.queues import counts
 from crewcall_worker.queues.counts import QueueCounts
@@ -20,8 +21,6 @@ from crewcall_worker.wire import number, text
 
 QUEUES_ON_A_PAGE = 100
 _ASKED = counts.ASKED + 4
-MOST_POOLS = 1_000
-"""Whose queues are looked for."""
 LARGEST_HEAD = 65_536
 """Bytes; of a larger message the age is not known."""
 
@@ -124,8 +123,7 @@ def read_queues(source: Source, queues: Sequence[str]) -> tuple[QueueLook, ...]:
 
 def _queues_of_pools(source: Source) -> set[str]:
     keys = source.keys
-    names: list[Any] = source.client.zrange(keys.pools, 0, MOST_POOLS - 1)
-    pools = [text(name) for name in names]
+    pools = pool_names(source)
     told = source.client.mget([keys.pool(name) for name in pools]) if pools else []
     found: set[str] = set()
     for pool, record in zip(pools, told, strict=True):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WINDOW_MS = 30_000
 LEAST_MS = 900
+"""Between two looks that make a rate, and between two that are kept."""
 LONGEST_GAP_MS = 120_000
 SAMPLE_EVERY_MS = 5_000
 MOST_SAMPLES = 60
@@ -56,8 +57,8 @@ class RateBook:
         samples = self._samples.setdefault(look.queue, deque(maxlen=MOST_SAMPLES))
         if seen and (look.at_ms - seen[-1].at_ms > LONGEST_GAP_MS or look.counted.enqueued < seen[-1].counted.enqueued):
             seen.clear()  # nobody has looked for long, or somebody has emptied Redis
-        if not seen or look.at_ms > seen[-1].at_ms:
-            seen.append(look)
+        if not seen or look.at_ms - seen[-1].at_ms >= LEAST_MS:
+            seen.append(look)  # of the others nothing is kept: anybody may ask a thousand times a second
         if not samples or look.at_ms - samples[-1][0] >= SAMPLE_EVERY_MS:
             samples.append((look.at_ms, look.ready))
         while len(seen) > 2 and look.at_ms - seen[1].at_ms >= WINDOW_MS:

@@ -51,11 +51,13 @@
     let source = null;
     document.body.addEventListener("htmx:sseOpen", (event) => {
       failed = 0;
-      source = event.detail.source;
       stopPolling();
+      if (source === event.detail.source) return; // it has come back by itself, and is heard already
+      source = event.detail.source;
       source.addEventListener("out", () => location.reload());
-      event.detail.source.addEventListener("away", (told) => {
-        tell("away", `${told.data}. What you see is of ${new Date().toLocaleTimeString([], { hour12: false })}.`);
+      source.addEventListener("away", ({ data }) => {
+        const words = data.charAt(0).toUpperCase() + data.slice(1);
+        tell("away", `${words}. What you see is of ${new Date().toLocaleTimeString([], { hour12: false })}.`);
       });
     });
     // A browser has few connections to one host: a page that nobody looks at keeps none.

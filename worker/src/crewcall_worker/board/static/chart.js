@@ -74,6 +74,11 @@
     chart.when.textContent = at == null ? "" : time(history.at[at]);
   };
 
+  const describe = (plot, chart) => {
+    const now = chart.lines.map(([label, name]) => `${label} ${chart.say(history[name].at(-1))} now`).join(", ");
+    plot.root.setAttribute("aria-label", `${chart.title} over the last hours: ${now}. The figures are in the tables below.`);
+  };
+
   const draw = () => {
     plots.forEach((plot) => plot.destroy());
     place.replaceChildren();
@@ -97,7 +102,7 @@
       place.append(box);
       const plot = new uPlot(options(chart, width()), [history.at, ...chart.lines.map(([, name]) => history[name])], box);
       plot.root.setAttribute("role", "img");
-      plot.root.setAttribute("aria-label", `${chart.title} over the last hours: ${chart.lines.map(([label, name]) => `${label} ${chart.say(history[name].at(-1))} now`).join(", ")}. The figures are in the tables below.`);
+      describe(plot, chart);
       return plot;
     });
   };
@@ -116,7 +121,10 @@
     if (!history.at.length) return;
     if (!plots.length) { draw(); return; }
     if (tables && tables.querySelector("details[open]")) htmx.ajax("GET", tables.dataset.tables, { target: tables, swap: "morph:innerHTML" });
-    plots.forEach((plot, index) => plot.setData([history.at, ...CHARTS[index].lines.map(([, name]) => history[name])]));
+    plots.forEach((plot, index) => {
+      plot.setData([history.at, ...CHARTS[index].lines.map(([, name]) => history[name])]);
+      describe(plot, CHARTS[index]);
+    });
   };
 
   new ResizeObserver(() => plots.forEach((plot, index) => {

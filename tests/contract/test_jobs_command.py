@@ -272,7 +272,21 @@ def test_an_organisations_limit_is_set_listed_and_lifted(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("pause", ""), ("resume", ""), ("list", "\udcff"), ("limit", "sms", "", "3"), ("dead", "list", "")]
+    "arguments",
+    [
+        ("pause", ""),
+        ("resume", ""),
+        ("list", "\udcff"),
+        ("list", "sms", "--organization", "\udcff"),
+        ("limit", "sms", "", "3"),
+        ("show", "\udcff"),
+        ("unschedule", "\udcff"),
+        ("organization", "\udcff"),
+        ("dead", "list", ""),
+        ("dead", "show", "sms", "\udcff"),
+        ("dead", "retry", "sms", "a", "\udcff"),
+        ("dead", "delete", "sms", "", "--yes"),
+    ],
 )
 def test_what_can_be_no_name_is_refused(jobs: Callable[..., Result], arguments: tuple[str, ...]) -> None:
     result = jobs(*arguments)

@@ -41,7 +41,7 @@ def dead_list(
 
 @dead.command("show")
 @click.argument("queue", callback=named)
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", callback=named)
 @json_option
 def dead_show(queue: str, id_: str, as_json: bool) -> None:
     """One dead letter of QUEUE: its reason, its last error, what it carries."""
@@ -55,7 +55,7 @@ def dead_show(queue: str, id_: str, as_json: bool) -> None:
 
 @dead.command()
 @click.argument("queue", callback=named)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", callback=named)
 @click.option("--all", "is_all", is_flag=True, help="All of them.")
 @filters
 @json_option
@@ -86,7 +86,7 @@ def retry(
 
 @dead.command()
 @click.argument("queue", callback=named)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", callback=named)
 @click.option("--all", "is_all", is_flag=True, help="All of them.")
 @filters
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -106,6 +106,22 @@ def test_a_payload_that_is_too_large_is_left_out_and_its_size_told(worker: Worke
     assert record.payload_size > LARGEST_PAYLOAD
 
 
+def test_what_json_cannot_hold_is_left_out_like_what_is_too_large(worker: Worker, redis_server: RedisServer) -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    odd = [job(payload={("a", 1): 2}), job(payload=circle), job(payload=[], note={("a", 1): 2}), job(payload=1)]
+    for message in odd:  # of another encoder, such as Dramatiq's for pickles
+        worker.run(message)
+
+    worker.accounts.tell()
+
+    found = redis_server.client.hgetall(KEYS.records("sms"))
+    told = [read_record(found[message.message_id]) for message in odd]
+    assert [record.message.kwargs for record in told] == [{}, {}, {}, {"payload": 1}]
+    assert [record.payload_size for record in told] == [0, 0, 0, None]
+    assert told[2].message.options == {"organization_id": "acme"}
+
+
 def test_only_so_many_are_kept_however_many_there_were_and_memory_does_not_grow(redis_server: RedisServer) -> None:
     worker = Worker(redis_server.url, Retention(completed_most=200))
 

@@ -27,6 +27,7 @@ from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.messages import PAYLOAD, make_message
 from crewcall_worker.queues.payload import Payload, made_by_factories
 from crewcall_worker.queues.plans import CatchUp, Definition, Plan, read_definition, read_plan
+from crewcall_worker.queues.retries import check_delay
 from crewcall_worker.settings import LARGEST_PAYLOAD
 
 LONGEST_NAME = 200
@@ -85,11 +86,12 @@ class Schedules:
         """Make a schedule, or change the one of this name; whether anything has changed.
 
         `grace` (seconds) is for SKIP: a tick that was not begun by then, or by the next tick, is left out. Raises
-        `ValueError` where name, cron expression or time zone are none, `InvalidPayload`, and `Contested`.
+        `ValueError` where name, cron expression, time zone or grace are none, `InvalidPayload`, and `Contested`.
         """
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"name is {name!r}; expected a text of 1 to {LONGEST_NAME} characters")
         cron_times.check(cron, timezone)
+        check_delay("grace", grace)
         message = make_message(job, payload, priority=priority, largest=self._largest_payload)
         made_anew = made_by_factories(payload)
         kept = {key: value for key, value in message.options.items() if key not in {DEDUPE_KEY, DEDUPE_FOR_MS}}

@@ -18,8 +18,7 @@ from dramatiq.message import Message
 
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.options import DEATH, ERROR, REDIS_ID, REVIVAL
-from crewcall_worker.queues.failures import KILLED
+from crewcall_worker.options import DEATH, ERROR, KILLED, REDIS_ID, REVIVAL
 from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, JobState, JobView, Page, Views, view_of
 
 CHUNK = 100

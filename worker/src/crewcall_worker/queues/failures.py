@@ -27,8 +27,6 @@ from crewcall_worker.queues.messages import InvalidPayload, attempts_of
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.retries import RetryPolicy, check_delay
 
-KILLED = "crewcall_dead_reason"
-"""The option by which `lua/recover.lua` tells of a job that has killed its workers."""
 LONGEST_ERROR = 2_000
 LONGEST_TRACEBACK = 32_768
 """Characters. What is stored of the last failure; of the ones before it, less: they only travel with the job."""
@@ -53,7 +51,7 @@ class Death(StrEnum):
     POLICY_FAILED = "policy_failed"
     """Its retry policy has raised, or told a delay that is none: the worker's log has what."""
     KILLED_WORKERS = "killed_workers"
-    """Too many workers died with it. Noted as `KILLED`."""
+    """Too many workers died with it. Noted as `options.KILLED`."""
 
 
 @dataclass(frozen=True, slots=True)

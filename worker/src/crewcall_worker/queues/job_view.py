@@ -12,8 +12,8 @@ from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
 from crewcall_worker import job_message, wire
-from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY, REDIS_ID
-from crewcall_worker.queues.failures import KILLED, Death
+from crewcall_worker.options import DEATH, ERROR, KILLED, ORGANIZATION, PRIORITY, REDIS_ID
+from crewcall_worker.queues.failures import Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
 from crewcall_worker.wire import NORMAL

@@ -1,6 +1,6 @@
 """Schedules: jobs that are enqueued by the clock, kept in Redis and seen there.
 
-    schedules = Schedules(broker)
+    schedules = Schedules(client)
     schedules.put("digest", "0 8 * * MON-FRI", digest, Digest(organization_id="acme"), timezone="Europe/Berlin")
 
 The job of the next tick sits in its queue as a delayed message, from when the schedule is made: so a pool at zero is

@@ -13,6 +13,7 @@ from dramatiq.message import Message
 
 from crewcall_worker import job_message, wire
 from crewcall_worker.options import DEATH, ERROR, KILLED, ORGANIZATION, PRIORITY, REDIS_ID
+from crewcall_worker.plain import encodable
 from crewcall_worker.queues.failures import Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
@@ -170,9 +171,4 @@ def _cut(value: Any, depth: int) -> Any:
 
 
 def _maybe(value: object) -> str | None:
-    return _clean(value) if isinstance(value, str) else None
-
-
-def _clean(text: str) -> str:
-    """With "\\ud800" for half a character, which JSON can tell of and no encoding can write."""
-    return text.encode(errors="backslashreplace").decode()
+    return encodable(value) if isinstance(value, str) else None

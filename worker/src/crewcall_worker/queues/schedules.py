@@ -28,6 +28,7 @@ from crewcall_worker.queues.messages import PAYLOAD, make_message
 from crewcall_worker.queues.payload import Payload, made_by_factories
 from crewcall_worker.queues.plans import CatchUp, Definition, Plan, read_definition, read_plan
 from crewcall_worker.queues.retries import check_delay
+from crewcall_worker.redis_clock import asked_ms
 from crewcall_worker.settings import LARGEST_PAYLOAD
 
 LONGEST_NAME = 200
@@ -109,7 +110,7 @@ class Schedules:
             seen_definition, seen_plan = self._seen(name)
             if seen_definition == definition.write() and seen_plan:
                 return False
-            now_ms, before, seen = self._now_ms(), _plan_of(seen_plan), (seen_definition, seen_plan)
+            now_ms, before, seen = asked_ms(self._client), _plan_of(seen_plan), (seen_definition, seen_plan)
             if before is not None and before.tick_ms <= now_ms:
                 # Its job is due, or is run by now. What follows is planned as any worker would.
                 tick_ms = definition.next(before.tick_ms, now_ms)
@@ -144,7 +145,7 @@ class Schedules:
             if not seen[0] or plan is None or plan.id != message_id:
                 return False
             definition = read_definition(seen[0])
-            tick_ms = definition.next(plan.tick_ms, self._now_ms())
+            tick_ms = definition.next(plan.tick_ms, asked_ms(self._client))
             if self.change(name, seen, definition, tick_ms, plan.last_ms, withdrawn=plan):
                 return True
         raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; try again")
@@ -197,10 +198,6 @@ class Schedules:
             pipeline.hget(self._keys.planned, name)
             definition, plan = pipeline.execute()
         return wire.text(definition or ""), wire.text(plan or "")
-
-    def _now_ms(self) -> int:
-        seconds, microseconds = self._client.time()
-        return int(seconds * 1000 + microseconds // 1000)
 
 
 def _plan_of(text: str) -> Plan | None:

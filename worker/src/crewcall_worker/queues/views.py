@@ -20,7 +20,8 @@ from crewcall_worker import wire
 from crewcall_worker.queues import counts
 from crewcall_worker.queues.counts import QueueCounts
 from crewcall_worker.queues.job_view import JobState, JobView, view_of
-from crewcall_worker.queues.organizations import OrganizationCounts, busiest, read_organization
+from crewcall_worker.queues.organizations import DAY_MS, OrganizationCounts, busiest, read_organization
+from crewcall_worker.redis_clock import asked_ms
 from crewcall_worker.wire import read_lane
 
 __all__ = [
@@ -195,8 +196,7 @@ class Views:
         return tuple(busiest(self._client, self._keys, self._today() - days_ago, most))
 
     def _today(self) -> int:
-        seconds, _ = self._client.time()
-        return int(seconds // 86_400)
+        return asked_ms(self._client) // DAY_MS
 
     def _read(self, queue: str, state: JobState, place: str, size: int, like: Filter) -> tuple[list[JobView], str]:
         organization = like.organization_id or "" if state is JobState.READY else ""

@@ -41,8 +41,8 @@ ENV_SENTINEL_PASSWORD: Final = "CREWCALL_SENTINEL_PASSWORD"
 """The Sentinels' password, where they have one."""
 
 URL_FORM: Final = (
-    "redis://[user:password@]host[:port][/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', '?', "
-    "'#' and '@' in a password"
+    "redis://[user:password@]host[:port][/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', "
+    "'?', '#' and '@' in a password"
 )
 """How the URL of one Redis is written, for whoever has written something else."""
 

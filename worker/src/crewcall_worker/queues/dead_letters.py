@@ -19,7 +19,8 @@ from dramatiq.message import Message
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.options import DEATH, ERROR, KILLED, REDIS_ID, REVIVAL
-from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, JobState, JobView, Page, Views, view_of
+from crewcall_worker.queues.job_view import JobState, JobView, view_of, whole
+from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, Page, Views
 from crewcall_worker.redis_clock import asked_ms
 
 CHUNK = 100
@@ -53,17 +54,13 @@ class Retried:
     cursor: str | None
 
 
-def _as_it_is(view: JobView) -> JobView:
-    return view
-
-
 class DeadLetters:
     """Those of one broker's namespace. An id is that of the job, or that of its last try in Redis.
 
     `show` makes of each job what may be seen of it, before any filter looks at it.
     """
 
-    def __init__(self, broker: CrewcallBroker, show: Callable[[JobView], JobView] = _as_it_is) -> None:
+    def __init__(self, broker: CrewcallBroker, show: Callable[[JobView], JobView] = whole) -> None:
         self._broker = broker
         self._client = broker.client
         self._keys = wire.Keys(broker.namespace)

@@ -68,6 +68,11 @@ _TOLD: Final = frozenset({ORGANIZATION, PRIORITY, DEATH, ERROR, KILLED, "traceba
 """Options that are fields of a view."""
 
 
+def whole(view: JobView) -> JobView:
+    """The view as it is: what is shown where nothing is kept from anybody."""
+    return view
+
+
 def view_of(
     queue: str,
     state: JobState,

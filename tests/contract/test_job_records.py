@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,6 +105,29 @@ def test_a_payload_that_is_too_large_is_left_out_and_its_size_told(worker: Worke
     assert record.message.kwargs == {}
     assert record.payload_size is not None
     assert record.payload_size > LARGEST_PAYLOAD
+
+
+def test_a_worker_that_stops_while_redis_hangs_does_not_tell_a_second_time_beside_the_first(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, hanging = threading.Event(), threading.Event()
+    by: list[str] = []
+
+    def hang() -> None:
+        by.append(threading.current_thread().name)
+        told.set()
+        hanging.wait(10)
+        raise redis.ConnectionError("it hung")
+
+    monkeypatch.setattr("crewcall_worker.queues.accounts.TELL_EVERY", 0.01)
+    monkeypatch.setattr(worker.accounts.stats, "tell", hang)
+    worker.accounts.start()
+    assert told.wait(10)
+
+    worker.accounts.stop()
+
+    hanging.set()
+    assert by == ["crewcall-accounts"]
 
 
 def test_what_json_cannot_hold_is_left_out_like_what_is_too_large(worker: Worker, redis_server: RedisServer) -> None:

@@ -18,7 +18,7 @@ from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.queues.accounts import Accounts
 from crewcall_worker.queues.organizations import OrganizationCounts
-from crewcall_worker.queues.records import LARGEST_PAYLOAD, read_record
+from crewcall_worker.queues.records import LARGEST_KEPT, read_record
 from crewcall_worker.queues.views import Views
 from crewcall_worker.recovery import lapsed
 from crewcall_worker.retention import Retention
@@ -96,7 +96,7 @@ def test_plain_actors_jobs_leave_no_record(worker: Worker, redis_server: RedisSe
 
 
 def test_a_payload_that_is_too_large_is_left_out_and_its_size_told(worker: Worker, redis_server: RedisServer) -> None:
-    large = job(payload="x" * LARGEST_PAYLOAD)
+    large = job(payload="x" * LARGEST_KEPT)
     worker.run(large)
     worker.accounts.tell()
 
@@ -104,7 +104,7 @@ def test_a_payload_that_is_too_large_is_left_out_and_its_size_told(worker: Worke
     record = read_record(text)
     assert record.message.kwargs == {}
     assert record.payload_size is not None
-    assert record.payload_size > LARGEST_PAYLOAD
+    assert record.payload_size > LARGEST_KEPT
 
 
 def test_a_worker_that_stops_while_redis_hangs_does_not_tell_a_second_time_beside_the_first(

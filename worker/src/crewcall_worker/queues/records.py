@@ -20,8 +20,8 @@ from crewcall_worker.options import ORGANIZATION, REDIS_ID
 from crewcall_worker.retention import Retention
 
 VERSION = 1
-LARGEST_PAYLOAD = 8_192
-"""Characters of JSON; of a larger payload a record has the size alone."""
+LARGEST_KEPT = 8_192
+"""Characters of JSON, of a payload; of a larger one a record has the size alone."""
 AT_ONCE = 100
 LEFT_OUT = ("traceback", REDIS_ID, "requeue_timestamp")
 
@@ -93,7 +93,7 @@ def write_record(done: Done) -> str:
     bare: dict[str, Any] = {"args": (), "kwargs": {}}
     try:
         size = len(_json([fields["args"], fields["kwargs"]]))
-        if size > LARGEST_PAYLOAD:
+        if size > LARGEST_KEPT:
             return _json({**record, "payload_size": size, "message": fields | bare})
         return _json({**record, "message": fields})
     except (TypeError, ValueError, RecursionError):

@@ -106,23 +106,7 @@ class Schedules:
             payload={key: value for key, value in message.kwargs[PAYLOAD].items() if key not in made_anew},
             options=kept,
         )
-        for _ in range(MOST_TRIES):
-            seen_definition, seen_plan = self._seen(name)
-            if seen_definition == definition.write() and seen_plan:
-                return False
-            now_ms, before, seen = asked_ms(self._client), _plan_of(seen_plan), (seen_definition, seen_plan)
-            if before is not None and before.tick_ms <= now_ms:
-                # Its job is due, or is run by now. What follows is planned as any worker would.
-                tick_ms = definition.next(before.tick_ms, now_ms)
-                is_changed = self.change(
-                    name, seen, definition, tick_ms, before.tick_ms, has_passed=tick_ms is not None
-                )
-            else:
-                last_ms = before.last_ms if before else None
-                is_changed = self.change(name, seen, definition, definition.first(now_ms), last_ms, withdrawn=before)
-            if is_changed:
-                return True
-        raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; put it again")
+        return self._establish(name, definition)
 
     def remove(self, name: str) -> bool:
         """Remove a schedule, and the job of its next tick from its queue; whether there was one. Raises `Contested`."""
@@ -191,6 +175,25 @@ class Schedules:
             new = (tick_ms, definition.queue, message.message_id, message.encode(), definition.organization_id)
         arguments = [self._keys.namespace, name, *seen, written, plan, *old, *new, int(has_passed)]
         return bool(self._plan(args=arguments))
+
+    def _establish(self, name: str, definition: Definition) -> bool:
+        """Make the schedule of this name what is defined here; whether it was not. Raises `Contested`."""
+        for _ in range(MOST_TRIES):
+            seen_definition, seen_plan = self._seen(name)
+            if seen_definition == definition.write() and seen_plan:
+                return False
+            now_ms, before, seen = asked_ms(self._client), _plan_of(seen_plan), (seen_definition, seen_plan)
+            if before is not None and before.tick_ms <= now_ms:
+                # Its job is due, or is run by now. What follows is planned as any worker would.
+                tick_ms = definition.next(before.tick_ms, now_ms)
+                has_passed = tick_ms is not None
+                is_changed = self.change(name, seen, definition, tick_ms, before.tick_ms, has_passed=has_passed)
+            else:
+                last_ms = before.last_ms if before else None
+                is_changed = self.change(name, seen, definition, definition.first(now_ms), last_ms, withdrawn=before)
+            if is_changed:
+                return True
+        raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; put it again")
 
     def _seen(self, name: str) -> tuple[str, str]:
         with self._client.pipeline(transaction=True) as pipeline:

@@ -114,7 +114,11 @@ def _problem(message: Message[Any]) -> str:
         lane_of(options.get(PRIORITY), options.get(ORGANIZATION))
     except ValueError as error:
         return f"its {error}"
-    for name, word in (*_words(message), *((name, options.get(name)) for name in (ORGANIZATION, RATE_KEY))):
+    for name, word in (
+        *_words(message),
+        (ORGANIZATION, options.get(ORGANIZATION)),
+        (RATE_KEY, options.get(RATE_KEY)),
+    ):
         if isinstance(word, str) and not _is_text(word):
             return f"its {name} has half a character, which no key of Redis can hold"
     return ""

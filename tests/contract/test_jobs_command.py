@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support.redis import RedisServer
 
+from crewcall_worker import jobs_command, jobs_options
 from crewcall_worker.cli import main
-from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, job
+from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, job, views
+from crewcall_worker.queues.job_view import JobState
 
 NUMBER = "+49 30 1234567"
 
@@ -76,6 +78,11 @@ def test_every_queue_is_listed_with_what_is_in_it(jobs: Callable[..., Result], r
     )
     (counts,) = json.loads(values.output)
     assert (counts["queue"], counts["ready"], counts["dead"], counts["is_paused"]) == ("sms", 2, 1, True)
+
+
+def test_the_commands_know_what_pages_there_are() -> None:
+    assert jobs_options.MOST_ON_A_PAGE == views.MOST_ON_A_PAGE
+    assert set(jobs_command.STATES) == set(JobState) - {JobState.FETCHED}
 
 
 def test_a_redis_without_queues_says_so(jobs: Callable[..., Result]) -> None:

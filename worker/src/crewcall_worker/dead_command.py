@@ -76,12 +76,8 @@ def retry(
     with open_desk() as desk:
         desk.look_at(queue)
         like = desk.filter(job, organization, error)
-        _finish(
-            desk,
-            "retried",
-            desk.letters.retry(queue, ids) if is_named else desk.letters.retry_all(queue, like),
-            as_json,
-        )
+        done = desk.letters.retry(queue, ids) if is_named else desk.letters.retry_all(queue, like)
+        _finish(desk, "retried", done, as_json)
 
 
 @dead.command()
@@ -108,12 +104,8 @@ def delete(
     with open_desk() as desk:
         desk.look_at(queue)
         like = desk.filter(job, organization, error)
-        _finish(
-            desk,
-            "deleted",
-            desk.letters.delete(queue, ids) if is_named else desk.letters.delete_all(queue, like),
-            as_json,
-        )
+        done = desk.letters.delete(queue, ids) if is_named else desk.letters.delete_all(queue, like)
+        _finish(desk, "deleted", done, as_json)
 
 
 def _is_named(ids: tuple[str, ...], is_all: bool, *like: str | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-MOST_ON_A_PAGE = 200
+MOST_ON_A_PAGE = 200  # as in queues.views, which help is not to wait for
 
 Command = Callable[..., Any]
 Named = TypeVar("Named", str, str | None, tuple[str, ...])

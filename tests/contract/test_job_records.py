@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.job_message import JobMessage
 from crewcall_worker.queues.accounts import Accounts
 from crewcall_worker.queues.organizations import OrganizationCounts
-from crewcall_worker.queues.records import LARGEST_PAYLOAD, read_record
+from crewcall_worker.queues.records import LARGEST_KEPT, read_record
 from crewcall_worker.queues.views import Views
 from crewcall_worker.recovery import lapsed
 from crewcall_worker.retention import Retention
@@ -95,7 +96,7 @@ def test_plain_actors_jobs_leave_no_record(worker: Worker, redis_server: RedisSe
 
 
 def test_a_payload_that_is_too_large_is_left_out_and_its_size_told(worker: Worker, redis_server: RedisServer) -> None:
-    large = job(payload="x" * LARGEST_PAYLOAD)
+    large = job(payload="x" * LARGEST_KEPT)
     worker.run(large)
     worker.accounts.tell()
 
@@ -103,7 +104,46 @@ def test_a_payload_that_is_too_large_is_left_out_and_its_size_told(worker: Worke
     record = read_record(text)
     assert record.message.kwargs == {}
     assert record.payload_size is not None
-    assert record.payload_size > LARGEST_PAYLOAD
+    assert record.payload_size > LARGEST_KEPT
+
+
+def test_a_worker_that_stops_while_redis_hangs_does_not_tell_a_second_time_beside_the_first(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, hanging = threading.Event(), threading.Event()
+    by: list[str] = []
+
+    def hang() -> None:
+        by.append(threading.current_thread().name)
+        told.set()
+        hanging.wait(10)
+        raise redis.ConnectionError("it hung")
+
+    monkeypatch.setattr("crewcall_worker.queues.accounts.TELL_EVERY", 0.01)
+    monkeypatch.setattr(worker.accounts.stats, "tell", hang)
+    worker.accounts.start()
+    assert told.wait(10)
+
+    worker.accounts.stop()
+
+    hanging.set()
+    assert by == ["crewcall-accounts"]
+
+
+def test_what_json_cannot_hold_is_left_out_like_what_is_too_large(worker: Worker, redis_server: RedisServer) -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    odd = [job(payload={("a", 1): 2}), job(payload=circle), job(payload=[], note={("a", 1): 2}), job(payload=1)]
+    for message in odd:  # of another encoder, such as Dramatiq's for pickles
+        worker.run(message)
+
+    worker.accounts.tell()
+
+    found = redis_server.client.hgetall(KEYS.records("sms"))
+    told = [read_record(found[message.message_id]) for message in odd]
+    assert [record.message.kwargs for record in told] == [{}, {}, {}, {"payload": 1}]
+    assert [record.payload_size for record in told] == [0, 0, 0, None]
+    assert told[2].message.options == {"organization_id": "acme"}
 
 
 def test_only_so_many_are_kept_however_many_there_were_and_memory_does_not_grow(redis_server: RedisServer) -> None:

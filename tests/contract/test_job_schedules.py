@@ -230,14 +230,16 @@ def test_a_tick_that_has_become_a_job_stays_where_its_schedule_is_removed(
         ({"name": ""}, "name is ''; expected a text of 1 to 200 characters"),
         ({"cron": "x"}, "cron is 'x'"),
         ({"timezone": "Nowhere"}, "timezone is 'Nowhere'"),
+        ({"grace": -1.0}, "grace is -1.0; expected seconds"),
+        ({"grace": float("inf")}, "grace is inf; expected seconds"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(
-    schedules: Schedules, redis_server: RedisServer, values: dict[str, str], words: str
+    schedules: Schedules, redis_server: RedisServer, values: dict[str, Any], words: str
 ) -> None:
-    it = {"name": "a", "cron": "0 8 * * *", "timezone": "UTC", **values}
+    it: dict[str, Any] = {"name": "a", "cron": "0 8 * * *", "timezone": "UTC", "grace": 300.0, **values}
     with pytest.raises(ValueError, match=words):
-        schedules.put(it["name"], it["cron"], DIGEST, ACME, timezone=it["timezone"])
+        schedules.put(it["name"], it["cron"], DIGEST, ACME, timezone=it["timezone"], grace=it["grace"])
     assert redis_server.client.keys("*") == []
 
 
@@ -256,6 +258,47 @@ def test_a_schedule_of_a_newer_release_is_listed_and_left_alone(
     assert "is it written by a newer release?" in view.problem
     assert caplog.text.count("Schedule 'a' is left alone") == 1
     assert schedules.remove("a")
+
+
+DEFINED: dict[str, Any] = {
+    "v": 1,
+    "cron": "* * * * *",
+    "timezone": "UTC",
+    "catch_up": "skip",
+    "grace_ms": 1,
+    "job": "digest",
+    "queue": "email",
+    "payload": {},
+    "options": {},
+}
+PLANNED: dict[str, Any] = {"v": 1, "tick_ms": 1, "queue": "email", "id": "x", "last_ms": None}
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("definition", "plan"),
+    [
+        (DEEP, PLANNED),
+        *(({**DEFINED, name: 5}, PLANNED) for name in ("cron", "timezone", "catch_up", "queue", "payload", "options")),
+        ({**DEFINED, "grace_ms": "1"}, PLANNED),
+        (DEFINED, DEEP),
+        *((DEFINED, {**PLANNED, "tick_ms": tick_ms}) for tick_ms in ("1", 1e300, 10**400)),
+        (DEFINED, {**PLANNED, "last_ms": "1"}),
+    ],
+)
+def test_what_is_no_schedule_is_told_and_holds_no_other_up(
+    schedules: Schedules, redis_server: RedisServer, broker: CrewcallBroker, definition: object, plan: object
+) -> None:
+    schedules.put("good", "* * * * *", DIGEST, ACME)
+    for key, value in ((KEYS.schedules, definition), (KEYS.planned, plan)):
+        redis_server.client.hset(key, "bad", value if isinstance(value, str) else json.dumps(value))
+    redis_server.client.zadd(KEYS.ticks, {"bad": 1})
+    one = scheduler(broker)
+
+    assert one.plan(one.look(ahead_ms=2 * MINUTE)) == 1
+
+    assert [view.name for view in schedules.all()] == ["bad", "good"]
+    assert schedules.remove("bad")
 
 
 @pytest.mark.parametrize(

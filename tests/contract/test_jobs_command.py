@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support.redis import RedisServer
 
+from crewcall_worker import jobs_command, jobs_options
 from crewcall_worker.cli import main
-from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, job
+from crewcall_worker.queues import CATALOGUE, JobContext, JobType, Payload, QueueService, job, views
+from crewcall_worker.queues.job_view import JobState
 
 NUMBER = "+49 30 1234567"
 
@@ -76,6 +78,11 @@ def test_every_queue_is_listed_with_what_is_in_it(jobs: Callable[..., Result], r
     )
     (counts,) = json.loads(values.output)
     assert (counts["queue"], counts["ready"], counts["dead"], counts["is_paused"]) == ("sms", 2, 1, True)
+
+
+def test_the_commands_know_what_pages_there_are() -> None:
+    assert jobs_options.MOST_ON_A_PAGE == views.MOST_ON_A_PAGE
+    assert set(jobs_command.STATES) == set(JobState) - {JobState.FETCHED}
 
 
 def test_a_redis_without_queues_says_so(jobs: Callable[..., Result]) -> None:
@@ -272,7 +279,21 @@ def test_an_organisations_limit_is_set_listed_and_lifted(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("pause", ""), ("resume", ""), ("list", "\udcff"), ("limit", "sms", "", "3"), ("dead", "list", "")]
+    "arguments",
+    [
+        ("pause", ""),
+        ("resume", ""),
+        ("list", "\udcff"),
+        ("list", "sms", "--organization", "\udcff"),
+        ("limit", "sms", "", "3"),
+        ("show", "\udcff"),
+        ("unschedule", "\udcff"),
+        ("organization", "\udcff"),
+        ("dead", "list", ""),
+        ("dead", "show", "sms", "\udcff"),
+        ("dead", "retry", "sms", "a", "\udcff"),
+        ("dead", "delete", "sms", "", "--yes"),
+    ],
 )
 def test_what_can_be_no_name_is_refused(jobs: Callable[..., Result], arguments: tuple[str, ...]) -> None:
     result = jobs(*arguments)

@@ -36,10 +36,10 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     },
     **{
         f"half a character in {name}": (
-            {"options": {name: "\ud800"}} if name == "organization_id" else {name: "\ud800"},
+            {"options": {name: "\ud800"}} if name in ("organization_id", "rate_key") else {name: "\ud800"},
             f"its {name} has half a character, which no key of Redis can hold",
         )
-        for name in ("queue_name", "actor_name", "message_id", "organization_id")
+        for name in ("queue_name", "actor_name", "message_id", "organization_id", "rate_key")
     },
     "nobody's organisation": (
         {"options": {"organization_id": 5}},

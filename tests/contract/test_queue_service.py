@@ -186,6 +186,16 @@ def test_of_a_batch_with_an_invalid_payload_nothing_is_enqueued(
     assert messages(redis_server, "plain") == []
 
 
+def test_of_a_batch_with_an_empty_key_nothing_is_enqueued(
+    queues: QueueService, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crewcall_worker.outbox.MOST_AT_ONCE", 1)
+
+    with pytest.raises(ValueError, match=r"^dedupe_key is ''; expected a text that is not empty"):
+        queues.enqueue_many([NewJob(plain, DISK), NewJob(plain, DISK, dedupe_key="")])
+    assert messages(redis_server, "plain") == []
+
+
 def test_what_would_not_be_understood_at_the_run_is_not_enqueued(queues: QueueService) -> None:
     with pytest.raises(
         InvalidPayload, match=r"^The payload of test.plain is invalid: at: Input should be a valid number"

@@ -362,8 +362,8 @@ async def test_a_url_that_makes_no_sense_is_answered_with_what_does(reader: Redi
     failure = await fail(reader, a_pool(url, "sms"))
 
     assert str(failure) == (
-        "Redis (unreadable URL) cannot be read: write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
-        "in a password, percent-encode signs such as / # ? and @."
+        "Redis (unreadable URL) cannot be read: write redis://[user:password@]host[:port][/db], the same with "
+        "rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password."
     )
     assert failure.__cause__ is None
 

@@ -6,6 +6,8 @@ import re
 
 import click
 
+from crewcall_worker.redis_address import URL_FORM
+
 
 def check_redis_url(url: str) -> None:
     """Raises `click.BadParameter` where that is none of a Redis; it shows the URL without what may be a password."""
@@ -17,8 +19,4 @@ def check_redis_url(url: str) -> None:
     _, at, place = place.rpartition("@")
     # An "@" behind a "?": either may be in the password.
     shown = "..." if "@" in options else f"{'...@' if at else ''}{place}{'?...' if mark else ''}"
-    raise click.BadParameter(
-        f'"{shown}" is no URL of a Redis. Write redis://[user:password@]host[:port][/db], the same with rediss:// '
-        "for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password.",
-        param_hint="--redis",
-    )
+    raise click.BadParameter(f'"{shown}" is no URL of a Redis. Write {URL_FORM}.', param_hint="--redis")

@@ -13,12 +13,11 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
 from crewcall_worker.errors import BadSetting
-from crewcall_worker.variables import file, folder, line, parts, seconds, switch, whole
+from crewcall_worker.variables import Network, file, folder, line, networks, seconds, switch, whole
 
 ENV_SMS_URL: Final = "CREWCALL_SMS_URL"
 ENV_SMS_KEY: Final = "CREWCALL_SMS_KEY"
@@ -45,8 +44,6 @@ ENV_KEEP_DAYS: Final = "CREWCALL_KEEP_DAYS"
 TELNYX: Final = "https://api.telnyx.com/v2"
 SQLITE: Final = "sqlite:///crewcall-jobs.db"
 SHORTEST_SECRET: Final = 24  # characters; the Standard Webhooks ask for 24 to 64 bytes
-
-Network = IPv4Network | IPv6Network
 
 
 class Security(StrEnum):
@@ -121,7 +118,7 @@ def from_environment(environment: Mapping[str, str]) -> JobSettings:
         web=WebSettings(
             timeout=seconds(environment, ENV_FETCH_TIMEOUT, WebSettings().timeout, "such as 20", at_least=0.1),
             most_bytes=whole(environment, ENV_FETCH_MOST_BYTES, WebSettings().most_bytes, 1_000, 100_000_000),
-            allowed=_networks(environment),
+            allowed=networks(environment, ENV_FETCH_ALLOW),
             ca=file(environment, ENV_FETCH_CA),
             browser=file(environment, ENV_BROWSER),
             sandbox=switch(environment, ENV_BROWSER_SANDBOX, default=WebSettings().sandbox),
@@ -189,14 +186,6 @@ def _security(environment: Mapping[str, str]) -> Security:
         return Security(text)
     except ValueError:
         raise BadSetting(ENV_SMTP_SECURITY, text, "write starttls, tls or none") from None
-
-
-def _networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
-    try:
-        return tuple(ip_network(part) for part in parts(environment, ENV_FETCH_ALLOW))
-    except ValueError:
-        allowed = "write networks separated by commas, as 10.1.0.0/16,fd00::/8"
-        raise BadSetting(ENV_FETCH_ALLOW, environment[ENV_FETCH_ALLOW], allowed) from None
 
 
 def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:

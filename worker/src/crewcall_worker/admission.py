@@ -79,14 +79,12 @@ class Admission(Middleware):
     def release(self, message: MessageProxy) -> None:
         """Let a message that a thread has taken off the queue of prefetched ones go back: it shall not begin here."""
         self._intake.consumers[message.queue_name].release(message)
-        if (prefetched := self._intake.prefetched()) is not None:
-            prefetched.task_done()
+        self._count_off()
 
     def drop(self, message: MessageProxy) -> None:
         """Forget a message that a thread has taken off the queue of prefetched ones: it is not this worker's to run."""
         self._intake.consumers[message.queue_name].drop(message)
-        if (prefetched := self._intake.prefetched()) is not None:
-            prefetched.task_done()
+        self._count_off()
 
     def may_begin(self, message: MessageProxy) -> bool:
         """Whether it is this worker's to run still; waits while Redis cannot tell.
@@ -110,6 +108,11 @@ class Admission(Middleware):
             else:
                 return True
         return True
+
+    def _count_off(self) -> None:
+        """One of the prefetched messages is done with; Dramatiq's thread says so of those alone that it has begun."""
+        if (prefetched := self._intake.prefetched()) is not None:
+            prefetched.task_done()
 
     def _owner(self, message: MessageProxy) -> str:
         """The worker id that it was fetched under."""

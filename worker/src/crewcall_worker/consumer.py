@@ -238,11 +238,7 @@ def _last_known(message: MessageProxy) -> bytes:
     """A dead letter with what its worker has noted in it, such as the last error; as it was, where that is no text."""
     try:
         text: bytes = message.encode()
-    except (
-        TypeError,
-        ValueError,
-        PickleError,
-    ) as error:  # by what a middleware has put into it
+    except (TypeError, ValueError, PickleError) as error:  # by what a middleware has put into it
         log.warning("Message %s is kept as it was sent: %s", message.message_id, error)
         return b""
     return text

@@ -41,7 +41,7 @@ def dead_list(
 
 @dead.command("show")
 @click.argument("queue", callback=named)
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", callback=named)
 @json_option
 def dead_show(queue: str, id_: str, as_json: bool) -> None:
     """One dead letter of QUEUE: its reason, its last error, what it carries."""
@@ -55,7 +55,7 @@ def dead_show(queue: str, id_: str, as_json: bool) -> None:
 
 @dead.command()
 @click.argument("queue", callback=named)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", callback=named)
 @click.option("--all", "is_all", is_flag=True, help="All of them.")
 @filters
 @json_option
@@ -76,17 +76,13 @@ def retry(
     with open_desk() as desk:
         desk.look_at(queue)
         like = desk.filter(job, organization, error)
-        _finish(
-            desk,
-            "retried",
-            desk.letters.retry(queue, ids) if is_named else desk.letters.retry_all(queue, like),
-            as_json,
-        )
+        done = desk.letters.retry(queue, ids) if is_named else desk.letters.retry_all(queue, like)
+        _finish(desk, "retried", done, as_json)
 
 
 @dead.command()
 @click.argument("queue", callback=named)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", callback=named)
 @click.option("--all", "is_all", is_flag=True, help="All of them.")
 @filters
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -108,12 +104,8 @@ def delete(
     with open_desk() as desk:
         desk.look_at(queue)
         like = desk.filter(job, organization, error)
-        _finish(
-            desk,
-            "deleted",
-            desk.letters.delete(queue, ids) if is_named else desk.letters.delete_all(queue, like),
-            as_json,
-        )
+        done = desk.letters.delete(queue, ids) if is_named else desk.letters.delete_all(queue, like)
+        _finish(desk, "deleted", done, as_json)
 
 
 def _is_named(ids: tuple[str, ...], is_all: bool, *like: str | None) -> bool:

@@ -15,7 +15,16 @@ from dramatiq.errors import DecodeError
 from dramatiq.message import Message, get_encoder
 from pydantic_core import PydanticSerializationError, to_json
 
-from crewcall_worker.options import DEDUPE_FOR_MS, DEDUPE_KEY, HURRY, ORGANIZATION, PRIORITY, PROMOTION, REVIVAL
+from crewcall_worker.options import (
+    DEDUPE_FOR_MS,
+    DEDUPE_KEY,
+    HURRY,
+    ORGANIZATION,
+    PRIORITY,
+    PROMOTION,
+    RATE_KEY,
+    REVIVAL,
+)
 from crewcall_worker.wire import lane_of
 
 _OF_AN_ENQUEUE = (HURRY, PROMOTION, REVIVAL, DEDUPE_KEY, DEDUPE_FOR_MS)
@@ -105,7 +114,11 @@ def _problem(message: Message[Any]) -> str:
         lane_of(options.get(PRIORITY), options.get(ORGANIZATION))
     except ValueError as error:
         return f"its {error}"
-    for name, word in (*_words(message), (ORGANIZATION, options.get(ORGANIZATION))):
+    for name, word in (
+        *_words(message),
+        (ORGANIZATION, options.get(ORGANIZATION)),
+        (RATE_KEY, options.get(RATE_KEY)),
+    ):
         if isinstance(word, str) and not _is_text(word):
             return f"its {name} has half a character, which no key of Redis can hold"
     return ""

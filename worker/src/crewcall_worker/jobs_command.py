@@ -58,7 +58,7 @@ def list_(
 
 
 @jobs.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", callback=named)
 @json_option
 def show(id_: str, as_json: bool) -> None:
     """One typed job by its id, in whatever state it is, with what it carries."""
@@ -132,7 +132,7 @@ def schedules(as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("name")
+@click.argument("name", callback=named)
 @json_option
 def unschedule(name: str, as_json: bool) -> None:
     """Remove the schedule NAME, and the job of its next tick. An application that schedules it anew brings it back."""
@@ -141,7 +141,7 @@ def unschedule(name: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("name", metavar="ORGANIZATION")
+@click.argument("name", metavar="ORGANIZATION", callback=named)
 @click.option("--days-ago", type=click.IntRange(0, 31), default=0, show_default=True, help="Which day, in UTC.")
 @json_option
 def organization(name: str, days_ago: int, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -93,6 +93,6 @@ def tell(text: str) -> None:
     click.echo(plain(text).encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _fail(error: WorkerError) -> Any:
+def _fail(error: WorkerError) -> NoReturn:
     click.echo(plain(f"crewcall-worker: {error}"), err=True)
     sys.exit(error.exit_status)

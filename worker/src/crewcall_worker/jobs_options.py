@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-MOST_ON_A_PAGE = 200
+MOST_ON_A_PAGE = 200  # as in queues.views, which help is not to wait for
 
 Command = Callable[..., Any]
+Named = TypeVar("Named", str, str | None, tuple[str, ...])
 
 
-def named(_context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A name that something could have: an argument's callback."""
+def named(_context: click.Context, parameter: click.Parameter, value: Named) -> Named:
+    """Names, or ids, that something could have: the callback of whatever takes one, or several."""
+    for name in value if isinstance(value, tuple) else (value,):
+        if name is not None and not _is_name(name):
+            raise click.BadParameter(f"{name!r} is no name.", param=parameter)
+    return value
+
+
+def _is_name(text: str) -> bool:
     try:
-        if value.encode():
-            return value
+        return bool(text.encode())
     except UnicodeEncodeError:  # bytes on the command line that are no UTF-8
-        pass
-    raise click.BadParameter(f"{value!r} is no name.", param=parameter)
+        return False
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -29,7 +35,7 @@ def filters(command: Command) -> Command:
     """The options by which jobs are told from others."""
     for option in (
         click.option("--error", help="Those in whose error or reason this text is."),
-        click.option("--organization", help="Those of this organisation."),
+        click.option("--organization", callback=named, help="Those of this organisation."),
         click.option("--job", help="Those of this job type."),
     ):
         command = option(command)

@@ -30,7 +30,7 @@ RATE_KEY: Final = "rate_key"
 """The key of the job type's rate limit that this job counts for."""
 
 DEATH: Final = "death"
-"""Of a dead letter: why it is one. See `queues.dead_letters`."""
+"""Of a dead letter: why it is one, a `queues.failures.Death`."""
 
 ERROR: Final = "error"
 """The last failure in one line: its type and its words. Beside it is Dramatiq's `traceback`."""

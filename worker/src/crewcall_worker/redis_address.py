@@ -40,6 +40,12 @@ ENV_SENTINEL_USERNAME: Final = "CREWCALL_SENTINEL_USERNAME"
 ENV_SENTINEL_PASSWORD: Final = "CREWCALL_SENTINEL_PASSWORD"
 """The Sentinels' password, where they have one."""
 
+URL_FORM: Final = (
+    "redis://[user:password@]host[:port][/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', "
+    "'?', '#' and '@' in a password"
+)
+"""How the URL of one Redis is written, for whoever has written something else."""
+
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 PORTS: Final = 65536

@@ -14,6 +14,12 @@ from collections.abc import Callable
 import redis
 
 
+def asked_ms(client: redis.Redis) -> int:
+    """The time now, in ms since the epoch, at the price of a question. Raises `redis.RedisError`."""
+    seconds, microseconds = client.time()
+    return int(seconds * 1000 + microseconds // 1000)
+
+
 class RedisClock:
     """Times in ms since the epoch. The first `now_ms` asks Redis once, unless it was `set` before."""
 
@@ -33,8 +39,7 @@ class RedisClock:
         """The time by now. Raises `redis.RedisError` where it must ask and Redis is away."""
         if self._ahead_ms is None:
             asked_at = self._steady()
-            seconds, microseconds = self._client.time()
-            self.set(seconds * 1000 + microseconds // 1000, asked_at=asked_at)
+            self.set(asked_ms(self._client), asked_at=asked_at)
         return self.known_ms() or 0
 
     def known_ms(self) -> int | None:

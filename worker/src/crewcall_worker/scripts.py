@@ -68,10 +68,15 @@ class Scripts:
         self._kept = KeptConnections(client)
         self._keys = keys
         self._pool = pool
-        names = ("fetch", "fetch_due", "ack", "settle", "give_back", "give_back_strays", "beat", "leave", "begin")
-        scripts = (client.register_script(script(name)) for name in names)
-        self._fetch, self._fetch_due, self._ack, self._settle, *rest = scripts
-        self._give_back, self._give_back_strays, self._beat, self._leave, self._begin = rest
+        self._fetch = client.register_script(script("fetch"))
+        self._fetch_due = client.register_script(script("fetch_due"))
+        self._ack = client.register_script(script("ack"))
+        self._begin = client.register_script(script("begin"))
+        self._settle = client.register_script(script("settle"))
+        self._give_back = client.register_script(script("give_back"))
+        self._give_back_strays = client.register_script(script("give_back_strays"))
+        self._beat = client.register_script(script("beat"))
+        self._leave = client.register_script(script("leave"))
 
     def fetch(self, worker: str, queue: str, wanted: int, held: int) -> list[Fetched] | Refused:
         """Up to `wanted` messages, by a worker that holds `held` of this queue."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final
 
 from crewcall_worker.errors import BadSetting
+
+Network = IPv4Network | IPv6Network
 
 ON: Final = frozenset({"true", "yes", "on", "1"})
 OFF: Final = frozenset({"false", "no", "off", "0"})
@@ -25,6 +28,15 @@ def line(environment: Mapping[str, str], variable: str) -> str:
 def parts(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
     """What stands there between commas."""
     return tuple(part.strip() for part in environment.get(variable, "").split(",") if part.strip())
+
+
+def networks(environment: Mapping[str, str], variable: str) -> tuple[Network, ...]:
+    """Networks between commas; an address is one of itself alone."""
+    try:
+        return tuple(ip_network(part) for part in parts(environment, variable))
+    except ValueError:
+        allowed = "write networks separated by commas, as 10.1.0.0/16,fd00::/8"
+        raise BadSetting(variable, environment[variable], allowed) from None
 
 
 def switch(environment: Mapping[str, str], variable: str, *, default: bool) -> bool:

@@ -19,16 +19,13 @@ from redis.backoff import NoBackoff
 
 from crewcall_operator.adapters.redis_answers import Answers
 from crewcall_operator.errors import QueueUnavailable
-from crewcall_worker.redis_address import Sentinels, sentinels
+from crewcall_worker.redis_address import URL_FORM, Sentinels, sentinels
 
 #: Seconds for a Sentinel to answer before the next one is asked.
 SENTINEL_TIMEOUT = 0.5
 
 UNREADABLE = "(unreadable URL)"
-URLS = (
-    "write redis://[user:password@]host[:port][/db], or rediss:// for TLS; "
-    "in a password, percent-encode signs such as / # ? and @."
-)
+URLS = f"write {URL_FORM}."
 _NO_TLS = "spec.redis.tls.caFrom is set, but the URL is not one with TLS. Write rediss:// in it, or remove caFrom."
 
 

@@ -2,13 +2,12 @@
 strict form. Pure, and the program of the process in which `extraction` has it done (ADR 59).
 
 Both sides are strangers: the expression is a customer's, the page is anybody's. Here is bounded what can be counted;
-time and memory are bounded by the process's own limits. It imports nothing else of Crewcall, for it is started for each
-page.
+time and memory are bounded by the process's own limits. Of Crewcall it imports `decoding` and nothing else, for it is
+started for each page.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import resource
@@ -17,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final
+
+from crewcall_jobs.rules.decoding import decoded
 
 MOST: Final = 200
 """Things found; what an expression finds beyond them does not count."""
@@ -27,22 +28,6 @@ MOST_TAGS: Final = 100_000
 CPU_TIME: Final = 10  # seconds
 MEMORY: Final = 256 * 1024 * 1024  # bytes
 WORD: Final = re.compile(r"\S+")
-
-MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-CHARSETS: Final = frozenset(
-    [
-        *("ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be"),
-        *(f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
-        *(f"cp{page}" for page in (866, 874, 932, 949, 950, *range(1250, 1259))),
-        *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr", "johab"),
-        *("gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "tis-620"),
-    ]
-)
-"""By the names that Python gives them: what pages are written in. Python knows others, which cost what they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +65,7 @@ def _css(question: Question, body: bytes) -> Iterator[str]:
     from bs4 import BeautifulSoup
     from bs4.exceptions import ParserRejectedMarkup
 
-    text = _decoded(body, question.charset)
+    text = decoded(body, question.charset)
     if text.count("<") > MOST_TAGS:
         raise UnreadableError(f"the answer has more than {MOST_TAGS} tags")
     try:
@@ -118,34 +103,6 @@ def _json(path: str, body: bytes) -> Iterator[str]:
             yield _written(match.obj)
     except (JSONPathError, OverflowError) as error:
         raise WrongExpressionError(type(error).__name__) from None
-
-
-def _decoded(body: bytes, charset: str | None) -> str:
-    """As browsers do: a byte order mark comes first, then the server's word, then the page's own."""
-    from bs4.dammit import EncodingDetector
-
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-    ):
-        if body.startswith(mark):
-            return body[len(mark) :].decode(name, "replace")
-    for said in (charset, EncodingDetector.find_declared_encoding(body, is_html=True)):
-        if said and (known := _known(said)):
-            return body.decode(known, "replace")
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body.decode("cp1252", "replace")
-
-
-def _known(charset: str) -> str | None:
-    try:
-        name = codecs.lookup(charset).name
-    except (LookupError, ValueError):
-        return None
-    return name if name in CHARSETS else None
 
 
 def _words(texts: Iterable[str]) -> str:

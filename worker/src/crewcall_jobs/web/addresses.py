@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from crewcall_jobs.settings import Network
+from crewcall_worker.variables import Network
 
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 CLOSED: tuple[Network, ...] = (
-    ip_network(
-        "168.63.129.16/32"
-    ),  # Azure's own services for each machine: a public address that never leaves the host
+    # Azure's own services for each machine: a public address that never leaves the host.
+    ip_network("168.63.129.16/32"),
     ip_network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890); global to some versions of Python
     ip_network("192.88.99.0/24"),  # relays of 6to4, given up by RFC 7526
     ip_network("64:ff9b:1::/48"),  # NAT64 of a network of one's own (RFC 8215)

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from crewcall_jobs.errors import Unreachable
-from crewcall_jobs.settings import Network
 from crewcall_jobs.shown import shown
 from crewcall_jobs.web.addresses import may_reach
 from crewcall_jobs.web.looping import run
 from crewcall_worker.queues import Reject
+from crewcall_worker.variables import Network
 
 USER_AGENT: Final = "Crewcall"
 PIECE: Final = 65_536

@@ -16,8 +16,8 @@ from ipaddress import IPv4Address, IPv6Address
 from types import TracebackType
 from typing import Final, Self
 
-from crewcall_jobs.settings import Network
 from crewcall_jobs.web.addresses import may_reach
+from crewcall_worker.variables import Network
 
 VERSION: Final = 5
 CONNECT: Final = 1

@@ -77,11 +77,12 @@ class Accounts:
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell a last time what is not told yet. Where Redis is away, it is lost."""
+        """Tell a last time what is not told yet. Where Redis is away or hangs, it is lost."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(TELL_EVERY)
-        self._tell_if_possible()
+        if not self._thread.is_alive():  # else it waits for Redis still, and two may not tell at once
+            self._tell_if_possible()
 
     def begin(self, message: MessageProxy) -> None:
         """A job begins."""

@@ -15,7 +15,7 @@ from cronsim import CronSim, CronSimError
 
 BEHIND = 200
 """Of the times that follow, how many may lie before the moment all the same: the hour that comes twice, by minutes."""
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+LATEST_MS = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 def check(expression: str, timezone: str) -> None:
@@ -31,11 +31,10 @@ def following(expression: str, timezone: str, after_ms: int) -> int | None:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"timezone is {timezone!r}; expected one of the tz database, such as Europe/Berlin") from None
-    moment = datetime.fromtimestamp(after_ms / 1000, zone)
-    if not datetime.fromtimestamp(0, UTC) <= moment < LATEST:
+    if not 0 <= after_ms < LATEST_MS:
         raise ValueError(f"the time is {after_ms} ms; expected one from 1970 to 9000")
     try:
-        times = CronSim(expression, moment)
+        times = CronSim(expression, datetime.fromtimestamp(after_ms / 1000, zone))
     except CronSimError as error:
         raise ValueError(
             f"cron is {expression!r}: {error}; expected minute, hour, day of month, month and day of week, such as "

@@ -18,9 +18,10 @@ from dramatiq.message import Message
 
 from crewcall_worker import job_message, outbox, wire
 from crewcall_worker.broker import CrewcallBroker
-from crewcall_worker.options import DEATH, ERROR, REDIS_ID, REVIVAL
-from crewcall_worker.queues.failures import KILLED
-from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, JobState, JobView, Page, Views, view_of
+from crewcall_worker.options import DEATH, ERROR, KILLED, REDIS_ID, REVIVAL
+from crewcall_worker.queues.job_view import JobState, JobView, view_of, whole
+from crewcall_worker.queues.views import ANY, MOST_ON_A_PAGE, Filter, Page, Views
+from crewcall_worker.redis_clock import asked_ms
 
 CHUNK = 100
 
@@ -53,17 +54,13 @@ class Retried:
     cursor: str | None
 
 
-def _as_it_is(view: JobView) -> JobView:
-    return view
-
-
 class DeadLetters:
     """Those of one broker's namespace. An id is that of the job, or that of its last try in Redis.
 
     `show` makes of each job what may be seen of it, before any filter looks at it.
     """
 
-    def __init__(self, broker: CrewcallBroker, show: Callable[[JobView], JobView] = _as_it_is) -> None:
+    def __init__(self, broker: CrewcallBroker, show: Callable[[JobView], JobView] = whole) -> None:
         self._broker = broker
         self._client = broker.client
         self._keys = wire.Keys(broker.namespace)
@@ -105,7 +102,7 @@ class DeadLetters:
         Raises `ValueError` where the cursor is none that was told.
         """
         dead = self._keys.dead(queue)
-        until_ms, kept = _read_cursor(cursor) if cursor else (self._now_ms(), 0)
+        until_ms, kept = _read_cursor(cursor) if cursor else (asked_ms(self._client), 0)
         found: Any = self._client.zrangebyscore(dead, "-inf", until_ms, start=kept, num=most)
         ids = [wire.text(id_) for id_ in found]
         done = self._revive(queue, self._like(queue, ids, like))
@@ -176,14 +173,10 @@ class DeadLetters:
         return [view.message_id for view in views if like.takes(view)]
 
     def _dead_by_now(self, queue: str) -> Iterator[list[str]]:
-        now_ms = self._now_ms()
+        now_ms = asked_ms(self._client)
         for at in range(0, self._client.zcard(self._keys.dead(queue)), CHUNK):
             found: Any = self._client.zrangebyscore(self._keys.dead(queue), "-inf", now_ms, start=at, num=CHUNK)
             yield [wire.text(id_) for id_ in found]
-
-    def _now_ms(self) -> int:
-        seconds, microseconds = self._client.time()
-        return int(seconds * 1000 + microseconds // 1000)
 
     def _message_id(self, queue: str, id_: str) -> str | None:
         if self._client.zscore(self._keys.dead(queue), id_) is not None:

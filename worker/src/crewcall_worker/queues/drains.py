@@ -18,24 +18,6 @@ from crewcall_worker.wire import Asked
 KEPT_MS = 7 * 86_400_000
 """For how long wishes of a pool are kept after the last one; those of workers that are gone are removed with them."""
 
-_ASK = """
--- KEYS: asked, workers, the channel of orders    ARGV: worker, JSON without the time, for how long it is kept in ms.
--- Answers the JSON of whoever asked first, or nothing where there is no such worker.
-local record = redis.call("HGET", KEYS[2], ARGV[1])
-if not record then
-    return false
-end
-local now = redis.call("TIME")
-local at_ms = now[1] * 1000 + math.floor(now[2] / 1000)
-redis.call("HSETNX", KEYS[1], ARGV[1], string.format('%s,"at_ms":%.0f}', string.sub(ARGV[2], 1, -2), at_ms))
-redis.call("PEXPIRE", KEYS[1], ARGV[3])
-local is_json, fields = pcall(cjson.decode, record)
-if is_json and type(fields) == "table" and type(fields.pod) == "string" then
-    redis.call("PUBLISH", KEYS[3], fields.pod)
-end
-return redis.call("HGET", KEYS[1], ARGV[1])
-"""
-
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +30,7 @@ class Drains:
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._keys = wire.Keys(namespace)
         self._client = client
-        self._ask = client.register_script(_ASK)
+        self._ask = client.register_script(wire.script("ask"))
 
     def ask(self, pool: str, worker: str, *, by: str) -> Asked | None:
         """Ask a worker to drain; who asked it first, and when, or None where the pool has no such worker.

@@ -22,13 +22,12 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from crewcall_worker.attempt import Outcome
 from crewcall_worker.options import DEATH, ERROR
+from crewcall_worker.plain import encodable
 from crewcall_worker.queues.job import JobType, Reject, TryAgain
 from crewcall_worker.queues.messages import InvalidPayload, attempts_of
 from crewcall_worker.queues.payload import Payload
 from crewcall_worker.queues.retries import RetryPolicy, check_delay
 
-KILLED = "crewcall_dead_reason"
-"""The option by which `lua/recover.lua` tells of a job that has killed its workers."""
 LONGEST_ERROR = 2_000
 LONGEST_TRACEBACK = 32_768
 """Characters. What is stored of the last failure; of the ones before it, less: they only travel with the job."""
@@ -53,7 +52,7 @@ class Death(StrEnum):
     POLICY_FAILED = "policy_failed"
     """Its retry policy has raised, or told a delay that is none: the worker's log has what."""
     KILLED_WORKERS = "killed_workers"
-    """Too many workers died with it. Noted as `KILLED`."""
+    """Too many workers died with it. Noted as `options.KILLED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +150,13 @@ def _words(job: JobType[Payload], error: BaseException) -> str:
         return f"TimeLimitExceeded: it ran longer than {job.time_limit:g} s"
     # By `traceback`: it bears an error that cannot be turned into text.
     words = str(traceback.TracebackException(type(error), error, None, compact=True))
-    return _encodable(f"{type(error).__name__}: {words}"[:LONGEST_ERROR])
+    return encodable(f"{type(error).__name__}: {words}"[:LONGEST_ERROR])
 
 
 def _trace(error: BaseException, longest: int) -> str:
     """The end of it tells most, its beginning where it came from."""
-    text = _encodable("".join(traceback.format_exception(error)))
+    text = encodable("".join(traceback.format_exception(error)))
     if len(text) <= longest:
         return text
     half = longest // 2
     return f"{text[:half]}\n... {len(text) - 2 * half} characters are left out ...\n{text[-half:]}"
-
-
-def _encodable(text: str) -> str:
-    """With "\\ud800" for half a character, which no terminal and no file takes."""
-    return text.encode(errors="backslashreplace").decode()

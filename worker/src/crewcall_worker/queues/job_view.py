@@ -12,8 +12,9 @@ from dramatiq.errors import DecodeError
 from dramatiq.message import Message
 
 from crewcall_worker import job_message, wire
-from crewcall_worker.options import DEATH, ERROR, ORGANIZATION, PRIORITY, REDIS_ID
-from crewcall_worker.queues.failures import KILLED, Death
+from crewcall_worker.options import DEATH, ERROR, KILLED, ORGANIZATION, PRIORITY, REDIS_ID
+from crewcall_worker.plain import encodable
+from crewcall_worker.queues.failures import Death
 from crewcall_worker.queues.messages import PAYLOAD, attempts_of
 from crewcall_worker.queues.records import read_record
 from crewcall_worker.wire import NORMAL
@@ -65,6 +66,11 @@ class JobView:
 
 _TOLD: Final = frozenset({ORGANIZATION, PRIORITY, DEATH, ERROR, KILLED, "traceback", REDIS_ID})
 """Options that are fields of a view."""
+
+
+def whole(view: JobView) -> JobView:
+    """The view as it is: what is shown where nothing is kept from anybody."""
+    return view
 
 
 def view_of(
@@ -170,9 +176,4 @@ def _cut(value: Any, depth: int) -> Any:
 
 
 def _maybe(value: object) -> str | None:
-    return _clean(value) if isinstance(value, str) else None
-
-
-def _clean(text: str) -> str:
-    """With "\\ud800" for half a character, which JSON can tell of and no encoding can write."""
-    return text.encode(errors="backslashreplace").decode()
+    return encodable(value) if isinstance(value, str) else None

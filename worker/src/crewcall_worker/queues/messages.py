@@ -50,7 +50,7 @@ def make_message(
 
     `priority` and `dedupe_key` stand in for what the job type says. Raises `TypeError` where the payload is of another
     model, `InvalidPayload` where it would not be understood at the run, or be another one, or is too large, and
-    `ValueError` where a key is no text.
+    `ValueError` where a key is no text, or one of `dedupe` an empty one.
     """
     if not isinstance(payload, job.payload):
         raise TypeError(f"job {job.name!r} takes a {job.payload.__name__}, not a {type(payload).__name__}")
@@ -62,6 +62,8 @@ def make_message(
         options[PRIORITY] = int(chosen)
     key = job.dedupe.key(payload) if dedupe_key is None and job.dedupe else dedupe_key
     if key is not None:
+        if key == "":
+            raise ValueError("dedupe_key is ''; expected a text that is not empty, or None for a job like no other")
         options[DEDUPE_KEY] = _checked("dedupe_key", key)
         options[DEDUPE_FOR_MS] = round(1000 * (job.dedupe.window if job.dedupe else DEFAULT_WINDOW))
     if job.rate is not None:

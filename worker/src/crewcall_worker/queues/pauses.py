@@ -15,26 +15,6 @@ import redis
 
 from crewcall_worker import wire
 
-_PAUSE = """
--- KEYS: paused    ARGV: queue, its JSON without the time, the channel. Answers the JSON of whoever paused it first.
-local now = redis.call("TIME")
-local at_ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local text = string.format('%s,"at_ms":%.0f}', string.sub(ARGV[2], 1, -2), at_ms)
-if redis.call("HSETNX", KEYS[1], ARGV[1], text) == 1 then
-    redis.call("PUBLISH", ARGV[3], ARGV[1])
-end
-return redis.call("HGET", KEYS[1], ARGV[1])
-"""
-_RESUME = """
--- KEYS: paused    ARGV: queue, the channel. Answers the JSON of whoever paused it, or nothing where nobody had.
-local text = redis.call("HGET", KEYS[1], ARGV[1])
-if text then
-    redis.call("HDEL", KEYS[1], ARGV[1])
-    redis.call("PUBLISH", ARGV[2], ARGV[1])
-end
-return text
-"""
-
 log = logging.getLogger(__name__)
 
 
@@ -57,8 +37,8 @@ class Pauses:
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._keys = wire.Keys(namespace)
         self._client = client
-        self._pause = client.register_script(_PAUSE)
-        self._resume = client.register_script(_RESUME)
+        self._pause = client.register_script(wire.script("pause"))
+        self._resume = client.register_script(wire.script("resume"))
 
     def pause(self, queue: str, *, by: str, reason: str = "") -> Pause:
         """Pause a queue, by its plain name. Where it is paused already that stays as it is, and is what comes back.

@@ -13,21 +13,6 @@ import redis
 from crewcall_worker import wire
 from crewcall_worker.wire import Pin
 
-_PIN = """
--- KEYS: pins    ARGV: pool, the pin's JSON without the time. Answers with the pin as it is written.
-local now = redis.call("TIME")
-local at_ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local text = string.format('%s,"at_ms":%.0f}', string.sub(ARGV[2], 1, -2), at_ms)
-redis.call("HSET", KEYS[1], ARGV[1], text)
-return text
-"""
-_UNPIN = """
--- KEYS: pins    ARGV: pool. Answers with the pin that this removes, or nothing where there was none.
-local text = redis.call("HGET", KEYS[1], ARGV[1])
-redis.call("HDEL", KEYS[1], ARGV[1])
-return text
-"""
-
 log = logging.getLogger(__name__)
 
 
@@ -38,8 +23,8 @@ class Pins:
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._key = wire.Keys(namespace).pins
         self._client = client
-        self._pin = client.register_script(_PIN)
-        self._unpin = client.register_script(_UNPIN)
+        self._pin = client.register_script(wire.script("pin"))
+        self._unpin = client.register_script(wire.script("unpin"))
 
     def pin(self, pool: str, replicas: int, *, by: str) -> Pin:
         """Pin a pool, in place of a pin that it has; as it is written, with its time.

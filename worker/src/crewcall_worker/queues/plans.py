@@ -7,9 +7,10 @@ takes is in the definition, so that any worker can plan for any queue, whatever 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from dramatiq.common import dq_name
@@ -94,26 +95,33 @@ class Plan:
         return json.dumps({"v": VERSION, **asdict(self)}, sort_keys=True, separators=(",", ":"))
 
 
+_OF_DEFINITION: Final = {
+    **dict.fromkeys(("cron", "timezone", "catch_up", "job", "queue"), str),
+    "grace_ms": int,
+    "payload": dict,
+    "options": dict,
+}
+_OF_PLAN: Final = {"tick_ms": int, "queue": str, "id": str, "last_ms": int | None}
+
+
 def read_definition(text: str | bytes) -> Definition:
     """A definition from its JSON. Raises `ValueError` where it is none, or of a newer version."""
-    fields = _fields(text)
-    try:
-        return Definition(**{**fields, "catch_up": CatchUp(fields["catch_up"])})
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"this is no schedule: {error!r}") from error
+    fields = _fields(text, "schedule", _OF_DEFINITION)
+    return Definition(**{**fields, "catch_up": CatchUp(fields["catch_up"])})
 
 
 def read_plan(text: str | bytes) -> Plan:
     """A plan from its JSON. Raises `ValueError` where it is none, or of a newer version."""
+    return Plan(**_fields(text, "plan of a schedule", _OF_PLAN))
+
+
+def _fields(text: str | bytes, what: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return Plan(**_fields(text))
-    except TypeError as error:
-        raise ValueError(f"this is no plan of a schedule: {error!r}") from error
-
-
-def _fields(text: str | bytes) -> dict[str, Any]:
-    fields = json.loads(text)
+        fields = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"this is no {what}: it is nested too deeply") from None
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
         raise ValueError(f"expected an object of version {VERSION}; is it written by a newer release?")
-    del fields["v"]
-    return fields
+    if wrong := [name for name, kind in kinds.items() if not isinstance(fields.get(name), kind)]:
+        raise ValueError(f"this is no {what}: {', '.join(wrong)} is missing, or not what it should be")
+    return {name: fields.get(name) for name in kinds}

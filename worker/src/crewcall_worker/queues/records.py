@@ -16,12 +16,12 @@ import redis
 from dramatiq.message import Message
 
 from crewcall_worker import wire
-from crewcall_worker.options import REDIS_ID
+from crewcall_worker.options import ORGANIZATION, REDIS_ID
 from crewcall_worker.retention import Retention
 
 VERSION = 1
-LARGEST_PAYLOAD = 8_192
-"""Characters of JSON; of a larger payload a record has the size alone."""
+LARGEST_KEPT = 8_192
+"""Characters of JSON, of a payload; of a larger one a record has the size alone."""
 AT_ONCE = 100
 LEFT_OUT = ("traceback", REDIS_ID, "requeue_timestamp")
 
@@ -38,7 +38,8 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A job that was done, as Redis has it. `payload_size` is told where the payload was too large to keep."""
+    """A job that was done, as Redis has it. `payload_size` is told where the payload is not kept, for it is too large;
+    it is 0 where JSON cannot hold it."""
 
     message: Message[Any]
     began_ms: int
@@ -88,12 +89,21 @@ def write_record(done: Done) -> str:
     """The JSON in `records:<queue>`."""
     fields = done.message.asdict()
     fields["options"] = {name: value for name, value in fields["options"].items() if name not in LEFT_OUT}
-    size = len(json.dumps([fields["args"], fields["kwargs"]], separators=(",", ":"), default=str))
     record: dict[str, Any] = {"v": VERSION, "began_ms": done.began_ms, "ended_ms": done.ended_ms, "worker": done.worker}
-    if size > LARGEST_PAYLOAD:
-        fields |= {"args": (), "kwargs": {}}
-        record["payload_size"] = size
-    return json.dumps(record | {"message": fields}, separators=(",", ":"), default=str)
+    bare: dict[str, Any] = {"args": (), "kwargs": {}}
+    try:
+        size = len(_json([fields["args"], fields["kwargs"]]))
+        if size > LARGEST_KEPT:
+            return _json({**record, "payload_size": size, "message": fields | bare})
+        return _json({**record, "message": fields})
+    except (TypeError, ValueError, RecursionError):
+        # Another encoder's, such as a pickle: with keys that are no texts, say, or in a circle.
+        bare["options"] = {ORGANIZATION: done.message.options.get(ORGANIZATION)}
+        return _json({**record, "payload_size": 0, "message": fields | bare})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def read_record(text: str | bytes) -> Record:

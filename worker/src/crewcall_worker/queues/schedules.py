@@ -1,6 +1,6 @@
 """Schedules: jobs that are enqueued by the clock, kept in Redis and seen there.
 
-    schedules = Schedules(broker)
+    schedules = Schedules(client)
     schedules.put("digest", "0 8 * * MON-FRI", digest, Digest(organization_id="acme"), timezone="Europe/Berlin")
 
 The job of the next tick sits in its queue as a delayed message, from when the schedule is made: so a pool at zero is
@@ -27,6 +27,8 @@ from crewcall_worker.queues.job import JobType, Priority
 from crewcall_worker.queues.messages import PAYLOAD, make_message
 from crewcall_worker.queues.payload import Payload, made_by_factories
 from crewcall_worker.queues.plans import CatchUp, Definition, Plan, read_definition, read_plan
+from crewcall_worker.queues.retries import check_delay
+from crewcall_worker.redis_clock import asked_ms
 from crewcall_worker.settings import LARGEST_PAYLOAD
 
 LONGEST_NAME = 200
@@ -85,11 +87,12 @@ class Schedules:
         """Make a schedule, or change the one of this name; whether anything has changed.
 
         `grace` (seconds) is for SKIP: a tick that was not begun by then, or by the next tick, is left out. Raises
-        `ValueError` where name, cron expression or time zone are none, `InvalidPayload`, and `Contested`.
+        `ValueError` where name, cron expression, time zone or grace are none, `InvalidPayload`, and `Contested`.
         """
         if not name or len(name) > LONGEST_NAME:
             raise ValueError(f"name is {name!r}; expected a text of 1 to {LONGEST_NAME} characters")
         cron_times.check(cron, timezone)
+        check_delay("grace", grace)
         message = make_message(job, payload, priority=priority, largest=self._largest_payload)
         made_anew = made_by_factories(payload)
         kept = {key: value for key, value in message.options.items() if key not in {DEDUPE_KEY, DEDUPE_FOR_MS}}
@@ -103,23 +106,7 @@ class Schedules:
             payload={key: value for key, value in message.kwargs[PAYLOAD].items() if key not in made_anew},
             options=kept,
         )
-        for _ in range(MOST_TRIES):
-            seen_definition, seen_plan = self._seen(name)
-            if seen_definition == definition.write() and seen_plan:
-                return False
-            now_ms, before, seen = self._now_ms(), _plan_of(seen_plan), (seen_definition, seen_plan)
-            if before is not None and before.tick_ms <= now_ms:
-                # Its job is due, or is run by now. What follows is planned as any worker would.
-                tick_ms = definition.next(before.tick_ms, now_ms)
-                is_changed = self.change(
-                    name, seen, definition, tick_ms, before.tick_ms, has_passed=tick_ms is not None
-                )
-            else:
-                last_ms = before.last_ms if before else None
-                is_changed = self.change(name, seen, definition, definition.first(now_ms), last_ms, withdrawn=before)
-            if is_changed:
-                return True
-        raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; put it again")
+        return self._establish(name, definition)
 
     def remove(self, name: str) -> bool:
         """Remove a schedule, and the job of its next tick from its queue; whether there was one. Raises `Contested`."""
@@ -142,7 +129,7 @@ class Schedules:
             if not seen[0] or plan is None or plan.id != message_id:
                 return False
             definition = read_definition(seen[0])
-            tick_ms = definition.next(plan.tick_ms, self._now_ms())
+            tick_ms = definition.next(plan.tick_ms, asked_ms(self._client))
             if self.change(name, seen, definition, tick_ms, plan.last_ms, withdrawn=plan):
                 return True
         raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; try again")
@@ -189,16 +176,31 @@ class Schedules:
         arguments = [self._keys.namespace, name, *seen, written, plan, *old, *new, int(has_passed)]
         return bool(self._plan(args=arguments))
 
+    def _establish(self, name: str, definition: Definition) -> bool:
+        """Make the schedule of this name what is defined here; whether it was not. Raises `Contested`."""
+        for _ in range(MOST_TRIES):
+            seen_definition, seen_plan = self._seen(name)
+            if seen_definition == definition.write() and seen_plan:
+                return False
+            now_ms, before, seen = asked_ms(self._client), _plan_of(seen_plan), (seen_definition, seen_plan)
+            if before is not None and before.tick_ms <= now_ms:
+                # Its job is due, or is run by now. What follows is planned as any worker would.
+                tick_ms = definition.next(before.tick_ms, now_ms)
+                has_passed = tick_ms is not None
+                is_changed = self.change(name, seen, definition, tick_ms, before.tick_ms, has_passed=has_passed)
+            else:
+                last_ms = before.last_ms if before else None
+                is_changed = self.change(name, seen, definition, definition.first(now_ms), last_ms, withdrawn=before)
+            if is_changed:
+                return True
+        raise Contested(f"schedule {name!r} was changed by others {MOST_TRIES} times at the same time; put it again")
+
     def _seen(self, name: str) -> tuple[str, str]:
         with self._client.pipeline(transaction=True) as pipeline:
             pipeline.hget(self._keys.schedules, name)
             pipeline.hget(self._keys.planned, name)
             definition, plan = pipeline.execute()
         return wire.text(definition or ""), wire.text(plan or "")
-
-    def _now_ms(self) -> int:
-        seconds, microseconds = self._client.time()
-        return int(seconds * 1000 + microseconds // 1000)
 
 
 def _plan_of(text: str) -> Plan | None:

@@ -19,8 +19,9 @@ import redis
 from crewcall_worker import wire
 from crewcall_worker.queues import counts
 from crewcall_worker.queues.counts import QueueCounts
-from crewcall_worker.queues.job_view import JobState, JobView, view_of
-from crewcall_worker.queues.organizations import OrganizationCounts, busiest, read_organization
+from crewcall_worker.queues.job_view import JobState, JobView, view_of, whole
+from crewcall_worker.queues.organizations import DAY_MS, OrganizationCounts, busiest, read_organization
+from crewcall_worker.redis_clock import asked_ms
 from crewcall_worker.wire import read_lane
 
 __all__ = [
@@ -97,10 +98,6 @@ class Filter:
 ANY = Filter()
 
 
-def _whole(view: JobView) -> JobView:
-    return view
-
-
 class Views:
     """The views of one Dramatiq namespace, by a client of one's own.
 
@@ -108,7 +105,7 @@ class Views:
     """
 
     def __init__(
-        self, client: redis.Redis, namespace: str = "dramatiq", show: Callable[[JobView], JobView] = _whole
+        self, client: redis.Redis, namespace: str = "dramatiq", show: Callable[[JobView], JobView] = whole
     ) -> None:
         self._client = client
         self._show = show
@@ -195,8 +192,7 @@ class Views:
         return tuple(busiest(self._client, self._keys, self._today() - days_ago, most))
 
     def _today(self) -> int:
-        seconds, _ = self._client.time()
-        return int(seconds // 86_400)
+        return asked_ms(self._client) // DAY_MS
 
     def _read(self, queue: str, state: JobState, place: str, size: int, like: Filter) -> tuple[list[JobView], str]:
         organization = like.organization_id or "" if state is JobState.READY else ""

@@ -199,7 +199,7 @@ class Keys:
 
     @property
     def schedules(self) -> str:
-        """Hash: name -> JSON, see `queues.schedules`."""
+        """Hash: name -> JSON, see `queues.plans`."""
         return f"{self.prefix}schedules"
 
     @property
@@ -209,7 +209,7 @@ class Keys:
 
     @property
     def planned(self) -> str:
-        """Hash: name of a schedule -> JSON: that message, and the tick before."""
+        """Hash: name of a schedule -> JSON: that message, and the tick before, see `queues.plans`."""
         return f"{self.prefix}planned"
 
     @property

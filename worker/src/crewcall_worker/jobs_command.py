@@ -37,7 +37,7 @@ def queues(as_json: bool) -> None:
 
 @jobs.command("list")
 @click.argument("queue", callback=named)
-@click.option("--state", type=click.Choice(STATES), default="ready", show_default=True)
+@click.option("--state", type=click.Choice(STATES), default="ready", show_default=True, help="Those in this state.")
 @filters
 @paging
 @json_option

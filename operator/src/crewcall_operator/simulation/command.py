@@ -68,7 +68,8 @@ def simulate(
 
     \b
     crewcall simulate -f workerpool.yaml --trace jobs.csv
-    crewcall simulate -f workerpool.yaml --trace jobs.csv --compare keda,hpa --plot out.png
+    crewcall simulate -f workerpool.yaml --trace jobs.csv --compare keda,hpa
+    crewcall simulate -f workerpool.yaml --trace jobs.csv --plot out.png
     crewcall simulate -f workerpool.yaml --scenario all --compare all
     """
     try:

@@ -1,0 +1,38 @@
+"""The help of every command fits a terminal of 80 columns, and says what the command is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from crewcall_operator.cli import main as crewcall
+from crewcall_worker.cli import main as crewcall_worker
+
+
+def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for word, below in command.commands.items():
+            yield from _commands(below, f"{name} {word}")
+
+
+COMMANDS = dict([*_commands(crewcall, "crewcall"), *_commands(crewcall_worker, "crewcall-worker")])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits_80_columns(name: str) -> None:
+    told = CliRunner().invoke(COMMANDS[name], ["--help"], prog_name=name, terminal_width=80)
+
+    assert [line for line in told.output.splitlines() if len(line) > 80] == []
+    assert told.output.startswith(f"Usage: {name} ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_says_what_it_and_each_option_is_for(name: str) -> None:
+    command = COMMANDS[name]
+
+    assert command.help
+    assert [it.opts for it in command.params if isinstance(it, click.Option) and not it.help] == []

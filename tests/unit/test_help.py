@@ -36,3 +36,13 @@ def test_the_help_of_a_command_says_what_it_and_each_option_is_for(name: str) ->
 
     assert command.help
     assert [it.opts for it in command.params if isinstance(it, click.Option) and not it.help] == []
+
+
+@pytest.mark.parametrize("command", crewcall.commands)
+def test_every_option_of_crewcall_can_be_given_in_the_environment_by_its_own_name(command: str) -> None:
+    prefix = f"CREWCALL_{command.upper()}_"
+    options = [it for it in crewcall.commands[command].params if isinstance(it, click.Option)]
+
+    assert {it.envvar or f"{prefix}{it.name}".upper() for it in options} == {
+        prefix + max(it.opts, key=len).removeprefix("--").replace("-", "_").upper() for it in options
+    }

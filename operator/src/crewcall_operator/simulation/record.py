@@ -36,8 +36,20 @@ WRITTEN_AFTER = 1.5
     "-o", "--out", type=click.Path(path_type=Path), default=Path("jobs.csv"), show_default=True, metavar="FILE",
     help="The trace; one that is there is replaced when the new one is complete.",
 )  # fmt: skip
-@click.option("--redis", "url", metavar="URL", help="The Redis to ask. Default: the pool's own spec.redis.url.")
-@click.option("--for", "seconds", type=Duration(), help="Stop after this time, such as 10m. Default: at Ctrl-C.")
+@click.option(
+    "--redis",
+    "url",
+    metavar="URL",
+    envvar="CREWCALL_RECORD_REDIS",
+    help="The Redis to ask. Default: the pool's own spec.redis.url.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    envvar="CREWCALL_RECORD_FOR",
+    help="Stop after this time, such as 10m. Default: at Ctrl-C.",
+)
 def record(file: Path, out: Path, url: str | None, seconds: float | None) -> None:
     """Write down when a pool's jobs became ready and how long they ran, for `crewcall simulate`.
 

@@ -110,8 +110,10 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
 
 @main.command()
 @click.option("--wait", is_flag=True, help="Come back only when the worker has ended.")
-@click.option("--timeout", type=_Seconds(min=0), help="Wait so many seconds at most. [no limit]")
-@click.option("--pid", type=click.IntRange(min=1), default=1, show_default=True, help="The worker's process id.")
+@click.option("--timeout", type=_Seconds(min=0), metavar="SECONDS", help="Wait so long at most. [no limit]")
+@click.option(
+    "--pid", type=click.IntRange(min=1), metavar="PID", default=1, show_default=True, help="The worker's process id."
+)
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Where `run --pid-file` has written it.")
 def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) -> None:
     """Ask a worker to finish its running jobs and go home.

@@ -142,7 +142,9 @@ def unschedule(name: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("name", metavar="ORGANIZATION")
-@click.option("--days-ago", type=click.IntRange(0, 31), default=0, show_default=True, help="Which day, in UTC.")
+@click.option(
+    "--days-ago", type=click.IntRange(0, 31), metavar="DAYS", default=0, show_default=True, help="Which day, in UTC."
+)
 @json_option
 def organization(name: str, days_ago: int, as_json: bool) -> None:
     """What an organisation's jobs came to on one day, by queue."""

@@ -90,9 +90,10 @@ def explain(pool: str, namespace: str | None, context: str | None, json: bool) -
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.5, max=60.0),
+    metavar="SECONDS",
     default=2.0,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Between two looks.",
 )
 @_options
 def top(

@@ -85,10 +85,11 @@ def _commands(command: click.Command, path: str) -> Iterator[str]:
 def _parameter(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Argument):
         return parameter.make_metavar(click.Context(click.Command("")))
-    name = "/".join([parameter.opts[0], *parameter.secondary_opts])
+    name = "/".join(["|".join(parameter.opts), *parameter.secondary_opts])
     if not isinstance(parameter, click.Option) or parameter.hidden or parameter.is_flag:
         return f"[{name}]"
-    return f"[{name} {parameter.make_metavar(click.Context(click.Command('')))}]"
+    option = f"{name} {parameter.make_metavar(click.Context(click.Command('')))}"
+    return option if parameter.required else f"[{option}]"
 
 
 def _module(module: ModuleType) -> Iterator[str]:

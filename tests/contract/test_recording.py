@@ -266,6 +266,16 @@ def test_says_that_redis_is_away_and_which(pool: Path, tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert re.match(rf"Error: Redis {tmp_path}/none\.sock/0 cannot be written to: no connection", result.stderr)
+    assert "--redis" not in result.stderr
+
+
+def test_says_how_to_reach_a_redis_that_only_its_cluster_knows_by_name(pool: Path, tmp_path: Path) -> None:
+    pool.write_text(POOL.replace("redis://redis:6379/0", f"unix://{tmp_path}/none.sock"))
+
+    result = CliRunner().invoke(main, ["record", "-f", str(pool), "-o", str(tmp_path / "a.csv")])
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith("which may name a host of its cluster: --redis URL takes another way to it.\n")
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,10 @@ async def test_waits_for_a_deployment_that_is_not_there_yet(shop: Shop, operator
     await shop.open_pool(template=ABSENT, deploymentRef={"name": "late"})
     shop.arrive(40)
     _, reason, message = await shop.until_condition("AbleToScale", lambda status, *_: status == "False")
-    assert reason == "FailedGetScale"
-    assert "late" in message
+    assert (reason, message) == (
+        "FailedGetScale",
+        f"there is no Deployment {shop.namespace}/late; make it, or name another one in spec.deploymentRef.name",
+    )
 
     await shop.cluster.create(existing_deployment(shop.namespace, "late", replicas=0))
 

@@ -35,6 +35,13 @@ def test_retells_each_step_and_the_limit_that_bound() -> None:
     )
 
 
+def test_the_longest_condition_is_apart_from_its_status() -> None:
+    body = looked_at()
+    body["status"]["conditions"].append(body["status"]["conditions"][0] | {"type": "ThroughputScales"})
+
+    assert "  ThroughputScales True        3s  ScaleUpLimit" in lines(explained(body))
+
+
 def test_the_page_has_inputs_steps_conditions_and_events_in_80_columns() -> None:
     assert lines(explained(None, TOLD)) == [
         "shop/notifications · Auto · 4 replicas, 4 ready, want 7 · as of 3s ago",
@@ -58,14 +65,14 @@ def test_the_page_has_inputs_steps_conditions_and_events_in_80_columns() -> None
         "               behavior.scaleUp allows 7 for now",
         "  last change  4 → 7  ScaleUpLimit, 3s ago",
         "",
-        "  CONDITION      STATUS   SINCE  REASON",
-        "  Ready          True        3s  ScaleUpLimit",
-        "  AbleToScale    True        3s  ReadyForNewScale",
+        "  CONDITION        STATUS   SINCE  REASON",
+        "  Ready            True        3s  ScaleUpLimit",
+        "  AbleToScale      True        3s  ReadyForNewScale",
         "                 the replicas can be changed at any time",
-        "  ScalingActive  True        3s  ValidMetricFound",
+        "  ScalingActive    True        3s  ValidMetricFound",
         "                 the backlog was read from Redis",
-        "  ScalingLimited True        3s  ScaleUpLimit",
-        "  QueuesSeen     True        3s  AllQueuesSeen",
+        "  ScalingLimited   True        3s  ScaleUpLimit",
+        "  QueuesSeen       True        3s  AllQueuesSeen",
         "                 every queue has been seen in Redis",
         "",
         "  EVENTS",

@@ -9,6 +9,7 @@ from tests.support.looks import NOW, looked_at
 
 from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.inspection.listing import Row, rows, table
+from crewcall_operator.inspection.live import none_in
 
 QUIET = Observation((QueueState("sms"), QueueState("email")))
 
@@ -36,6 +37,10 @@ def test_lists_those_in_trouble_first_and_then_by_what_waits() -> None:
 
 def test_sums_up_what_is_known_and_says_that_it_may_be_more() -> None:
     assert drawn()[0].startswith("4 pools · ≥8 replicas · backlog ≥120 · 1 in trouble · ")
+
+
+def test_one_pool_is_not_called_pools() -> None:
+    assert table(rows([looked_at()]), NOW, 80, 20, all_namespaces=True).plain.startswith("1 pool · 4 replicas · ")
 
 
 def test_a_wide_terminal_has_room_for_what_is_in_flight() -> None:
@@ -74,6 +79,13 @@ def test_the_json_of_a_row_has_the_apis_names() -> None:
         "message": "120 ready, oldest 4.1 s, 1 due, 40 in flight; 9 wanted, behavior.scaleUp allows 7 for now",
         "written": "2026-01-02T12:00:00Z",
     }
+
+
+def test_says_where_no_pools_are() -> None:
+    assert [none_in(None), none_in("shop")] == [
+        "There are no WorkerPools in any namespace.",
+        "There are no WorkerPools in namespace shop; -A looks in all.",
+    ]
 
 
 def test_a_pool_without_a_queue_read_has_no_backlog_rather_than_none() -> None:

@@ -63,7 +63,7 @@ def test_shows_what_waits_who_works_and_what_was_decided() -> None:
         "Crewcall local",
         "REDIS_URL=redis://127.0.0.1:6379/0",
         "",
-        " POOL           BACKLOG                                READY  IN FLIGHT  DELAYED   REPLICAS  RUNNING",
+        " POOL           OUTSTANDING                            READY  IN FLIGHT  DELAYED   REPLICAS  RUNNING",
         " notifications                                      █    120         32        3      4 → 7        1",
         "   BacklogDrain  120 ready, oldest 4.1 s, 32 in flight; 7 replicas at 20 each",
         "   notifications-1  running            12 s   pid 101   restarts 3",

@@ -67,8 +67,20 @@ def main() -> None:
     metavar="[NAMESPACE/]NAME",
     help="The Lease they agree by. Default: one for the namespaces served, in the pod's or kubeconfig's own.",
 )
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: an object in each line.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning"]),
+    default="info",
+    show_default=True,
+    help="The least that is worth a line.",
+)
 def operator(
     namespaces: tuple[str, ...],
     interval: float,
@@ -85,9 +97,9 @@ def operator(
     Ctrl-C or SIGTERM stop it; every Deployment then keeps the replicas it has.
 
     \b
-    kubectl apply -f crds/                         once, to teach the cluster WorkerPools
-    crewcall operator                              then this, anywhere the cluster is reached from
-    kubectl apply -f examples/workerpool.yaml      and a pool
+    kubectl apply -f crds/                       once: what a WorkerPool is
+    crewcall operator                            then this, and
+    kubectl apply -f examples/workerpool.yaml    a pool
     """
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:

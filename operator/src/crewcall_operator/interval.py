@@ -22,7 +22,8 @@ class _Seconds(click.FloatRange):
 interval_option = click.option(
     "--interval",
     type=_Seconds(min=SHORTEST, max=LONGEST),
+    metavar="SECONDS",
     default=0.5,
     show_default=True,
-    help="Seconds between two looks at Redis.",
+    help="Between two looks at Redis.",
 )

@@ -31,22 +31,27 @@ def board(ctx: click.Context) -> None:
 
     \b
     Settings, from the environment; which Redis, as `run` is told:
-      CREWCALL_BOARD_JWT_SECRET   what tokens are signed with, 32 bytes or more: see `board secret`.
+      CREWCALL_BOARD_JWT_SECRET   what tokens are signed with, 32 bytes or more:
+                                  see `board secret`.
       CREWCALL_BOARD_JWT_SECRET_FILE
                                   a file with it.
-      CREWCALL_BOARD_ISSUER       or instead: the OpenID Connect issuer whose tokens let in.
+      CREWCALL_BOARD_ISSUER       or instead: the OpenID Connect issuer whose
+                                  tokens let in.
       CREWCALL_BOARD_JWKS_URL     where its keys are. [as its discovery tells]
       CREWCALL_BOARD_AUDIENCE     for whom tokens have to be; an issuer's always.
       CREWCALL_BOARD_ROLES_CLAIM  the claim with viewer or operator. [roles]
       CREWCALL_BOARD_HOST, CREWCALL_BOARD_PORT
                                   where to listen. [127.0.0.1, 8440]
-      CREWCALL_BOARD_PREFIX       the path before all others, behind a proxy. [none]
+      CREWCALL_BOARD_PREFIX       the path before all others, behind a proxy.
+                                  [none]
       CREWCALL_BOARD_READ_ONLY    true: nobody may change anything. [false]
-      CREWCALL_BOARD_REDACT       payload fields that nobody is to see: phone,card.number
+      CREWCALL_BOARD_REDACT       payload fields that nobody is to see:
+                                  phone,card.number
       CREWCALL_BOARD_SESSION_HOURS
                                   how long a login lasts at most. [8]
       CREWCALL_BOARD_TRUSTED_PROXIES
-                                  whose word on where a request comes from counts: 10.0.0.0/8
+                                  whose word on where a request comes from
+                                  counts: 10.0.0.0/8
       CREWCALL_LOG_FORMAT         text, or json. [text]
 
     \b
@@ -77,7 +82,13 @@ def secret() -> None:
 
 @board.command()
 @click.option("--subject", required=True, help="Whose token it is: a name, as the audit tells it.")
-@click.option("--role", type=click.Choice(["viewer", "operator"]), default="viewer", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["viewer", "operator"]),
+    default="viewer",
+    show_default=True,
+    help="A viewer may look; an operator may act as well.",
+)
 @click.option(
     "--for", "seconds", callback=_seconds, metavar="TIME", default="12h", show_default=True, help="How long: 30m, 7d."
 )

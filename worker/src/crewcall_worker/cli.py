@@ -29,7 +29,7 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="crewcall")
 def main() -> None:
     """Run Dramatiq jobs for a WorkerPool, and let them finish before the worker goes home."""
@@ -47,33 +47,46 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
 
     \b
     Settings, from the environment (the operator and `crewcall local` set them):
-      REDIS_URL                   where the queues live: redis://redis:6379/0. Required, or:
+      REDIS_URL             where the queues live: redis://redis:6379/0.
+                            Required, or:
       REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD
-                                  the same in parts. [port 6379, database 0, no password]
+                            the same in parts.
+                            [port 6379, database 0, no password]
       CREWCALL_REDIS_USERNAME, CREWCALL_REDIS_PASSWORD
-                                  who logs in, where the URL does not tell.
-      CREWCALL_REDIS_CA           a file of certificate authorities in PEM, for rediss://. [the system's]
+                            who logs in, where the URL does not tell.
+      CREWCALL_REDIS_CA     a file of certificate authorities in PEM, for
+                            rediss://. [the system's]
       CREWCALL_SENTINEL_USERNAME, CREWCALL_SENTINEL_PASSWORD
-                                  who logs in to Sentinels: redis+sentinel://host:port,.../master/0
-      CREWCALL_REDIS_NAMESPACE    Dramatiq's key prefix. [dramatiq]
-      CREWCALL_QUEUES             the queues to work on: sms,email. [all that the actors work on]
-      CREWCALL_THREADS            jobs to run at once. [8; the sum of the limits where every queue has one]
-      CREWCALL_CONCURRENCY        jobs of one queue to run at once: sms=5,email=2 [as their job types say]
-      CREWCALL_LOG_FORMAT         text, or json: an object in each line. [text]
-      CREWCALL_SHUTDOWN_TIMEOUT   seconds for running jobs after SIGTERM; keep it below the pod's
-                                  terminationGracePeriodSeconds. [600]
-      CREWCALL_LAPSED_AFTER       seconds of silence after which a worker is taken for dead. [30]
-      CREWCALL_MOST_KILLS         workers that a job may kill before it becomes a dead letter. [3]
-      CREWCALL_METRICS_PORT       where to serve /metrics, /healthz and /readyz. [nowhere]
+                            who logs in to Sentinels:
+                            redis+sentinel://host:port,.../master/0
+      CREWCALL_REDIS_NAMESPACE
+                            Dramatiq's key prefix. [dramatiq]
+      CREWCALL_QUEUES       the queues to work on: sms,email.
+                            [all that the actors work on]
+      CREWCALL_THREADS      jobs to run at once.
+                            [8; the sum of the limits where every queue has one]
+      CREWCALL_CONCURRENCY  jobs of one queue to run at once: sms=5,email=2
+                            [as their job types say]
+      CREWCALL_LOG_FORMAT   text, or json: an object in each line. [text]
+      CREWCALL_SHUTDOWN_TIMEOUT
+                            seconds for running jobs after SIGTERM; keep it
+                            below the pod's terminationGracePeriodSeconds. [600]
+      CREWCALL_LAPSED_AFTER seconds of silence after which a worker is taken for
+                            dead. [30]
+      CREWCALL_MOST_KILLS   workers that a job may kill before it becomes a dead
+                            letter. [3]
+      CREWCALL_METRICS_PORT where to serve /metrics, /healthz and /readyz.
+                            [nowhere]
 
-    \b
-    SIGTERM or Ctrl-C drains: running jobs finish, prefetched ones go back to their queues.
-    A second one ends the worker at once; its jobs are then run again elsewhere.
+    SIGTERM or Ctrl-C drains: running jobs finish, prefetched ones go back to
+    their queues. A second one ends the worker at once; its jobs are then run
+    again elsewhere.
 
     \b
     Exit status:
       0  every job that was begun is finished
-      1  jobs were cut off: the time ran out, or a second signal came; or Redis refused the user
+      1  jobs were cut off: the time ran out, or a second signal came; or Redis
+         refused the user
       2  a setting or a module is wrong
     """
     try:
@@ -97,8 +110,10 @@ def run(modules: tuple[str, ...], path: str, pid_file: Path | None, verbose: boo
 
 @main.command()
 @click.option("--wait", is_flag=True, help="Come back only when the worker has ended.")
-@click.option("--timeout", type=_Seconds(min=0), help="Wait so many seconds at most. [no limit]")
-@click.option("--pid", type=click.IntRange(min=1), default=1, show_default=True, help="The worker's process id.")
+@click.option("--timeout", type=_Seconds(min=0), metavar="SECONDS", help="Wait so long at most. [no limit]")
+@click.option(
+    "--pid", type=click.IntRange(min=1), metavar="PID", default=1, show_default=True, help="The worker's process id."
+)
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Where `run --pid-file` has written it.")
 def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) -> None:
     """Ask a worker to finish its running jobs and go home.
@@ -115,7 +130,9 @@ def drain(wait: bool, timeout: float | None, pid: int, pid_file: Path | None) ->
     as an order to end at once. Nothing but a `crewcall-worker run` is ever signalled.
 
     \b
-    Exit status: 0 asked (with --wait: it has ended), 1 it was not a worker, or it still runs.
+    Exit status:
+      0  asked; with --wait: it has ended
+      1  it was not a worker, or it still runs
     """
     try:
         draining.drain(_pid_in(pid_file) if pid_file else pid, wait=wait, timeout=timeout)

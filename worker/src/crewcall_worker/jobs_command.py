@@ -37,7 +37,7 @@ def queues(as_json: bool) -> None:
 
 @jobs.command("list")
 @click.argument("queue", callback=named)
-@click.option("--state", type=click.Choice(STATES), default="ready", show_default=True)
+@click.option("--state", type=click.Choice(STATES), default="ready", show_default=True, help="Those in this state.")
 @filters
 @paging
 @json_option
@@ -142,7 +142,9 @@ def unschedule(name: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("name", metavar="ORGANIZATION", callback=named)
-@click.option("--days-ago", type=click.IntRange(0, 31), default=0, show_default=True, help="Which day, in UTC.")
+@click.option(
+    "--days-ago", type=click.IntRange(0, 31), metavar="DAYS", default=0, show_default=True, help="Which day, in UTC."
+)
 @json_option
 def organization(name: str, days_ago: int, as_json: bool) -> None:
     """What an organisation's jobs came to on one day, by queue."""

@@ -46,4 +46,6 @@ def paging(command: Command) -> Command:
     """The options of a page."""
     size = click.IntRange(1, MOST_ON_A_PAGE)
     command = click.option("--cursor", help="Go on behind an earlier page: what that one has told.")(command)
-    return click.option("--limit", type=size, default=50, show_default=True, help="Jobs on a page.")(command)
+    return click.option(
+        "--limit", type=size, metavar="JOBS", default=50, show_default=True, help="At most so many on a page."
+    )(command)

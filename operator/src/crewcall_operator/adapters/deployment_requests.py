@@ -19,6 +19,7 @@ from crewcall_operator.errors import ApiError, TargetUnavailable
 #: Times that a change is sent while only something else about the Deployment changes.
 TRIES = 3
 
+_MISSING = "there is no Deployment {target}; make it, or name another one in spec.deploymentRef.name"
 _CHANGED = "Deployment {target} was given {found} replicas meanwhile; deciding anew"
 
 
@@ -30,7 +31,13 @@ class DeploymentRequests:
         self._deployments = deployments
 
     async def get(self, target: PoolKey) -> dict[str, Any]:
-        return await self._api.get(path_of(target))
+        """The one that a pool names."""
+        try:
+            return await self._api.get(path_of(target))
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise ApiError(error.status, _MISSING.format(target=target)) from error
 
     async def make(self, pool: Pool) -> dict[str, Any]:
         """The pool's own, or the one that has its name. Where nobody has told that the pool was deleted, its Deployment
@@ -42,7 +49,7 @@ class DeploymentRequests:
         except ApiError as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise
-            return await self.get(pool.key)
+            return await self._api.get(path_of(pool.key))
 
     async def change(self, target: PoolKey, change: list[dict[str, Any]]) -> dict[str, Any]:
         """Change it by a JSON patch."""

@@ -31,7 +31,7 @@ NO_FILES = ":4"
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """What both commands have in common."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
+        click.option("--json", is_flag=True, help="Print JSON, for programs."),
         click.option("--context", metavar="NAME", help="The kubeconfig's context. Default: the current one."),
         click.option(
             "-n", "--namespace", metavar="NAME", help="The namespace. Default: the context's, as for kubectl."
@@ -58,7 +58,7 @@ def _pool_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
 @click.command(short_help="Say why a pool has the replicas it has.")
 @click.argument("pool", shell_complete=_pool_names)
 @_options
-def explain(pool: str, namespace: str | None, context: str | None, as_json: bool) -> None:
+def explain(pool: str, namespace: str | None, context: str | None, json: bool) -> None:
     """Say why POOL has the replicas it has.
 
     What was seen of its queues, workers and Deployment; each step of the last decision, and the limit that bound;
@@ -73,7 +73,7 @@ def explain(pool: str, namespace: str | None, context: str | None, as_json: bool
     if not pool:
         raise click.UsageError("POOL is the name of a WorkerPool; crewcall top lists them")
     found = _asked(lambda cluster: cluster.explain(pool, namespace or cluster.namespace), context)
-    if as_json:
+    if json:
         click.echo(json_module.dumps(found.as_json(), indent=2))
         return
     from rich.console import Console
@@ -90,13 +90,14 @@ def explain(pool: str, namespace: str | None, context: str | None, as_json: bool
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.5, max=60.0),
+    metavar="SECONDS",
     default=2.0,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Between two looks.",
 )
 @_options
 def top(
-    namespace: str | None, all_namespaces: bool, once: bool, interval: float, context: str | None, as_json: bool
+    namespace: str | None, all_namespaces: bool, once: bool, interval: float, context: str | None, json: bool
 ) -> None:
     """List pools with their replicas, backlog and reason, those in trouble first. Ctrl-C ends it.
 
@@ -110,7 +111,7 @@ def top(
     try:
         _asked(
             lambda cluster: _listed(
-                cluster, None if all_namespaces else namespace or cluster.namespace, interval, as_json, once
+                cluster, None if all_namespaces else namespace or cluster.namespace, interval, json, once
             ),
             context,
         )
@@ -118,10 +119,10 @@ def top(
         sys.exit(0)
 
 
-async def _listed(cluster: Cluster, namespace: str | None, interval: float, as_json: bool, once: bool) -> None:
+async def _listed(cluster: Cluster, namespace: str | None, interval: float, json: bool, once: bool) -> None:
     from crewcall_operator.inspection.listing import rows
 
-    if as_json:
+    if json:
         found = rows(await cluster.pools(namespace))
         click.echo(json_module.dumps([row.as_json() for row in found], indent=2))
         return

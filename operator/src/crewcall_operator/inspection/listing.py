@@ -80,7 +80,8 @@ def table(found: Sequence[Row], now: datetime, width: int, height: int, *, all_n
 
 def _summary(found: Sequence[Row], now: datetime) -> Text:
     troubled = sum(row.healthy is False for row in found)
-    text = Text.assemble((f"{len(found)} pools", "bold"), f" · {_total(row.current for row in found)} replicas")
+    pools = "1 pool" if len(found) == 1 else f"{len(found)} pools"
+    text = Text.assemble((pools, "bold"), f" · {_total(row.current for row in found)} replicas")
     text.append(f" · backlog {_total(row.backlog for row in found)}")
     if troubled:
         text.append(f" · {troubled} in trouble", style="red")

@@ -17,12 +17,17 @@ async def print_once(cluster: Cluster, namespace: str | None, console: Console) 
     """Every pool, however many. Raises `CannotLook`."""
     found = rows(await cluster.pools(namespace))
     if not found:
-        where = "no namespace" if namespace is None else f"namespace {namespace}; -A looks in all"
-        console.print(f"There are no WorkerPools in {where}.", soft_wrap=True)
+        console.print(none_in(namespace), soft_wrap=True)
         return
     height = len(found) + 4
     drawn = table(found, datetime.now(UTC), console.width, height, all_namespaces=namespace is None)
     console.print(drawn, soft_wrap=True)
+
+
+def none_in(namespace: str | None) -> str:
+    """What is said where there is no pool."""
+    where = "any namespace" if namespace is None else f"namespace {namespace}; -A looks in all"
+    return f"There are no WorkerPools in {where}."
 
 
 async def watch(cluster: Cluster, namespace: str | None, console: Console, interval: float) -> None:

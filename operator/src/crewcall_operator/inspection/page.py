@@ -164,12 +164,12 @@ def _conditions(found: Explanation, now: datetime) -> Iterator[Text]:
     if not found.conditions:
         return
     yield Text()
-    yield Text("  CONDITION      STATUS   SINCE  REASON", style="dim")
+    yield Text("  CONDITION        STATUS   SINCE  REASON", style="dim")
     for held in found.conditions:
         color = COLORS.get(held.status, "")
         # False is not bad in ScalingLimited: nothing limits it.
         color = "" if held.type == "ScalingLimited" else color
-        line = Text.assemble(f"  {held.type:<15}", (f"{held.status:<9}", color))
+        line = Text.assemble(f"  {held.type:<17}", (f"{held.status:<9}", color))
         yield line.append(f"{age(held.since, now):>5}  {held.reason}")
         if held.message and held.message != found.why:
             yield Text(f"{'':{NAMES + 2}}  {held.message}", style="dim")

@@ -72,7 +72,7 @@ def local(
     The exit status is 0 after a drain, and after a kill that of the signal: 130 for Ctrl-C, 143 for SIGTERM.
 
     \b
-    crewcall local -f examples/workerpool.yaml                 with a Redis of its own
+    crewcall local -f examples/workerpool.yaml        with a Redis of its own
     crewcall local -f pool.yaml --redis redis://localhost:6379/0
     """
     try:

@@ -69,8 +69,8 @@ class Frame:
     ) -> Iterator[Text]:
         names = max([len("POOL"), *(len(self.names[key]) for key, _ in pools)])
         spark = min(width - names - 3 - sum(columns for _, columns in NUMBERS), LONGEST_SPARKLINE)
-        backlog = f"  {'BACKLOG':<{spark}.{spark}}" if spark > 0 else ""
-        yield Text(f" {'POOL':<{names}}{backlog}{_columns([name for name, _ in NUMBERS])}", style="dim")
+        outstanding = f"  {'OUTSTANDING':<{spark}.{spark}}" if spark > 0 else ""
+        yield Text(f" {'POOL':<{names}}{outstanding}{_columns([name for name, _ in NUMBERS])}", style="dim")
         for key, reports in pools:
             workers = self.workers(key)
             line = Text(f" {self.names[key]:<{names}}", style="bold")

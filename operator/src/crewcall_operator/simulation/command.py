@@ -42,9 +42,17 @@ USUAL_PROMISE = 30.0
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
+    envvar="CREWCALL_SIMULATE_TRACE",
     help="A CSV file with the columns arrival_s and service_s; may be repeated.",
 )
-@click.option("--scenario", "names", multiple=True, metavar="NAME", help="A trace that ships, or all; may be repeated.")
+@click.option(
+    "--scenario",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    envvar="CREWCALL_SIMULATE_SCENARIO",
+    help="A trace that ships, or all; may be repeated.",
+)
 @click.option(
     "--startup", type=Duration(), help="How long a replica takes to start. Default: 30s; in a scenario what it says."
 )
@@ -53,7 +61,13 @@ USUAL_PROMISE = 30.0
 )
 @click.option("--compare", default="", metavar="NAMES", help="Other autoscalers, separated by commas, or all.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: .png, .svg or .pdf.")
-@click.option("--json", "is_json", is_flag=True, help="Answer in JSON, a line for each trace.")
+@click.option(
+    "--json",
+    "is_json",
+    is_flag=True,
+    envvar="CREWCALL_SIMULATE_JSON",
+    help="Answer in JSON, a line for each trace.",
+)
 def simulate(
     file: Path,
     traces: tuple[Path, ...],
@@ -68,7 +82,8 @@ def simulate(
 
     \b
     crewcall simulate -f workerpool.yaml --trace jobs.csv
-    crewcall simulate -f workerpool.yaml --trace jobs.csv --compare keda,hpa --plot out.png
+    crewcall simulate -f workerpool.yaml --trace jobs.csv --compare keda,hpa
+    crewcall simulate -f workerpool.yaml --trace jobs.csv --plot out.png
     crewcall simulate -f workerpool.yaml --scenario all --compare all
     """
     try:

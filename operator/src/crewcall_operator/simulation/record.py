@@ -36,15 +36,27 @@ WRITTEN_AFTER = 1.5
     "-o", "--out", type=click.Path(path_type=Path), default=Path("jobs.csv"), show_default=True, metavar="FILE",
     help="The trace; one that is there is replaced when the new one is complete.",
 )  # fmt: skip
-@click.option("--redis", "url", metavar="URL", help="The Redis to ask. Default: the pool's own spec.redis.url.")
-@click.option("--for", "seconds", type=Duration(), help="Stop after this time, such as 10m. Default: at Ctrl-C.")
+@click.option(
+    "--redis",
+    "url",
+    metavar="URL",
+    envvar="CREWCALL_RECORD_REDIS",
+    help="The Redis to ask. Default: the pool's own spec.redis.url.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    envvar="CREWCALL_RECORD_FOR",
+    help="Stop after this time, such as 10m. Default: at Ctrl-C.",
+)
 def record(file: Path, out: Path, url: str | None, seconds: float | None) -> None:
     """Write down when a pool's jobs became ready and how long they ran, for `crewcall simulate`.
 
     \b
-    crewcall record -f workerpool.yaml -o jobs.csv             until Ctrl-C; the file is complete then
+    crewcall record -f workerpool.yaml -o jobs.csv               until Ctrl-C
     crewcall record -f workerpool.yaml --for 1h --redis redis://localhost:6379/0
-    crewcall simulate -f workerpool.yaml --trace jobs.csv      what would have been
+    crewcall simulate -f workerpool.yaml --trace jobs.csv
 
     The pool's workers must be crewcall-worker. They tell of each job that ends while somebody records; afterwards it
     costs them nothing. Nothing else is changed, and no job's content is read.
@@ -72,7 +84,8 @@ def record(file: Path, out: Path, url: str | None, seconds: float | None) -> Non
     try:
         recording = asyncio.run(_record(pool, seconds))
     except QueueUnavailable as error:
-        raise click.ClickException(f"{error}") from error
+        hint = "\nThat is the pool's own, which may name a host of its cluster: --redis URL takes another way to it."
+        raise click.ClickException(f"{error}{hint if url is None else ''}") from error
     if not len(recording):
         click.echo(f"No job of {pool.key} became ready and ended; {out} is not written.{_advice(recording)}", err=True)
         sys.exit(1)

@@ -12,10 +12,15 @@ from tests.support.pools import memory
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.pin import Pin
 
 
 def test_begins_as_if_what_runs_had_just_been_recommended_seen_and_busy() -> None:
     assert Memory.beginning(now=50.0, current=7) == memory(recommended={50.0: 7}, observed_at=50.0, busy_at=50.0)
+
+
+def test_begins_with_how_long_a_replica_is_thought_to_take_to_start() -> None:
+    assert Memory.beginning(now=50.0, current=7, startup=12.5).startups.usual == 12.5
 
 
 @pytest.mark.parametrize(("cutoff", "highest", "lowest"), [(9.0, 8, 2), (10.0, 6, 2), (20.0, 6, 6), (30.0, 0, 9)])
@@ -64,6 +69,61 @@ def test_remembers_when_redis_answered_and_when_there_was_work() -> None:
 
     assert remembered.observing(0, now=20.0) == memory(observed_at=20.0, busy_at=10.0)
     assert remembered.observing(1, now=20.0) == memory(observed_at=20.0, busy_at=20.0)
+
+
+def test_what_runs_after_a_while_in_which_nobody_looked_was_wanted_and_there_was_work() -> None:
+    remembered = memory(recommended={40.0: 9, 50.0: 5}, observed_at=50.0, busy_at=45.0)
+
+    resumed = remembered.resuming(4, now=100.0, window=60.0)
+
+    assert resumed == memory(recommended={50.0: 5, 100.0: 4}, observed_at=50.0, busy_at=100.0)
+
+
+@pytest.mark.parametrize(
+    ("recommended", "current", "trusted"),
+    [
+        ({40.0: 9, 50.0: 5}, 6, {50.0: 5, 100.0: 6}),
+        ({40.0: 9, 50.0: 5}, 5, {40.0: 9, 50.0: 5}),
+        ({50.0: 5}, 4, {50.0: 5}),
+        ({50.0: 0}, 1, {50.0: 0, 100.0: 1}),
+        ({}, 0, {}),
+    ],
+    ids=["more than asked for in the window", "as many", "fewer", "any at all", "nothing"],
+)
+def test_replicas_that_another_made_more_than_were_asked_for_here_are_trusted(
+    recommended: dict[float, int], current: int, trusted: dict[float, int]
+) -> None:
+    remembered = memory(recommended=recommended)
+
+    assert remembered.trusting(current, now=100.0, window=60.0) == memory(recommended=trusted)
+
+
+@pytest.mark.parametrize(
+    ("now", "orders"), [(105.0, {"a": 90.0, "c": 105.0}), (105.1, {"a": 105.1, "c": 105.1})], ids=["known", "a gap"]
+)
+def test_an_order_stands_since_it_was_first_seen_unless_nobody_could_hear_of_it_meanwhile(
+    now: float, orders: dict[str, float]
+) -> None:
+    remembered = replace(memory(observed_at=100.0), orders={"a": 90.0, "b": 95.0})
+
+    assert remembered.standing(["a", "c"], now) == replace(remembered, orders=orders)
+
+
+def test_an_order_that_is_given_stands_from_then_on_beside_the_others() -> None:
+    remembered = replace(memory(), orders={"a": 90.0, "b": 95.0})
+
+    assert remembered.ordering(["b", "c"], now=105.0) == replace(memory(), orders={"a": 90.0, "b": 105.0, "c": 105.0})
+
+
+@pytest.mark.parametrize(
+    ("read", "knows", "pin"),
+    [(Pin(6, "ops"), True, Pin(6, "ops")), (None, True, None), (None, False, Pin(2, "me"))],
+    ids=["another", "none", "unread"],
+)
+def test_a_pin_is_as_it_was_last_read(read: Pin | None, knows: bool, pin: Pin | None) -> None:
+    remembered = replace(memory(), pin=Pin(2, "me"))
+
+    assert remembered.pinning(Observation((), pin=read, knows_pin=knows)) == replace(memory(), pin=pin)
 
 
 @given(

@@ -42,6 +42,7 @@ TESTS = [
     "startups",
     "victims",
     "wording",
+    "work",
 ]
 LEADERSHIP = "tests/simulation/test_leadership.py"
 

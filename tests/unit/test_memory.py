@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import memory
+from tests.support.promises import crew
 
+from crewcall_operator.core.bursts import NO_BURSTS
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.observation import Observation, QueueState
@@ -144,6 +146,21 @@ def test_loses_nothing_of_a_window_by_keeping_runs_as_one(
     inside = [replicas for at, replicas in all_of_them if at > cutoff]
     assert remembered.highest_since(cutoff, at_least=0) == max(inside, default=0)
     assert remembered.lowest_since(cutoff, at_most=9) == min(inside, default=9)
+
+
+def test_a_look_tells_the_books_what_plain_workers_did_and_the_estimates_what_is_in_the_books() -> None:
+    nothing, sent = Counters(0, 0, 0.0), Counters(50, 0, 0.0)
+    busy = QueueState("sms", ready=100, in_flight=8, counters=nothing)
+    paused = QueueState("pdf", is_paused=True, counters=nothing)
+    look = Observation((busy, paused), crew=replace(crew(2, busy=8), counts=False))
+    later = replace(look, queues=(busy, replace(paused, ready=50, counters=sent)))
+
+    known = memory().working(look, 0.0).working(later, 1.0)
+
+    assert known.ledger.totals == {"sms": Counters(0, 0, 8.0), "pdf": sent}
+    assert (known.flow.at, known.flow.bursts) == (1.0, NO_BURSTS)  # what comes to a paused queue is none
+    assert known.saturation.backlogged_at == 1.0
+    assert known.working(look, 1.0) is known
 
 
 def test_a_rest_is_remembered_as_a_look_at_its_end_that_saw_nothing_happen() -> None:

@@ -34,6 +34,7 @@ TESTS = [
     "leaving",
     "ledger",
     "memory",
+    "policy",
     "promise",
     "saturation",
     "schedule",

@@ -149,6 +149,12 @@ def test_a_burst_is_what_comes_to_all_queues_together() -> None:
     assert (flow.bursts.last, flow.idle) == ((0, 15), 0.0)
 
 
+def test_a_share_of_the_jobs_is_reached_by_as_many_as_that() -> None:
+    bursts = Bursts(((1, 10), (5, 30)))
+
+    assert [bursts.size(10.0, share) for share in (0.25, 0.26)] == [10, 30]
+
+
 def test_forgets_bursts_after_half_an_hour() -> None:
     bursts = NO_BURSTS.adding(400, 5.0).adding(1, 15.0)
     assert bursts.size(10.0, share=0.98) == 400

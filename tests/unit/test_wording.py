@@ -62,6 +62,27 @@ def test_has_a_sentence_for_every_reason() -> None:
             "no replica goes while it is not known what its workers run: workers are not known: no permission",
         ),
         (
+            policy(),
+            replace(unread(seen(10)), unread=("workers are not known", "orders are not known")),
+            4,
+            memory(),
+            "no replica goes while it is not known what its workers run: workers are not known; orders are not known",
+        ),
+        (
+            policy(queues={"sms": 1.0, "pdf": 1.0}),
+            Observation((QueueState("sms", is_paused=True), QueueState("pdf", is_paused=True))),
+            0,
+            memory(),
+            "nothing is outstanding; paused: sms, pdf",
+        ),
+        (
+            policy(max=5, fallback=going_to(7, after=300)),
+            None,
+            4,
+            memory(observed_at=700),
+            "backlog unknown; 7 wanted, maxReplicas is 5",
+        ),
+        (
             policy(cooldown=90),
             seen(),
             1,

@@ -34,6 +34,7 @@ TESTS = [
     "leaving",
     "ledger",
     "memory",
+    "policy",
     "promise",
     "saturation",
     "schedule",
@@ -42,6 +43,7 @@ TESTS = [
     "startups",
     "victims",
     "wording",
+    "work",
 ]
 LEADERSHIP = "tests/simulation/test_leadership.py"
 

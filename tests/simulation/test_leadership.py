@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -74,11 +75,59 @@ def test_looks_again_where_its_answer_is_older_than_what_it_has_heard() -> None:
     assert (overtaken.may_write_for(NOW), overtaken.step(NOW)[0]) == (0.0, Step.LOOK)
 
 
+@pytest.mark.parametrize("view", View)
 @pytest.mark.parametrize("version", [6, 7])
-def test_an_older_sight_of_a_lease_does_not_begin_its_time_anew(version: int) -> None:
-    standing = candidate(holder="other", seen=NOW - 5.0)
+def test_an_older_sight_of_a_lease_does_not_begin_its_time_anew_nor_tells_how_it_is_now(
+    version: int, view: View
+) -> None:
+    standing = candidate(view, holder="other", seen=NOW - 5.0)
 
     assert standing.heard(Record("other", 6.0, version), NOW) == standing
+
+
+@pytest.mark.parametrize("view", View)
+@pytest.mark.parametrize(("holder", "granted"), [("me", NOW - 1.0), ("other", None), ("", None)])
+def test_a_newer_lease_is_there_since_now_and_a_leader_goes_on_where_it_has_its_name(
+    view: View, holder: str, granted: float | None
+) -> None:
+    leading = candidate(view, granted=NOW - 1.0, seen=NOW - 3.0)
+
+    assert leading.heard(Record(holder, 6.0, 8), NOW) == candidate(holder=holder, granted=granted, version=8)
+
+
+def test_a_look_that_finds_what_was_seen_already_tells_that_it_is_still_there() -> None:
+    unsure = candidate(View.UNKNOWN, "other", seen=NOW - 5.0)
+
+    assert unsure.looked(Record("other", 6.0, 7), NOW) == candidate(View.THERE, "other", seen=NOW - 5.0)
+
+
+@pytest.mark.parametrize(("version", "view"), [(6, View.THERE), (7, View.THERE), (8, View.ABSENT)])
+def test_a_deletion_of_an_older_lease_counts_for_nothing(version: int, view: View) -> None:
+    assert candidate(holder="other").heard_of_deletion(version) == candidate(view, "other")
+
+
+def test_one_that_has_seen_no_lease_believes_that_it_was_deleted() -> None:
+    assert Candidate("me", TERMS).heard_of_deletion(8) == Candidate("me", TERMS, View.ABSENT)
+
+
+def test_leads_by_what_it_was_granted_and_forgets_what_failed_before() -> None:
+    tried = candidate(View.ABSENT, "other", seen=NOW - 60.0).failed(NOW - 0.2)
+
+    assert tried.granted(Record("me", 6.0, 8), NOW - 0.1, NOW) == candidate(granted=NOW - 0.1, version=8)
+
+
+def test_leads_no_more_once_it_has_given_the_lease_back_or_resigned() -> None:
+    leading = candidate(granted=NOW - 1.0)
+
+    assert leading.granted(Record("", 1.0, 8), NOW, NOW) == replace(leading, seen=Record("", 1.0, 8), granted_at=None)
+    assert leading.resigned() == replace(leading, granted_at=None)
+
+
+def test_looks_at_once_where_its_write_was_refused() -> None:
+    refused = candidate(granted=NOW - 1.0).failed(NOW).refused()
+
+    assert refused == candidate(View.UNKNOWN, granted=NOW - 1.0)
+    assert refused.step(NOW) == (Step.LOOK, float("-inf"))
 
 
 def test_waits_anew_after_each_renewal_it_hears_of() -> None:

@@ -111,11 +111,20 @@ def test_a_plain_pod_beside_others_is_ready_too() -> None:
         (workers("ab", busy=2), 4, 4),
         (workers("ab", busy=0), 5, 5),
         (workers("ab", busy=4, prefetched=3), 14, 8),
+        (workers("ab", busy=2, prefetched=3), 11, 5),
         (workers("ab", busy=4), 3, 3),
         ((), 20, 8),
         ((), 0, 0),
     ],
-    ids=["as told", "fetched since", "no more than threads", "done since", "nobody tells", "nothing to do"],
+    ids=[
+        "as told",
+        "fetched since",
+        "no more than threads",
+        "held back",
+        "done since",
+        "nobody tells",
+        "nothing to do",
+    ],
 )
 def test_jobs_that_run_are_told_late_and_seen_by_what_was_fetched(
     told: tuple[Worker, ...], in_flight: int, busy: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from tests.support.pools import policy
@@ -12,6 +13,8 @@ from crewcall_operator.core.bursts import NO_BURSTS, REMEMBERED, Bursts
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.flow import (
     ASSUMED_SERVICE,
+    HALF_LIFE,
+    KEPT_JOBS,
     LEAST_SERVICE,
     MOST_SERVICE,
     NOTHING_KNOWN,
@@ -75,6 +78,25 @@ def test_learns_nothing_from_counters_that_somebody_deleted() -> None:
     assert sms(after).arrivals == pytest.approx(4.0, rel=0.02)
 
 
+@pytest.mark.parametrize("fallen", [Counters(3, 2, 4.0), Counters(3, 4800, 4.0), Counters(4800, 2, 4.0)])
+def test_counters_of_which_one_fell_change_no_estimate_and_are_what_the_next_look_goes_by(fallen: Counters) -> None:
+    known = sms(flowing(4.0, 2.0))
+
+    assert known.seeing(fallen, 1.0) == replace(known, last=fallen)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ended"), [(HALF_LIFE, 2.0 + 5), (2 * HALF_LIFE, 1.0 + 5), (1000 * HALF_LIFE, KEPT_JOBS + 5)]
+)
+def test_a_job_counts_half_after_ten_minutes_but_for_the_few_that_never_fade(seconds: float, ended: float) -> None:
+    """Four jobs of three seconds each were seen, and five of three more."""
+    before = QueueFlow(Counters(4, 4, 12.0), busy=12.0, ended=4.0)
+
+    after = before.seeing(Counters(9, 9, 27.0), seconds)
+
+    assert (after.ended, after.busy) == pytest.approx((ended, 3.0 * ended))
+
+
 def test_a_long_gap_between_looks_counts_as_long_as_it_was() -> None:
     """As after Redis was away: 240 jobs in a minute are four a second."""
     flow = flowing(4.0, 1.0).seeing({"sms": Counters(4800 + 240, 4800, 4800.0)}, 1260.0)
@@ -116,6 +138,21 @@ def test_remembers_the_size_of_bursts_as_most_jobs_see_it() -> None:
     assert bursts.size(10.0, share=0.98) == 400  # 400 of the 470 jobs came within the same ten seconds
     assert bursts.size(20.0, share=0.98) == 450
     assert bursts.size(10.0, share=0.02) == 10
+
+
+def test_a_burst_is_what_comes_to_all_queues_together() -> None:
+    def look(jobs: int) -> dict[str, Counters]:
+        return {"sms": Counters(2 * jobs, 0, 0.0), "pdf": Counters(jobs, 0, 0.0), "email": Counters(0, 0, 0.0)}
+
+    flow = NOTHING_KNOWN.seeing(look(0), 0.0).seeing(look(5), 1.0)
+
+    assert (flow.bursts.last, flow.idle) == ((0, 15), 0.0)
+
+
+def test_a_share_of_the_jobs_is_reached_by_as_many_as_that() -> None:
+    bursts = Bursts(((1, 10), (5, 30)))
+
+    assert [bursts.size(10.0, share) for share in (0.25, 0.26)] == [10, 30]
 
 
 def test_forgets_bursts_after_half_an_hour() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.promises import crew
 
 from crewcall_operator.core.counters import Counters
-from crewcall_operator.core.ledger import NO_ENTRIES, Ledger
+from crewcall_operator.core.ledger import HALF_LIFE, NO_ENTRIES, Account, Ledger
 from crewcall_operator.core.observation import QueueState
 
 PLAIN = replace(crew(2, busy=8), counts=False)
@@ -110,6 +110,45 @@ def test_deleted_counters_are_no_work_and_the_books_go_on_from_there() -> None:
 
     assert told.look(sms(5, 3, Counters(0, 0, 0.0))) == Counters(100, 92, 40.0)
     assert told.look(sms(6, 3, Counters(4, 3, 2.0))) == Counters(104, 95, 42.0)
+
+
+def test_after_deleted_counters_nothing_is_owed_and_what_is_held_is_as_seen() -> None:
+    before = Account(Counters(100, 92, 40.0), 8, Counters(130, 122, 55.0), owed=2.5, arrivals=7.0, uncounted=1.0)
+    fallen = Counters(0, 0, 0.0)
+
+    assert before.seeing(fallen, 20, 1.0, None) == replace(before, last=fallen, held=20, owed=0.0)
+
+
+@pytest.mark.parametrize(
+    ("held", "total", "uncounted"),
+    [(57, Counters(12, 3, 16.0), 0.0), (50, Counters(12, 10, 16.0), 0.0), (60, Counters(15, 3, 16.0), 3.0)],
+    ids=["balances", "less is held", "more is held"],
+)
+def test_of_plain_workers_nothing_is_owed_as_what_does_not_balance_has_ended_or_come(
+    held: int, total: Counters, uncounted: float
+) -> None:
+    """As beside workers that count, while a rollout goes on: 12 more have come, and 3 more ended, than a look ago."""
+    counted = Counters(12, 3, 2.0)
+    before = Account.beginning(Counters(0, 0, 0.0), 48)
+
+    after = before.seeing(counted, held, seconds=2.0, running=8.0)
+
+    assert after == Account(counted, held, total, 0.0, arrivals=12.0 + uncounted, uncounted=uncounted)
+
+
+def test_arrivals_count_half_after_ten_minutes_whoever_counted_them() -> None:
+    nothing, counted = Counters(0, 0, 0.0), Counters(10, 0, 0.0)
+    before = Account(nothing, 0, nothing, arrivals=100.0, uncounted=40.0)
+
+    after = before.seeing(counted, 14, 2 * HALF_LIFE, None)
+
+    assert after == Account(counted, 14, Counters(14, 0, 0.0), 0.0, arrivals=25.0 + 14.0, uncounted=10.0 + 4.0)
+
+
+def test_threads_that_have_fetched_nothing_were_at_nothing() -> None:
+    ledger = NO_ENTRIES.seeing([sms(5)], PLAIN, 0.0).seeing([sms(5)], PLAIN, 10.0)
+
+    assert total(ledger) == Counters(0, 0, 0.0)
 
 
 def test_learns_nothing_of_a_look_that_brought_no_counters_or_that_it_has_seen() -> None:

@@ -8,14 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import memory
+from tests.support.promises import crew
 
+from crewcall_operator.core.bursts import NO_BURSTS
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.observation import Observation, QueueState
+from crewcall_operator.core.pin import Pin
 
 
 def test_begins_as_if_what_runs_had_just_been_recommended_seen_and_busy() -> None:
     assert Memory.beginning(now=50.0, current=7) == memory(recommended={50.0: 7}, observed_at=50.0, busy_at=50.0)
+
+
+def test_begins_with_how_long_a_replica_is_thought_to_take_to_start() -> None:
+    assert Memory.beginning(now=50.0, current=7, startup=12.5).startups.usual == 12.5
 
 
 @pytest.mark.parametrize(("cutoff", "highest", "lowest"), [(9.0, 8, 2), (10.0, 6, 2), (20.0, 6, 6), (30.0, 0, 9)])
@@ -66,6 +73,61 @@ def test_remembers_when_redis_answered_and_when_there_was_work() -> None:
     assert remembered.observing(1, now=20.0) == memory(observed_at=20.0, busy_at=20.0)
 
 
+def test_what_runs_after_a_while_in_which_nobody_looked_was_wanted_and_there_was_work() -> None:
+    remembered = memory(recommended={40.0: 9, 50.0: 5}, observed_at=50.0, busy_at=45.0)
+
+    resumed = remembered.resuming(4, now=100.0, window=60.0)
+
+    assert resumed == memory(recommended={50.0: 5, 100.0: 4}, observed_at=50.0, busy_at=100.0)
+
+
+@pytest.mark.parametrize(
+    ("recommended", "current", "trusted"),
+    [
+        ({40.0: 9, 50.0: 5}, 6, {50.0: 5, 100.0: 6}),
+        ({40.0: 9, 50.0: 5}, 5, {40.0: 9, 50.0: 5}),
+        ({50.0: 5}, 4, {50.0: 5}),
+        ({50.0: 0}, 1, {50.0: 0, 100.0: 1}),
+        ({}, 0, {}),
+    ],
+    ids=["more than asked for in the window", "as many", "fewer", "any at all", "nothing"],
+)
+def test_replicas_that_another_made_more_than_were_asked_for_here_are_trusted(
+    recommended: dict[float, int], current: int, trusted: dict[float, int]
+) -> None:
+    remembered = memory(recommended=recommended)
+
+    assert remembered.trusting(current, now=100.0, window=60.0) == memory(recommended=trusted)
+
+
+@pytest.mark.parametrize(
+    ("now", "orders"), [(105.0, {"a": 90.0, "c": 105.0}), (105.1, {"a": 105.1, "c": 105.1})], ids=["known", "a gap"]
+)
+def test_an_order_stands_since_it_was_first_seen_unless_nobody_could_hear_of_it_meanwhile(
+    now: float, orders: dict[str, float]
+) -> None:
+    remembered = replace(memory(observed_at=100.0), orders={"a": 90.0, "b": 95.0})
+
+    assert remembered.standing(["a", "c"], now) == replace(remembered, orders=orders)
+
+
+def test_an_order_that_is_given_stands_from_then_on_beside_the_others() -> None:
+    remembered = replace(memory(), orders={"a": 90.0, "b": 95.0})
+
+    assert remembered.ordering(["b", "c"], now=105.0) == replace(memory(), orders={"a": 90.0, "b": 105.0, "c": 105.0})
+
+
+@pytest.mark.parametrize(
+    ("read", "knows", "pin"),
+    [(Pin(6, "ops"), True, Pin(6, "ops")), (None, True, None), (None, False, Pin(2, "me"))],
+    ids=["another", "none", "unread"],
+)
+def test_a_pin_is_as_it_was_last_read(read: Pin | None, knows: bool, pin: Pin | None) -> None:
+    remembered = replace(memory(), pin=Pin(2, "me"))
+
+    assert remembered.pinning(Observation((), pin=read, knows_pin=knows)) == replace(memory(), pin=pin)
+
+
 @given(
     ticks=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)), max_size=40),
     window=st.integers(0, 120),
@@ -84,6 +146,21 @@ def test_loses_nothing_of_a_window_by_keeping_runs_as_one(
     inside = [replicas for at, replicas in all_of_them if at > cutoff]
     assert remembered.highest_since(cutoff, at_least=0) == max(inside, default=0)
     assert remembered.lowest_since(cutoff, at_most=9) == min(inside, default=9)
+
+
+def test_a_look_tells_the_books_what_plain_workers_did_and_the_estimates_what_is_in_the_books() -> None:
+    nothing, sent = Counters(0, 0, 0.0), Counters(50, 0, 0.0)
+    busy = QueueState("sms", ready=100, in_flight=8, counters=nothing)
+    paused = QueueState("pdf", is_paused=True, counters=nothing)
+    look = Observation((busy, paused), crew=replace(crew(2, busy=8), counts=False))
+    later = replace(look, queues=(busy, replace(paused, ready=50, counters=sent)))
+
+    known = memory().working(look, 0.0).working(later, 1.0)
+
+    assert known.ledger.totals == {"sms": Counters(0, 0, 8.0), "pdf": sent}
+    assert (known.flow.at, known.flow.bursts) == (1.0, NO_BURSTS)  # what comes to a paused queue is none
+    assert known.saturation.backlogged_at == 1.0
+    assert known.working(look, 1.0) is known
 
 
 def test_a_rest_is_remembered_as_a_look_at_its_end_that_saw_nothing_happen() -> None:

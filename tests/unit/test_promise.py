@@ -53,6 +53,19 @@ def test_what_waits_is_spread_over_the_time_that_is_left_once_replicas_have_star
     assert demand(BY, 30.0, look, crew(0, startup=10.0), flow).soon == pytest.approx(200 * known / 6.0)
 
 
+def test_replicas_that_start_do_half_of_what_those_that_work_do_until_new_ones_are_there() -> None:
+    """Four threads do 52 thread-seconds in the 13 s until then, and so do eight that start by and by."""
+    look = counted(ready=200, crew=crew(1))
+    flow = flowing(2.0, 1.0)
+    known = flow.queues["sms"]
+
+    need = demand(BY, 30.0, look, crew(1, pending=2), flow)
+
+    assert need.soon == pytest.approx((200 * known.service - 52 - 52) / 6.0)
+    assert need.later == pytest.approx(((200 + 13 * known.arrivals) * known.service - 52 - 52) / 18.0)
+    assert need.backlog == max(need.soon, need.later)
+
+
 def test_no_more_threads_than_jobs() -> None:
     assert wanted(counted(ready=3, crew=crew(0)), flowing(0.0, 1.0, seconds=0), promise=1.0) == 1
 
@@ -100,6 +113,7 @@ def test_the_replicas_stay_where_the_estimate_cannot_tell_two_sizes_apart() -> N
     look = counted(in_flight=7, crew=crew(2, busy=7))
 
     assert [wanted(replace(look, crew=crew(ready, busy=7)), flow) for ready in (1, 2, 3, 4)] == [2, 2, 3, 3]
+    assert wanted(replace(look, crew=crew(1, pending=2, busy=7)), flow) == 3  # as those that start
 
 
 def test_a_burst_that_replicas_start_too_slowly_for_is_prepared_for() -> None:
@@ -115,6 +129,36 @@ def test_a_burst_that_replicas_start_too_slowly_for_is_prepared_for() -> None:
     assert slow is not None
     assert quick is not None
     assert slow > quick
+
+
+def test_a_burst_is_as_many_threads_as_do_it_from_when_it_comes_until_new_replicas_are_there() -> None:
+    """Five hundred at once came every hundred seconds; replicas are there after 73 s, and jobs may wait for 30."""
+    flow = NOTHING_KNOWN
+    for second in range(600):
+        jobs = 500 * (second // 100)
+        flow = flow.seeing({"sms": Counters(jobs, jobs, float(jobs))}, float(second))
+    look, slow = counted(crew=crew(1)), crew(1, startup=60.0)
+
+    assert demand(BY, 30.0, look, slow, flow).burst == pytest.approx(500 * flow.queues["sms"].service / 73.0)
+    assert demand(BY, 73.0, look, slow, flow).burst == 0.0
+    assert demand(BY, 30.0, look, crew(1, startup=5.0), flow).burst == 0.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "idle", "size"), [(20.0, 119.9, 6), (20.0, 120.0, 0), (0.5, 0.0, 0)], ids=["many", "long idle", "one"]
+)
+def test_with_nothing_outstanding_replicas_are_kept_until_the_cooldown_and_the_last_one_is_its_part(
+    rate: float, idle: float, size: int
+) -> None:
+    flow = replace(flowing(rate, 1.0), idle=idle)
+
+    assert wanted(counted(crew=crew(0)), flow) == size
+
+
+def test_a_promise_of_less_than_half_a_job_is_told_from_one_of_nothing() -> None:
+    look, flow = counted(in_flight=10, crew=crew(0)), flowing(5.0, 2.0)
+
+    assert demand(BY, 0.9, look, crew(0), flow).steady < demand(BY, 0.001, look, crew(0), flow).steady
 
 
 def test_a_pool_at_rest_wants_nothing() -> None:
@@ -184,6 +228,7 @@ def test_long_jobs_that_come_often_are_staffed_by_what_is_there_and_what_can_com
 
     assert need.load == pytest.approx(15.0, rel=0.6)
     assert 12.0 <= need.steady <= 14.0
+    assert need.steady_at_most == pytest.approx(16.5, abs=0.5)  # two more may stay, and one more come
 
 
 def test_long_jobs_are_not_starved_by_short_ones_that_come_beside_them() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from tests.support.promises import crew
 
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.observation import Observation, QueueState
-from crewcall_operator.core.saturation import UNTRIED, Saturated, Saturation
+from crewcall_operator.core.saturation import UNTRIED, Saturated, Saturation, Stretch
 
 
 class Overloaded:
@@ -100,6 +101,162 @@ def test_takes_it_back_once_the_same_threads_do_a_third_more() -> None:
     pool.works(900, threads=32, sms=16.0)
 
     assert pool.works(120, threads=32, sms=24.0).verdict is None
+
+
+def test_measures_from_a_service_time_after_the_threads_changed_in_stretches_of_at_least_twenty_seconds() -> None:
+    """Jobs take 1.6 s: the first stretch begins with the third second, and each other one where the one before ends."""
+    pool = Overloaded()
+
+    assert pool.works(60, threads=16, sms=10.0).stretches == (
+        Stretch(3.0, 23.0, 16.0, {"sms": Counters(0, 200, 320.0)}),
+        Stretch(23.0, 43.0, 16.0, {"sms": Counters(0, 200, 320.0)}),
+    )
+
+
+def test_a_stretch_lasts_for_two_service_times_and_takes_thirty_jobs() -> None:
+    """Of 16 threads at jobs of 16 s, and of one thread at jobs of a second."""
+    long, rare = Overloaded(), Overloaded()
+
+    assert [it.at - it.since for it in long.works(100, threads=16, sms=1.0).stretches] == [32.0, 32.0]
+    assert [it.at - it.since for it in rare.works(80, threads=4, sms=1.0).stretches] == [30.0, 30.0]
+
+
+def test_a_lack_of_work_breaks_a_stretch_off_and_a_suspicion_with_it() -> None:
+    pool = Overloaded()
+    pool.works(120, threads=16, sms=16.0)
+    pool.works(30, threads=32, sms=16.0)
+    assert pool.found.is_suspected
+
+    idle = pool.works(1, threads=32, backlog=0, sms=16.0)
+
+    assert (idle.measuring, idle.is_suspected) == (None, False)
+    assert pool.works(30, threads=32, sms=16.0).verdict is None
+    assert pool.works(30, threads=32, sms=16.0).verdict is not None
+
+
+@pytest.mark.parametrize(
+    ("backlog", "busy", "is_backlogged"),
+    [(20, 20, True), (19, 20, False), (1000, 16, True), (1000, 15, False)],
+    ids=["a job for each thread", "one fewer", "four fifths are busy", "fewer are"],
+)
+def test_there_is_enough_work_while_a_job_waits_for_each_busy_thread_and_four_fifths_are_busy(
+    backlog: int, busy: int, is_backlogged: bool
+) -> None:
+    look = Observation((QueueState("sms", ready=backlog, in_flight=busy),), crew=crew(5, busy=busy))
+
+    found = UNTRIED.seeing(look, {"sms": Counters(0, 10, 20.0)}, 5.0)
+
+    assert (found.backlogged_at == 5.0) is is_backlogged
+    assert (found.measuring is not None) is is_backlogged
+
+
+@pytest.mark.parametrize(("busy", "goes_on"), [(37, True), (38, False), (23, True), (22, False)])
+def test_a_stretch_goes_on_while_about_as_many_threads_are_busy(busy: int, goes_on: bool) -> None:
+    """A fifth of thirty, and one."""
+    totals = {"sms": Counters(0, 10, 20.0)}
+
+    def look(busy: int) -> Observation:
+        return Observation((QueueState("sms", ready=1000, in_flight=busy),), crew=crew(busy // 4, busy=busy))
+
+    before = UNTRIED.seeing(look(30), totals, 5.0)
+
+    assert (before.seeing(look(busy), totals, 6.0).measuring == before.measuring) is goes_on
+
+
+def test_forgets_what_it_found_after_a_minute_without_a_backlog_and_not_before() -> None:
+    pool = Overloaded()
+    pool.works(120, threads=16, sms=16.0)
+    pool.works(120, threads=32, sms=16.0)
+
+    assert pool.works(60, threads=32, backlog=0, sms=16.0).verdict is not None
+    assert pool.works(1, threads=32, backlog=0, sms=16.0).verdict is None
+
+
+LOOK = Observation((QueueState("sms", ready=1000, in_flight=32),), crew=crew(8, busy=32))
+
+
+def test_where_no_job_has_ended_yet_one_is_taken_to_last_a_second() -> None:
+    going = UNTRIED.seeing(LOOK, {"sms": Counters(5, 0, 3.0)}, 99.0).measuring
+
+    assert going is not None
+    assert going.since == 100.0
+
+
+def after(old: Stretch, seconds: float, done: Mapping[str, Counters]) -> Saturation:
+    """A stretch from second 100 on, in which so much was done, after one that is remembered."""
+    before = {name: Counters(7, 0, 0.0) for name in done}
+    begun = replace(UNTRIED, stretches=(old,)).seeing(LOOK, before, 99.0).seeing(LOOK, before, 100.0)
+    totals = {name: Counters(7 + it.arrived, it.ended, it.busy) for name, it in done.items()}
+    return begun.seeing(LOOK, totals, 100.0 + seconds)
+
+
+def did(jobs: int, busy: float) -> Counters:
+    return Counters(jobs, jobs, busy)
+
+
+def stretch(threads: float, at: float = 60.0, **done: Counters) -> Stretch:
+    return Stretch(at - 20.0, at, threads, done)
+
+
+SIXTEEN = stretch(16.0, sms=did(320, 320.0))
+
+
+@pytest.mark.parametrize(
+    ("old", "done", "is_suspected"),
+    [
+        (SIXTEEN, {"sms": did(384, 640.0)}, True),
+        (SIXTEEN, {"sms": did(390, 640.0)}, False),
+        (SIXTEEN, {"sms": did(480, 960.0)}, True),
+        (SIXTEEN, {"sms": did(320, 448.0)}, True),
+        (SIXTEEN, {"sms": did(320, 440.0)}, False),
+        (stretch(16.0, sms=did(320, 320.0), pdf=did(320, 0.0)), {"sms": did(320, 640.0)}, False),
+        (stretch(16.0, sms=did(320, 320.0), pdf=did(400, 0.0)), {"sms": did(320, 640.0)}, False),
+        (stretch(16.0, sms=did(320, 320.0), pdf=did(300, 0.0)), {"sms": did(320, 640.0)}, True),
+        (SIXTEEN, {"sms": did(320, 640.0), "pdf": did(320, 0.0)}, False),
+        (SIXTEEN, {"sms": did(320, 640.0), "pdf": did(400, 0.0)}, False),
+        (SIXTEEN, {"sms": did(320, 640.0), "pdf": did(300, 0.0)}, True),
+        (stretch(0.02, sms=did(320, 0.4)), {"sms": did(320, 0.8)}, True),
+        (stretch(0.0, sms=did(320, 0.0)), {"sms": did(320, 0.8)}, False),
+        (SIXTEEN, {"sms": did(320, 0.0), "pdf": did(20, 640.0)}, False),
+    ],
+    ids=[
+        "a fifth more, give or take chance",
+        "a little more than that",
+        "half as much again by three times as many",
+        "as much by two fifths more",
+        "by fewer than two fifths more",
+        "half of the jobs then are of another queue",
+        "more than half of them",
+        "less than half of them",
+        "half of the jobs now are of another queue",
+        "more than half now",
+        "less than half now",
+        "in less than a second in all",
+        "in no time then",
+        "in no time now",
+    ],
+)
+def test_suspects_where_more_threads_brought_too_little_at_the_same_mix(
+    old: Stretch, done: Mapping[str, Counters], is_suspected: bool
+) -> None:
+    """A stretch of twenty seconds after one of twenty seconds."""
+    found = after(old, 20.0, done)
+
+    assert found.stretches[1].done == done
+    assert found.is_suspected is is_suspected
+
+
+def test_thirty_jobs_in_either_stretch_are_enough_to_suspect() -> None:
+    found = after(stretch(1.0, sms=did(30, 20.0)), 40.0, {"sms": did(30, 80.0)})
+
+    assert found.is_suspected
+
+
+@pytest.mark.parametrize(("at", "kept"), [(-780.0, 1), (-779.0, 2)])
+def test_forgets_a_stretch_after_a_quarter_of_an_hour(at: float, kept: int) -> None:
+    found = after(stretch(16.0, at, sms=did(320, 320.0)), 20.0, {"sms": did(320, 640.0)})
+
+    assert len(found.stretches) == kept
 
 
 def test_knows_nothing_without_a_crew_or_counters() -> None:

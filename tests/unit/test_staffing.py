@@ -52,6 +52,17 @@ def test_many_threads_are_counted_by_the_limit_as_well_as_one_by_one(load: float
     assert threads - 3 <= load or share(threads - 3) > 0.05
 
 
+@pytest.mark.parametrize("late", [0.2, 0.3])
+def test_the_limit_for_many_threads_is_right_to_a_few_of_ten_thousand_where_many_may_wait(late: float) -> None:
+    threads = threads_for(40_000.7, 0.0, late)
+
+    assert erlang_c(threads + 2, 40_000.7) <= late < erlang_c(threads - 2, 40_000.7)
+
+
+def test_above_a_large_load_no_more_threads_are_taken_than_three_roots_of_it_and_two() -> None:
+    assert threads_for(10_000.0, 0.0, 0.0) == 10_302
+
+
 @pytest.mark.parametrize("load", [1e9, 1e300, math.inf, math.nan])
 def test_a_load_beyond_all_pools_takes_as_many_threads_as_can_be_told(load: float) -> None:
     assert threads_for(load, 30.0, 0.05) == MOST

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.pools import always, delayed, going_to, memory, pods, policy, rules, seen, unread
+from tests.support.promises import counted, crew, flowing
 
 from crewcall_operator.core.decide import decide
 from crewcall_operator.core.decision import Reason
@@ -57,6 +60,27 @@ def test_has_a_sentence_for_every_reason() -> None:
             4,
             memory(),
             "no replica goes while it is not known what its workers run: workers are not known: no permission",
+        ),
+        (
+            policy(),
+            replace(unread(seen(10)), unread=("workers are not known", "orders are not known")),
+            4,
+            memory(),
+            "no replica goes while it is not known what its workers run: workers are not known; orders are not known",
+        ),
+        (
+            policy(queues={"sms": 1.0, "pdf": 1.0}),
+            Observation((QueueState("sms", is_paused=True), QueueState("pdf", is_paused=True))),
+            0,
+            memory(),
+            "nothing is outstanding; paused: sms, pdf",
+        ),
+        (
+            policy(max=5, fallback=going_to(7, after=300)),
+            None,
+            4,
+            memory(observed_at=700),
+            "backlog unknown; 7 wanted, maxReplicas is 5",
         ),
         (
             policy(cooldown=90),
@@ -131,6 +155,21 @@ def test_has_a_sentence_for_every_reason() -> None:
             4,
             memory(),
             "what target.queueLatency is sized by cannot be read; keeping what runs",
+        ),
+        (
+            LATENCY,
+            counted(in_flight=10, crew=crew(3, busy=10, startup=7.0)),
+            3,
+            replace(memory(), flow=flowing(5.0, 2.0)),
+            "0 ready, 10 in flight; 3 replicas are right at a promise of 30 s "
+            "(5 jobs/s of 2.07 s, 4 threads a replica, started in 7.0 s)",
+        ),
+        (
+            LATENCY,
+            counted(ready=900, crew=crew(2, pending=2, unschedulable=2)),
+            4,
+            replace(memory(), flow=flowing(5.0, 2.0)),
+            "900 ready, 0 in flight; more replicas are needed, but 2 that are there find no node",
         ),
     ],
 )

@@ -125,7 +125,7 @@ class QueueFlow:
         busy = counted.busy - self.last.busy
         if arrived < 0 or ended < 0:
             return replace(self, last=counted)  # somebody deleted the counters: what is missing nobody knows
-        kept = max(0.5 ** (seconds / HALF_LIFE), min(1.0, KEPT_JOBS / self.ended))
+        kept = max(0.5 ** (seconds / HALF_LIFE), KEPT_JOBS / self.ended)  # at most all: there are never fewer
         return QueueFlow(
             counted,
             busy=self.busy * kept + max(0.0, busy),

@@ -98,7 +98,7 @@ class Candidate:
         leads = self.may_write_for(now) > 0.0
         if self.view is View.UNKNOWN:
             return Step.LOOK, self.not_before
-        free_at = -math.inf if leads else self._free_at()
+        free_at = self._free_at()
         if self.view is View.ABSENT:
             return Step.CREATE, max(free_at, self.not_before)
         if leads and self.granted_at is not None:

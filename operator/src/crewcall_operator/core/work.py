@@ -103,14 +103,14 @@ class Work:
         `done` thread-seconds of it are done before, evenly of all. A queue's jobs take no more threads than they can
         all at once, with those that run; there only what is `certainly_done` counts.
         """
-        jobs = [queue.waiting + queue.rate * coming_for for queue in self.queues]
-        total = sum(queue.size * there for queue, there in zip(self.queues, jobs, strict=True))
+        there = [(queue, queue.waiting + queue.rate * coming_for) for queue in self.queues]
+        total = sum(queue.size * jobs for queue, jobs in there)
         if total <= 0.0:
             return 0.0
         left, at_most_left = max(0.0, 1.0 - done / total), max(0.0, 1.0 - certainly_done / total)
         return sum(
-            queue.weight * min(there * queue.service * left / time, queue.running + there * at_most_left)
-            for queue, there in zip(self.queues, jobs, strict=True)
+            queue.weight * min(jobs * queue.service * left / time, queue.running + jobs * at_most_left)
+            for queue, jobs in there
         )
 
 

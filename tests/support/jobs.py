@@ -9,6 +9,8 @@ import os
 
 import dramatiq
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from crewcall_worker import wire
 
@@ -19,10 +21,14 @@ LONGEST_HOLD = 600
 
 @dramatiq.actor(queue_name=QUEUE, max_retries=0)
 def hold(job: int) -> None:
-    """Begin, wait to be let go, be done."""
-    with redis.Redis.from_url(os.environ[wire.ENV_REDIS_URL], socket_timeout=None) as client:
+    """Begin, wait to be let go, whether or not Redis is there meanwhile, be done."""
+    url, patient = os.environ[wire.ENV_REDIS_URL], Retry(ConstantBackoff(0.1), -1)
+    with (
+        redis.Redis.from_url(url) as client,
+        redis.Redis.from_url(url, socket_timeout=None, retry=patient) as gate,
+    ):
         client.rpush(BEGUN, job)
-        client.blpop([GATE], timeout=LONGEST_HOLD)
+        gate.blpop([GATE], timeout=LONGEST_HOLD)
         client.rpush(DONE, job)
 
 

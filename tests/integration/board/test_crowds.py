@@ -160,9 +160,15 @@ def test_whoever_keeps_the_board_waiting_is_put_out(
     board: RunningBoard, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    put_out, lost = [], connections.Connection.connection_lost
+
+    def count(connection: connections.Connection, error: Exception | None) -> None:
+        put_out.append(connection)
+        lost(connection, error)
+
+    monkeypatch.setattr(connections.Connection, "connection_lost", count)
     with crowd(board.url, 3, said):
-        wait_until(lambda: len(board.server.server_state.connections) == 3, "the board to have taken them in")
-        wait_until(lambda: not board.server.server_state.connections, "the board to have put them out", deadline=4)
+        wait_until(lambda: len(put_out) == 3, "the board to have put them out", deadline=10)
 
 
 def test_a_board_lives_while_all_its_threads_wait_for_redis() -> None:

@@ -55,7 +55,7 @@ def test_everything_can_be_told(tmp_path: Path) -> None:
         redact=("phone", "card.number"),
         session_hours=1,
         ticket="t" * 32,
-        trusted_proxies=("10.0.0.0/8", "::1"),
+        trusted_proxies=("10.0.0.0/8", "::1/128"),
     )
 
 

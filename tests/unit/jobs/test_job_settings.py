@@ -91,7 +91,7 @@ SMTP = {"CREWCALL_SMTP_HOST": "mail", "CREWCALL_SMTP_FROM": "a@b.test"}
             "CREWCALL_SMTP_SECURITY is <Security.NONE: 'none'>; a password is not sent",
         ),
         ({**SMTP, "CREWCALL_SMTP_CA": "/no/such"}, "CREWCALL_SMTP_CA is '/no/such'; there is no such file"),
-        ({"CREWCALL_FETCH_ALLOW": "10.0.0.1/8"}, "CREWCALL_FETCH_ALLOW is '10.0.0.1/8'; write networks"),
+        ({"CREWCALL_FETCH_ALLOW": "10.0.0.1/8"}, "CREWCALL_FETCH_ALLOW is '10.0.0.1/8'; write addresses or networks"),
         ({"CREWCALL_FETCH_TIMEOUT": "0"}, "CREWCALL_FETCH_TIMEOUT is '0'; write seconds, 0.1 or more, such as 20"),
         ({"CREWCALL_WEBHOOK_SECRET": "short"}, "CREWCALL_WEBHOOK_SECRET is '(a secret)'; each secret has at least 24"),
         ({"CREWCALL_TEMPLATES": "/no/such"}, "CREWCALL_TEMPLATES is '/no/such'; there is no such folder"),

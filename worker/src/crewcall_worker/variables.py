@@ -35,7 +35,7 @@ def networks(environment: Mapping[str, str], variable: str) -> tuple[Network, ..
     try:
         return tuple(ip_network(part) for part in parts(environment, variable))
     except ValueError:
-        allowed = "write networks separated by commas, as 10.1.0.0/16,fd00::/8"
+        allowed = "write addresses or networks separated by commas, as 10.1.0.0/16,fd00::/8"
         raise BadSetting(variable, environment[variable], allowed) from None
 
 

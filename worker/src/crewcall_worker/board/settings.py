@@ -18,7 +18,7 @@ from typing import Final
 from crewcall_worker.board.addresses import is_loopback, is_safe
 from crewcall_worker.errors import BadSetting
 from crewcall_worker.settings import Settings, from_environment
-from crewcall_worker.variables import line, parts, switch, whole
+from crewcall_worker.variables import line, networks, parts, switch, whole
 
 ENV_HOST: Final = "CREWCALL_BOARD_HOST"
 ENV_PORT: Final = "CREWCALL_BOARD_PORT"
@@ -114,7 +114,7 @@ def board_settings(environment: Mapping[str, str]) -> BoardSettings:
         redact=_names(environment, ENV_REDACT),
         session_hours=whole(environment, ENV_SESSION_HOURS, 8, 1, 24 * 7),
         ticket=_ticket(environment),
-        trusted_proxies=_networks(environment, ENV_TRUSTED_PROXIES),
+        trusted_proxies=tuple(map(str, networks(environment, ENV_TRUSTED_PROXIES))),
     )
 
 
@@ -201,14 +201,3 @@ def _ticket(environment: Mapping[str, str]) -> str:
             ENV_TICKET, "(not shown)", f"write {SHORTEST_TICKET} or more letters, digits, - and _ that nobody can guess"
         )
     return ticket
-
-
-def _networks(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
-    names = parts(environment, variable)
-    for name in names:
-        try:
-            ipaddress.ip_network(name)
-        except ValueError:
-            allowed = "write addresses or networks by commas, such as 10.0.0.0/8"
-            raise BadSetting(variable, environment[variable], allowed) from None
-    return names

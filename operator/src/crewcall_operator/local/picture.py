@@ -1,4 +1,4 @@
-"""A pool's backlog and replicas over time, as a PNG.
+"""A pool's outstanding jobs and replicas over time, as a PNG.
 
 matplotlib is imported when a picture is made: that takes a second which nobody else should wait for.
 """
@@ -35,19 +35,19 @@ def draw(reports: Sequence[Report], decisions: Sequence[Decided], marks: Sequenc
 
     zero = marks[0].at
     figure = Figure(figsize=(10, 5.6), dpi=130, layout="constrained")
-    backlog, replicas = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    jobs, replicas = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
 
     looks = [(report.at - zero, report.observation) for report in reports if report.observation is not None]
-    backlog.stackplot(
+    jobs.stackplot(
         [at for at, _ in looks],
         [look.in_flight for _, look in looks],
         [look.ready for _, look in looks],
         labels=("in flight", "ready"),
         colors=(IN_FLIGHT, READY),
     )
-    backlog.set_title("Backlog, in jobs", loc="left", fontsize=10, color=INK)
+    jobs.set_title("Outstanding, in jobs", loc="left", fontsize=10, color=INK)
 
-    backlog.set_ylim(0, 1.3 * max(1, *(look.outstanding for _, look in looks)))
+    jobs.set_ylim(0, 1.3 * max(1, *(look.outstanding for _, look in looks)))
 
     fleets = [(report.at - zero, report.fleet) for report in reports if report.fleet is not None]
     replicas.fill_between(
@@ -71,7 +71,7 @@ def draw(reports: Sequence[Report], decisions: Sequence[Decided], marks: Sequenc
     replicas.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
     replicas.set_xlabel("seconds since the first job was sent")
 
-    for axes in (backlog, replicas):
+    for axes in (jobs, replicas):
         axes.margins(x=0)
         axes.grid(axis="y", color=FAINT, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -80,7 +80,7 @@ def draw(reports: Sequence[Report], decisions: Sequence[Decided], marks: Sequenc
             axes.axvline(mark.at - zero, color=INK, linewidth=0.8, linestyle=":")
     replicas.set_xlim(left=max(-BEFORE, reports[0].at - zero))
     for mark, row in in_rows(marks):
-        backlog.annotate(
+        jobs.annotate(
             mark.words,
             (mark.at - zero, 1),
             xycoords=("data", "axes fraction"),

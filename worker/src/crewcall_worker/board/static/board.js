@@ -123,7 +123,8 @@
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     if (event.detail.target === dialog) asker = document.activeElement;
   });
-  document.body.addEventListener("htmx:afterSwap", (event) => {
+  // Not sooner: as the last of its swap htmx takes the focus back to where it begins.
+  document.body.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.target === dialog && !dialog.open) dialog.showModal();
   });
   document.body.addEventListener("htmx:responseError", (event) => {

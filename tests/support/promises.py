@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crewcall_operator.core.counters import Counters, Crew
 from crewcall_operator.core.flow import Flow
 from crewcall_operator.core.observation import Observation, QueueState
@@ -11,6 +13,10 @@ def crew(
     ready: int = 0, *, pending: int = 0, threads: int = 4, busy: int = 0, startup: float = 10.0, unschedulable: int = 0
 ) -> Crew:
     return Crew(ready, pending, threads, busy, startup, unschedulable)
+
+
+PLAIN = replace(crew(2, busy=8), counts=False)
+"""Replicas of plain Dramatiq workers, which count nothing; all their threads are busy."""
 
 
 def counted(

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.promises import crew
+from tests.support.promises import PLAIN, crew
 
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.ledger import HALF_LIFE, NO_ENTRIES, Account, Ledger
 from crewcall_operator.core.observation import QueueState
 
-PLAIN = replace(crew(2, busy=8), counts=False)
 RUNTIME = crew(2, busy=8)
 
 
@@ -102,6 +101,40 @@ def test_what_plain_workers_do_is_spread_over_queues_as_what_they_have_fetched()
     ledger = NO_ENTRIES.seeing(both, PLAIN, 0.0).seeing(both, PLAIN, 10.0)
 
     assert {name: found.busy for name, found in ledger.totals.items()} == {"sms": 60.0, "pdf": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("held", "counted", "known"),
+    [
+        (8, Counters(0, 0, 0.0), Counters(0, 0, 0.0)),
+        (3, Counters(0, 0, 0.0), Counters(0, 0, 0.0)),
+        (20, Counters(0, 0, 0.0), Counters(12, 0, 0.0)),
+        (8, Counters(500, 0, 0.0), Counters(500, 0, 0.0)),
+        (8, Counters(500, 90, 60.0), Counters(500, 90, 60.0)),
+    ],
+    ids=["nothing", "fewer are held", "more are held", "arrivals were counted", "others counted"],
+)
+def test_what_plain_workers_did_while_redis_was_silent_nobody_knows(
+    held: int, counted: Counters, known: Counters
+) -> None:
+    """Most likely nothing: they waited for it as well. Had they worked all the time, each job would seem as long."""
+    before = NO_ENTRIES.seeing([sms(0, 8)], PLAIN, 0.0)
+
+    after = before.silent().seeing([sms(held - 3, 3, counted)], PLAIN, 1800.0)
+
+    assert total(after) == known
+    assert total(after.seeing([sms(0, 8, counted)], PLAIN, 1801.0)).busy == known.busy + 8.0
+
+
+def test_what_was_counted_while_redis_was_silent_has_happened() -> None:
+    looks = [sms(40, 8, Counters(48, 0, 0.0)), sms(0, 8, Counters(600, 592, 540.0))]
+    before = NO_ENTRIES.seeing(looks[:1], RUNTIME, 0.0)
+
+    assert before.silent().seeing(looks[1:], RUNTIME, 1800.0) == before.seeing(looks[1:], RUNTIME, 1800.0)
+
+
+def test_books_that_are_not_begun_are_no_others_after_a_silence() -> None:
+    assert NO_ENTRIES.silent() is NO_ENTRIES
 
 
 def test_deleted_counters_are_no_work_and_the_books_go_on_from_there() -> None:

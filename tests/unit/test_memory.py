@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pools import memory
-from tests.support.promises import crew
+from tests.support.promises import PLAIN
 
 from crewcall_operator.core.bursts import NO_BURSTS
 from crewcall_operator.core.counters import Counters
 from crewcall_operator.core.memory import Memory
 from crewcall_operator.core.observation import Observation, QueueState
 from crewcall_operator.core.pin import Pin
+
+IDLE = Observation((QueueState("sms", counters=Counters(arrived=5, ended=5, busy=2.0)),))
 
 
 def test_begins_as_if_what_runs_had_just_been_recommended_seen_and_busy() -> None:
@@ -79,6 +81,36 @@ def test_what_runs_after_a_while_in_which_nobody_looked_was_wanted_and_there_was
     resumed = remembered.resuming(4, now=100.0, window=60.0)
 
     assert resumed == memory(recommended={50.0: 5, 100.0: 4}, observed_at=50.0, busy_at=100.0)
+
+
+def test_a_silent_redis_is_a_look_at_which_the_pool_may_have_been_busy() -> None:
+    looked = memory(observed_at=50.0, busy_at=45.0).working(IDLE, 50.0)
+
+    assert looked.losing_sight(now=100.0) == replace(looked, busy_at=100.0, ledger=looked.ledger.silent())
+
+
+def test_a_silent_redis_makes_no_jobs_of_plain_workers_longer() -> None:
+    remembered, last = memory(), 600
+
+    def look(sent: int) -> Observation:
+        queue = QueueState("sms", ready=8, in_flight=8, counters=Counters(sent, 0, 0.0))
+        return Observation((queue,), crew=PLAIN)
+
+    for second in range(last + 1):
+        remembered = remembered.working(look(8 * second), float(second))
+    before = remembered.flow.queues["sms"].service
+    for second in range(last, last + 1800):
+        remembered = remembered.losing_sight(float(second))
+    remembered = remembered.working(look(8 * last), last + 1800.0)
+
+    assert before == pytest.approx(1.0, rel=0.1)
+    assert remembered.flow.queues["sms"].service == pytest.approx(before, rel=0.2)
+
+
+def test_what_plain_workers_did_while_nobody_looked_is_in_no_book() -> None:
+    looked = memory().working(IDLE, 50.0)
+
+    assert looked.resuming(4, now=100.0, window=60.0).ledger == looked.ledger.silent()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +184,7 @@ def test_a_look_tells_the_books_what_plain_workers_did_and_the_estimates_what_is
     nothing, sent = Counters(0, 0, 0.0), Counters(50, 0, 0.0)
     busy = QueueState("sms", ready=100, in_flight=8, counters=nothing)
     paused = QueueState("pdf", is_paused=True, counters=nothing)
-    look = Observation((busy, paused), crew=replace(crew(2, busy=8), counts=False))
+    look = Observation((busy, paused), crew=PLAIN)
     later = replace(look, queues=(busy, replace(paused, ready=50, counters=sent)))
 
     known = memory().working(look, 0.0).working(later, 1.0)
@@ -164,10 +196,9 @@ def test_a_look_tells_the_books_what_plain_workers_did_and_the_estimates_what_is
 
 
 def test_a_rest_is_remembered_as_a_look_at_its_end_that_saw_nothing_happen() -> None:
-    idle = Observation((QueueState("sms", counters=Counters(arrived=5, ended=5, busy=2.0)),))
-    before = Memory.beginning(now=0.0, current=0).working(idle, 0.0)
+    before = Memory.beginning(now=0.0, current=0).working(IDLE, 0.0)
 
-    looked = before.working(idle, 60.0).recommending(0, 60.0, window=3600.0).observing(0, 60.0)
+    looked = before.working(IDLE, 60.0).recommending(0, 60.0, window=3600.0).observing(0, 60.0)
 
     assert before.resting(60.0) == replace(looked, saturation=before.saturation)
 

@@ -36,6 +36,11 @@ def test_takes_the_fewest_threads_that_keep_the_share_of_late_jobs(load: float, 
     assert threads - 1 <= load or share(threads - 1) > late * (1 - 1e-9)
 
 
+@pytest.mark.parametrize(("late", "threads"), [(0.51, 1), (0.49, 2)])
+def test_of_one_thread_that_is_busy_half_of_the_time_every_other_job_finds_it_so(late: float, threads: int) -> None:
+    assert threads_for(0.5, 0.0, late) == threads
+
+
 def test_no_load_needs_no_thread() -> None:
     assert threads_for(0.0, 30.0, 0.05) == 0
 

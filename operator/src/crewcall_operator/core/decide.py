@@ -54,7 +54,7 @@ def decide(
 def remember(policy: Policy, memory: Memory, observed: Observation | None, decision: Decision, now: float) -> Memory:
     """What the next decision must know of this one. A change of replicas is remembered once it is carried out."""
     if observed is None:
-        memory = replace(memory, busy_at=now)  # nobody saw it idle: the cooldown begins anew
+        memory = memory.losing_sight(now)  # nobody saw it idle: the cooldown begins anew
     else:
         memory = memory.observing(observed.outstanding, now).working(observed, now)
     if any(step.reason is Reason.SCHEDULED for step in decision.steps):

@@ -8,7 +8,8 @@ what went is what is more there than before, so whatever does not balance was no
 more held than counted     Somebody sent jobs without counting: they have come.
 fewer, workers that count  Jobs are done and not told of yet, which happens once a second: they are owed. What is owed
                            for long was deleted, or lost with a killed worker: it fades within minutes.
-fewer, workers that do not Jobs have ended. Their time is taken to be that of all threads that may have been running.
+fewer, workers that do not Jobs have ended. Their time is taken to be that of all threads that may have been running;
+                           while Redis was silent they may have waited for it as well, and nothing is known of them.
 
 Between two looks jobs that come and go uncounted cancel each other out. Then both are seen as fewer than they were, and
 each of them as longer, in the same proportion: the load stays right, and a backlog is taken for more work than it is.
@@ -52,7 +53,9 @@ class Account:
     def beginning(cls, counted: Counters, held: int) -> Account:
         return cls(counted, held, counted)
 
-    def seeing(self, counted: Counters, held: int, seconds: float, running: float | None) -> Account:
+    def seeing(
+        self, counted: Counters, held: int, seconds: float, running: float | None, *, was_silent: bool = False
+    ) -> Account:
         """After another look. `running` threads were at it where workers do not count, None where they do."""
         arrived, ended = counted.arrived - self.last.arrived, counted.ended - self.last.ended
         busy = max(0.0, counted.busy - self.last.busy)
@@ -65,8 +68,9 @@ class Account:
             owed = unknown - balance
         else:
             unknown, owed = max(0, surplus), 0.0
-            ended += max(0, -surplus)
-            busy = running * seconds
+            if not was_silent:
+                ended += max(0, -surplus)
+                busy = running * seconds
         kept = 0.5 ** (seconds / HALF_LIFE)
         return Account(
             counted,
@@ -80,10 +84,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """A pool's accounts by queue, as of `at`."""
+    """A pool's accounts by queue, as of `at`. `was_silent` where Redis has not told of them since, or nobody asked."""
 
     at: float | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    was_silent: bool = False
+
+    def silent(self) -> Ledger:
+        """After Redis was silent, or nobody asked it."""
+        return self if self.at is None else replace(self, was_silent=True)
 
     def seeing(self, queues: Sequence[QueueState], crew: Crew | None, now: float) -> Ledger:
         """After a look at `now`. Where the counters of a queue could not be read, nothing is learned."""
@@ -100,7 +109,9 @@ class Ledger:
                 # Which queue their threads are at nobody tells: they are spread as what was fetched.
                 running = crew.busy * queue.in_flight / fetched if fetched else 0.0
             accounts[queue.name] = (
-                Account.beginning(counted, held) if known is None else known.seeing(counted, held, seconds, running)
+                Account.beginning(counted, held)
+                if known is None
+                else known.seeing(counted, held, seconds, running, was_silent=self.was_silent)
             )
         return Ledger(now, accounts)
 

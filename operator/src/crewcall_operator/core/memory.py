@@ -93,9 +93,13 @@ class Memory:
         """Remember that Redis answered."""
         return replace(self, observed_at=now, busy_at=now if outstanding else self.busy_at)
 
+    def losing_sight(self, now: float) -> Memory:
+        """Remember that Redis did not answer: there may have been work."""
+        return replace(self, busy_at=now, ledger=self.ledger.silent())
+
     def resuming(self, current: int, now: float, window: float) -> Memory:
         """Remember that nobody has looked for a while: what was asked for meanwhile, and whether, nobody knows."""
-        return replace(self.recommending(current, now, window), busy_at=now)
+        return self.recommending(current, now, window).losing_sight(now)
 
     def trusting(self, current: int, now: float, window: float) -> Memory:
         """Remember that another made it `current`: where that is more than was asked for here, it has seen more."""

@@ -34,7 +34,7 @@ from crewcall_worker.queues import (
 )
 from crewcall_worker.queues.cron import following
 from crewcall_worker.queues.plans import CatchUp, Definition
-from crewcall_worker.queues.scheduler import Passed, Scheduler
+from crewcall_worker.queues.scheduler import AT_ONCE, Passed, Scheduler
 from crewcall_worker.queues.schedules import Schedules, ScheduleView
 from crewcall_worker.queues.views import JobState, Views
 from crewcall_worker.settings import Settings
@@ -301,6 +301,20 @@ def test_what_is_no_schedule_is_told_and_holds_no_other_up(
     assert schedules.remove("bad")
 
 
+def test_more_of_what_is_no_schedule_than_one_look_shows_holds_no_other_up(
+    schedules: Schedules, redis_server: RedisServer, broker: CrewcallBroker
+) -> None:
+    schedules.put("good", "* * * * *", DIGEST, ACME)
+    (first,) = ticks(redis_server)
+    bad = [f"bad-{number}" for number in range(2 * AT_ONCE)]
+    redis_server.client.hset(KEYS.schedules, mapping=dict.fromkeys(bad, "{"))
+    redis_server.client.zadd(KEYS.ticks, dict.fromkeys(bad, 1))
+
+    scheduler(broker).plan_all(first - now_ms(redis_server) + 1_000)
+
+    assert ticks(redis_server) == [first, first + MINUTE]
+
+
 @pytest.mark.parametrize(
     ("catch_up", "expected"), [(CatchUp.SKIP, [1, 61]), (CatchUp.ONCE, [1, 61]), (CatchUp.ALL, list(range(1, 62)))]
 )
@@ -312,8 +326,7 @@ def test_ticks_of_a_time_without_workers_are_made_up_for_as_the_schedule_says(
     one = scheduler(broker)
 
     late = first - now_ms(redis_server) + 59 * MINUTE + 30_000
-    while one.plan(one.look(late)):
-        pass
+    one.plan_all(late)
 
     assert ticks(redis_server) == [first + (number - 1) * MINUTE for number in expected]
     (view,) = schedules.all()
@@ -329,8 +342,7 @@ def test_a_tick_that_a_scheduler_is_a_moment_late_for_is_not_missed(
     (first,) = ticks(redis_server)
     one = scheduler(broker)
 
-    while one.plan(one.look(first - now_ms(redis_server) + 6_500)):
-        pass
+    one.plan_all(first - now_ms(redis_server) + 6_500)
 
     assert ticks(redis_server) == [first + number * 2_000 for number in range(5)]
 
@@ -394,8 +406,7 @@ class Office:
         """All that was seen is planned on, and then one scheduler lives for long enough."""
         for number in list(self.seen):
             self.plan(number, 0)
-        while self.schedulers[0].plan(self.schedulers[0].look(self.ahead_ms)):
-            pass
+        self.schedulers[0].plan_all(self.ahead_ms)
 
 
 def test_who_plans_on_what_he_saw_before_another_had_planned_plans_nothing(

@@ -65,12 +65,22 @@ class Scheduler(Middleware):
         if self._thread.is_alive():
             self._thread.join(LOOK_EVERY)
 
-    def look(self, ahead_ms: int = 0) -> list[Passed]:
-        """The schedules whose tick has passed; with `ahead_ms` as if it were so much later.
+    def plan_all(self, ahead_ms: int = 0) -> None:
+        """Plan until no tick has passed that can be planned, as if it were so much later. Raises `redis.RedisError`.
+
+        Of those that make up for lost time, each look plans one tick. Those that nobody can plan stay at the head.
+        """
+        left = 0
+        while not self._stopped.is_set() and (passed := self.look(ahead_ms, left)):
+            left += len(passed) - self.plan(passed)
+
+    def look(self, ahead_ms: int = 0, but: int = 0) -> list[Passed]:
+        """Some schedules whose tick has passed, the longest ago first, but for the first few; with `ahead_ms` as if it
+        were so much later.
 
         Raises `redis.RedisError`.
         """
-        now_ms, *due = self._due(args=[self._broker.namespace, AT_ONCE, ahead_ms])
+        now_ms, *due = self._due(args=[self._broker.namespace, but, AT_ONCE, ahead_ms])
         words = [wire.text(value) for value in due]
         return [Passed(now_ms, *words[at : at + 3]) for at in range(0, len(words), 3)]
 
@@ -105,9 +115,7 @@ class Scheduler(Middleware):
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY):
             try:
-                # Of those that make up for lost time, each look plans one tick.
-                while self.plan(self.look()) and not self._stopped.is_set():
-                    pass
+                self.plan_all()
             except redis.RedisError as error:
                 log.debug("Schedules wait for Redis: %s", error)
 

@@ -49,15 +49,14 @@ def read_delayed(answer: Sequence[int | str | bytes]) -> Delayed:
     )
 
 
-_WITH_LIMITS: Final = frozenset({"enqueue", "fetch", "settle", "limit", "postpone", "remove", "purge"})
-"""Scripts that come with the functions of `lua/limits.lua`."""
-
-
 def script(name: str) -> str:
-    """The text of one of the Lua scripts in `lua`, with what it needs of others."""
-    needed = ("limits", name) if name in _WITH_LIMITS else (name,)
-    folder = Path(__file__).parents[1] / "lua"
-    return "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in needed)
+    """The text of one of the Lua scripts in `lua`, behind the functions of `limits.lua` where it calls them."""
+    text = _read(name)
+    return _read("limits") + text if "LIMITS." in text else text
+
+
+def _read(name: str) -> str:
+    return (Path(__file__).parents[1] / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 RECOVER: Final = script("recover")

@@ -39,7 +39,7 @@ from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
 from crewcall_worker.board.people import Role
 from crewcall_worker.board.tokens import issue
-from crewcall_worker.queues.records import Done, write_record
+from crewcall_worker.queues.records import Finished, write_record
 
 JOBS = int(os.environ.get("BENCH_JOBS", "1000000"))
 OTHERS = 5_000
@@ -175,7 +175,7 @@ def fill(client: redis.Redis, jobs: int) -> None:
     _many(client, "later-", _text("typed.send", organization_id="org-1"), OTHERS, *delayed, ahead_ms=86_400_000)
     _many(client, "again-", failed, OTHERS, *delayed, ahead_ms=86_400_000)
     _many(client, "dead-", failed, OTHERS, KEYS.messages(QUEUE + wire.DEAD), "-", KEYS.dead(QUEUE))
-    record = write_record(Done(_message("typed.send", organization_id="org-1"), 1_000, 2_000, "worker-1"))
+    record = write_record(Finished(_message("typed.send", organization_id="org-1"), 1_000, 2_000, "worker-1"))
     _many(client, "done-", record, OTHERS, KEYS.records(QUEUE), "-", KEYS.completed(QUEUE))
     for number in range(RUNNING):
         board_scene.run(client, QUEUE, "typed.send", number, "w1-3f2a", for_ms=1_000 * number)

@@ -93,6 +93,19 @@ def test_a_dialog_has_no_barriers(board: RunningBoard, win: Window) -> None:
     assert win.complaints == []
 
 
+def test_a_dialog_is_closed_by_a_click_beside_it_and_by_none_at_its_edge(board: RunningBoard, win: Window) -> None:
+    win.sign_in(board.url, board.token())
+    win.page.goto(f"{board.url}/admin/queues/q/sms")
+    win.page.get_by_role("link", name="Pause…").click()
+    dialog = win.page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+
+    dialog.click(position={"x": 5, "y": 5})
+    expect(dialog).to_be_visible()
+    win.page.mouse.click(5, 5)
+    expect(dialog).to_be_hidden()
+
+
 def test_the_keyboard_alone_reaches_an_action_and_confirms_it(board: RunningBoard, win: Window) -> None:
     win.sign_in(board.url, board.token())
     win.page.goto(f"{board.url}/admin/queues/q/sms")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.support.clock import Clock
 from tests.support.redis import RedisServer
 
 from crewcall_worker import wire
@@ -17,17 +18,9 @@ KEYS = wire.Keys()
 JANE = Person("jane", Role.OPERATOR, 2_000_000_000.0)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_999_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_999_000_000.0)
 
 
 @pytest.fixture

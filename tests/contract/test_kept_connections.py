@@ -10,17 +10,11 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.support.clock import Clock
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker.kept_connections import STANDS_FOR, KeptConnections
 from crewcall_worker.redis_client import MOST_CONNECTIONS
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def own_id(client: redis.Redis) -> Any:

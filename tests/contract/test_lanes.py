@@ -9,6 +9,7 @@ import pytest
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from tests.support.redis import RedisServer
+from tests.support.waiting import DEADLINE
 
 from crewcall_worker import options, wire
 from crewcall_worker.broker import CrewcallBroker
@@ -308,9 +309,9 @@ def test_an_option_that_is_none_is_refused_and_nothing_is_sent(
 def test_the_first_job_of_an_empty_queues_lanes_is_hinted_at(broker: CrewcallBroker, redis_server: RedisServer) -> None:
     with redis_server.client.pubsub() as ear:
         ear.subscribe(KEYS.hints)
-        assert ear.get_message(timeout=5)["type"] == "subscribe"
+        assert ear.get_message(timeout=DEADLINE)["type"] == "subscribe"
 
         send(broker, job("1", "a"), job("2", "b"))
         redis_server.client.publish(KEYS.hints, "end")
 
-        assert [ear.get_message(timeout=5)["data"] for _ in range(2)] == ["sms", "end"]
+        assert [ear.get_message(timeout=DEADLINE)["data"] for _ in range(2)] == ["sms", "end"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 from tests.contract.test_redis_queues import as_user, calls, grant
+from tests.support.clock import Clock
 from tests.support.redis import RedisServer, a_pool
 from tests.support.waiting import DEADLINE
 from tests.unit.test_status import decided, report
@@ -32,19 +33,9 @@ KEYS = wire.Keys()
 NAME = "shop/pool"
 
 
-@dataclass
-class Clock:
-    """Seconds that a test sets."""
-
-    now: float = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -340,7 +340,7 @@ def play(monkeypatch: pytest.MonkeyPatch, *, games: int, steps: int) -> None:
 
 
 def test_no_job_is_lost_and_none_begun_twice_while_its_worker_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    play(monkeypatch, games=40, steps=40)
+    play(monkeypatch, games=20, steps=40)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from tests.e2e.conftest import PREFIX, ApplyPool
 from tests.support.chart import CHART
 from tests.support.cluster import Cluster, eventually
 from tests.support.demo_pool import POOL
+from tests.support.waiting import DEADLINE
 
 RELEASE = ("upgrade", "crewcall", str(CHART), "--reset-then-reuse-values", "--wait", "--timeout", "2m")
 
@@ -43,7 +44,9 @@ def test_the_board_shows_the_pool_to_whoever_has_a_token(cluster: Cluster, board
     assert cluster.kubectl("get", "--raw", proxied(cluster, board, "readyz")) == "ok\n"
     with (
         cluster.forwarded(f"service/{board}", 80) as port,
-        httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers={"Origin": f"http://127.0.0.1:{port}"}) as browser,
+        httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"Origin": f"http://127.0.0.1:{port}"}, timeout=DEADLINE
+        ) as browser,
     ):
         stranger = browser.get("/admin/queues")
         login = browser.post("/admin/login", data={"token": token})

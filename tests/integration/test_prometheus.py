@@ -125,6 +125,7 @@ async def test_every_query_of_the_dashboard_is_answered(
             assert [found["metric"]["pool"] for found in running] == ["notifications"]
 
 
+@pytest.mark.slow
 async def test_alerts_fire_with_their_faults_and_not_before(
     program: Path, shop: Shop, operator: RunningOperator, own_redis: EmbeddedRedis, server: RedisServer, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from dramatiq.message import Message
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
 from crewcall_worker.queues.pauses import Pauses
-from crewcall_worker.queues.records import Done, write_record
+from crewcall_worker.queues.records import Finished, write_record
 
 KEYS = wire.Keys()
 POOL = "shop/notifications"
@@ -59,7 +59,7 @@ def complete(client: redis.Redis, queue: str, job: str, number: int, *, ago_ms: 
     at = now_ms(client) - ago_ms
     message = a_message(queue, job, number)
     client.hset(
-        KEYS.records(queue), message.message_id, write_record(Done(message, at - 340 - number * 17, at, "worker-1"))
+        KEYS.records(queue), message.message_id, write_record(Finished(message, at - 340 - number * 17, at, "worker-1"))
     )
     client.zadd(KEYS.completed(queue), {message.message_id: at})
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx2
 import uvicorn
 from fastapi import FastAPI
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker.board.app import make_app
 from crewcall_worker.board.people import Role
@@ -38,13 +38,13 @@ class RunningBoard:
     def api(self, role: Role = Role.OPERATOR, subject: str = "jane") -> Iterator[httpx2.Client]:
         """A client of the API with a bearer token."""
         headers = {"Authorization": f"Bearer {self.token(role, subject)}"}
-        with httpx2.Client(base_url=f"{self.url}/api/admin", headers=headers) as client:
+        with httpx2.Client(base_url=f"{self.url}/api/admin", headers=headers, timeout=DEADLINE) as client:
             yield client
 
     @contextmanager
     def stranger(self) -> Iterator[httpx2.Client]:
         """A client whom nobody knows; it keeps cookies, and follows no redirects."""
-        with httpx2.Client(base_url=self.url) as client:
+        with httpx2.Client(base_url=self.url, timeout=DEADLINE) as client:
             yield client
 
     @contextmanager

@@ -203,6 +203,39 @@ def test_the_order_of_the_fields_is_no_change() -> None:
     assert template_change(pool(one), live(pool(two))) is None
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"minReplicas": 2, "maxReplicas": 90},
+        {"target": {"backlogPerReplica": 5}},
+        {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}},
+        {"schedules": [{"name": "day", "start": "0 8 * * *", "end": "0 18 * * *", "minReplicas": 2}]},
+        {"queues": [{"name": "sms", "weight": 3}]},
+        {"fallback": {"policy": "Replicas", "replicas": 4}},
+        {"cooldown": "5s"},
+        {"mode": "Paused"},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_what_only_the_operator_looks_at_costs_no_rollout(spec: dict[str, Any]) -> None:
+    assert template_change(pool(**spec), live(pool())) is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"redis": {"url": "redis://elsewhere:6379/0"}},
+        {"redis": {"url": "redis://redis:6379/0", "namespace": "jobs"}},
+        {"queues": [{"name": "sms"}, {"name": "email"}]},
+        {"concurrency": 16},
+        {"drain": {"gracePeriod": "5m"}},
+    ],
+    ids=["URL", "namespace", "queues", "concurrency", "grace period"],
+)
+def test_what_a_worker_is_told_as_it_starts_costs_a_rollout(spec: dict[str, Any]) -> None:
+    assert template_change(pool(**spec), live(pool())) is not None
+
+
 def test_a_dollar_sign_in_the_redis_url_reaches_the_worker_as_it_is() -> None:
     """Kubernetes reads $(NAME) in a value as a reference, and $$ as a plain $."""
     made = deployment(pool(redis={"url": "redis://:a$$b$(HOME)@redis:6379/0"}))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.support.clock import Clock
 from tests.support.pools import pool, seen
 
 from crewcall_operator.adapters.measures import MeasuredOrders, MeasuredReader, Measures
@@ -20,20 +21,11 @@ from crewcall_operator.ports import Recovered, Report
 SILENT = QueueUnavailable("redis:6379", "no answer")
 
 
-class Clock:
-    """Says what it is told to."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Bench:
     """Measures on a clock of the test's own, and what Prometheus would read of them."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(100.0)
         self.measures = Measures(self.clock)
         self._registry = CollectorRegistry()
         self._registry.register(self.measures)

@@ -1,4 +1,4 @@
-"""The documentation as a site: it is built, and a link that leads nowhere or a page in no list is an error."""
+"""The documentation as a site: a link that leads nowhere or a page in no list is an error."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+def test_the_site_is_read_without_a_warning(tmp_path: Path) -> None:
+    """All but its HTML, which takes most of the time: `make docs` and `make release-check` write that."""
     (options,) = re.findall(r"sphinx-build (.*) build/site", (ROOT / "Makefile").read_text())
 
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options.split(), str(tmp_path / "site"), "-d", str(tmp_path / "trees")],
+        [sys.executable, "-m", "sphinx", "-b", "dummy", *options.split(), str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -22,4 +23,3 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Field by field" in (tmp_path / "site" / "docs" / "keda.html").read_text()

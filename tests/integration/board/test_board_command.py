@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.support.redis import RedisServer
+from tests.support.waiting import DEADLINE
 
 PROGRAM = str(Path(sys.executable).with_name("crewcall-worker"))
 
@@ -34,7 +35,9 @@ def test_a_board_starts_lets_in_whoever_has_its_token_and_ends_when_it_is_told_t
         assert process.stderr is not None
         line = next(line for line in process.stderr if "The board is at" in line)
         (address,) = re.findall(r"http://127\.0\.0\.1:\d+", line)
-        status = httpx2.get(f"{address}/crew/api/admin/status", headers={"Authorization": f"Bearer {token}"})
+        status = httpx2.get(
+            f"{address}/crew/api/admin/status", headers={"Authorization": f"Bearer {token}"}, timeout=DEADLINE
+        )
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
 

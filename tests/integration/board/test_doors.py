@@ -16,6 +16,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 from tests.support.boards import SECRET, RunningBoard, running_board
 from tests.support.redis import RedisServer
+from tests.support.waiting import DEADLINE
 
 from crewcall_worker.board.app import make_app
 from crewcall_worker.board.doors import BEARERS, COOKIE, LOGINS
@@ -361,6 +362,20 @@ def test_the_cookie_is_for_tls_alone_wherever_more_than_this_machine_may_come(
     assert "; secure" in told.lower()
 
 
+def test_so_is_the_one_in_which_the_next_page_finds_what_an_action_came_to(
+    board: RunningBoard, redis_server: RedisServer
+) -> None:
+    redis_server.client.sadd("crewcall:dramatiq:queues", "sms")
+    with board.browser() as browser:
+        form = {"csrf": csrf_of(browser), "queue": "sms"}
+        told = [
+            browser.post("/admin/queues/act/pause", data=form, headers=headers).headers["set-cookie"].lower()
+            for headers in ({}, {"X-Forwarded-Proto": "https"})
+        ]
+
+    assert ["; secure" in each for each in told] == [False, True]
+
+
 def test_a_browser_on_this_machine_is_let_in_without_tls_from_a_containers_board(redis_server: RedisServer) -> None:
     with running_board(redis_server.url, HOST="0.0.0.0") as board, board.stranger() as stranger:
         answer = stranger.post("/admin/login", data={"token": board.token()}, headers={"Origin": board.url})
@@ -457,7 +472,7 @@ def test_every_answer_tells_the_browser_to_be_strict(board: RunningBoard) -> Non
 def by_hand(board: RunningBoard, head: str, *bodies: bytes) -> bytes:
     """The first line of the answer to a request that is sent in parts, with a moment between them."""
     url = httpx2.URL(board.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+    with socket.create_connection((url.host, url.port or 0), timeout=DEADLINE) as connection:
         connection.sendall(f"{head}\r\nHost: {url.host}\r\n\r\n".encode())
         for body in bodies:
             time.sleep(0.05)
@@ -532,18 +547,17 @@ def test_under_a_prefix_every_door_is_as_closed(redis_server: RedisServer) -> No
         answer = stranger.get("/admin/queues")
         page = stranger.get("/admin/login")
         inside = stranger.post("/admin/login", data={"token": board.token()})
+        typed = httpx2.get(board.url, timeout=DEADLINE)  # without a slash, as people do
 
-        assert httpx2.get(board.url).headers["location"] == "/crew/admin/queues"  # without a slash, as people type it
+        assert typed.headers["location"] == "/crew/admin/queues"
         assert answer.headers["location"] == "/crew/admin/login"
         assert 'action="/crew/admin/login"' in page.text
         assert inside.headers["location"] == "/crew/admin/queues"
         assert "path=/crew" in inside.headers["set-cookie"].lower()
         # A proxy may take the prefix off, or leave it.
         root = board.url.removesuffix("/crew")
-        assert [httpx2.get(root + path).status_code for path in ("/api/admin/status", "/crew/api/admin/status")] == [
-            401,
-            401,
-        ]
+        paths = ("/api/admin/status", "/crew/api/admin/status")
+        assert [httpx2.get(root + path, timeout=DEADLINE).status_code for path in paths] == [401, 401]
 
 
 def csrf_of(browser: httpx2.Client) -> str:

@@ -121,7 +121,7 @@ def fuzz(board: RunningBoard, folder: Path, *options: str) -> subprocess.Complet
 def test_no_request_gets_an_answer_that_the_document_does_not_have(redis_server: RedisServer, tmp_path: Path) -> None:
     fill(redis_server)
     with running_board(redis_server.url) as board:
-        told = fuzz(board, tmp_path, "--phases", "fuzzing", "--max-examples", "5")
+        told = fuzz(board, tmp_path, "--phases", "fuzzing", "--max-examples", "3")
 
     assert told.returncode == 0, told.stdout[-8_000:] + told.stderr[-2_000:]
 

@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.support.clock import Clock
 from tests.support.issuers import Issuer, an_issuer
 
 from crewcall_worker.board import settings
@@ -140,14 +141,6 @@ def test_a_token_for_longer_than_any_clock_can_tell_lets_nobody_in(exp: float) -
     assert isinstance(refusal(signed(exp=exp)), TokenRefused)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
     with an_issuer() as found:
@@ -156,7 +149,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000.0)
 
 
 @pytest.fixture

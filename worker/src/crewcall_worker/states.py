@@ -15,10 +15,15 @@ class State(Enum):
     """DRAINING and DRAINED can be withdrawn; STOPPING and STOPPED are the way out of the process."""
 
     RUNNING = auto()
+    """It fetches jobs and runs them."""
     DRAINING = auto()
+    """It fetches none, and finishes what it runs, however long that takes."""
     DRAINED = auto()
+    """It holds no message, and waits to be taken away or to be asked to work."""
     STOPPING = auto()
+    """It fetches none, and finishes what it runs within the time that there is."""
     STOPPED = auto()
+    """It holds no message that it goes on with; the process ends."""
 
 
 class Event(Enum):

@@ -11,11 +11,11 @@ from collections.abc import Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from crewcall_operator.adapters.attempts import Attempts
 from crewcall_operator.adapters.borrowing import Borrowing
 from crewcall_operator.adapters.claims import Claims
 from crewcall_operator.adapters.deployment_requests import DeploymentRequests
 from crewcall_operator.adapters.deployments import Deployments
+from crewcall_operator.adapters.failures import Failures
 from crewcall_operator.adapters.kubernetes_api import KubernetesApi
 from crewcall_operator.adapters.marks import Marks
 from crewcall_operator.adapters.pods import Pods
@@ -51,7 +51,7 @@ class DeploymentScaler:
         self._deployments = deployments
         self._pods = pods
         self._marks = Marks(api, pods)
-        self._attempts = Attempts(clock)
+        self._failures = Failures(clock)
         self._claims = Claims()
         self._held: dict[PoolKey, PoolKey] = {}
         self._replicas: dict[PoolKey, int] = {}
@@ -67,7 +67,7 @@ class DeploymentScaler:
         live = self._deployments.get(target)
         self._claims.refuse(pool, target, noted(live))
         self._held[pool.key] = target
-        recent = self._attempts.recent_failure(pool, is_there=live is not None)
+        recent = self._failures.recent(pool, is_there=live is not None)
         if recent is not None and recent.fleet is None:
             raise recent
         if live is None and pool.template is not None and not self._may_change(pool):
@@ -107,7 +107,7 @@ class DeploymentScaler:
         """An owned Deployment is deleted by the cluster with its owner; a borrowed one gets its replicas back."""
         self._described.pop(pool.key, None)
         self._pods.forget(pool.key)
-        self._attempts.forget(pool.key)
+        self._failures.forget(pool.key)
         self._replicas.pop(pool.key, None)
         self._claims.withdraw(pool.key)
         await self._leave(pool)
@@ -180,7 +180,7 @@ class DeploymentScaler:
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._deployments.missing(_target(pool))
-            raise self._attempts.failed(pool, reason, error, fleet) from error
+            raise self._failures.note(pool, reason, error, fleet) from error
 
 
 def _refuse_what_another_owns(pool: Pool, live: Mapping[str, Any]) -> None:

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crewcall_worker.board.addresses import is_loopback
-from crewcall_worker.board.attempts import Attempts
 from crewcall_worker.board.audit import Audit, Outcome
 from crewcall_worker.board.people import Person, Role
 from crewcall_worker.board.problems import NotSignedIn, TooOften, Unavailable
 from crewcall_worker.board.sessions import Session, Sessions
 from crewcall_worker.board.settings import BoardSettings
 from crewcall_worker.board.tokens import IssuerSilent, TokenRefused, Tokens
+from crewcall_worker.board.tries import Tries
 
 COOKIE = "crewcall_board"
 LOGINS, BEARERS = 10, 60
@@ -53,8 +53,8 @@ class Doors:
         self._tokens = tokens
         self._sessions = sessions
         self._audit = audit
-        self._logins = Attempts(LOGINS, 60.0)
-        self._bearers = Attempts(BEARERS, 60.0)
+        self._logins = Tries(LOGINS, 60.0)
+        self._bearers = Tries(BEARERS, 60.0)
         self._ticket = settings.ticket
         self._ticket_lock = threading.Lock()
 
@@ -108,7 +108,7 @@ class Doors:
             session.id,
             max_age=max(0, int(session.person.until - time.time())),
             path=self._settings.prefix or "/",
-            secure=self._is_secure(request),
+            secure=self.is_secure(request),
             httponly=True,
             samesite="strict",
         )
@@ -118,10 +118,22 @@ class Doors:
         response.delete_cookie(
             COOKIE,
             path=self._settings.prefix or "/",
-            secure=self._is_secure(request),
+            secure=self.is_secure(request),
             httponly=True,
             samesite="strict",
         )
+
+    def is_secure(self, request: Request) -> bool:
+        """Whether the cookie is for TLS alone. It is, but where this machine alone reaches the board, without TLS."""
+        if request.url.scheme == "https" or "https" in request.headers.get("x-forwarded-proto", ""):
+            return True
+        if not is_loopback(request.url.hostname or ""):
+            return True
+        # A proxy may have put that name there: a browser says what it sees. In a container, all addresses listen.
+        origin = request.headers.get("origin")
+        if origin is None:
+            return not self._settings.is_loopback
+        return not (origin.startswith("http://") and is_loopback(origin_host(origin)))
 
     def _bearer(self, token: str, address: str) -> Person:
         if not token:
@@ -154,18 +166,6 @@ class Doors:
         detail = f"as {person.role}, by a {by}"
         self._audit.note(person.subject, "login", "the board", Outcome.DONE, detail=detail, address=address_of(request))
         return session
-
-    def _is_secure(self, request: Request) -> bool:
-        """Whether the cookie is for TLS alone. It is, but where this machine alone reaches the board, without TLS."""
-        if request.url.scheme == "https" or "https" in request.headers.get("x-forwarded-proto", ""):
-            return True
-        if not is_loopback(request.url.hostname or ""):
-            return True
-        # A proxy may have put that name there: a browser says what it sees. In a container, all addresses listen.
-        origin = request.headers.get("origin")
-        if origin is None:
-            return not self._settings.is_loopback
-        return not (origin.startswith("http://") and is_loopback(origin_host(origin)))
 
 
 def origin_host(origin: str) -> str:

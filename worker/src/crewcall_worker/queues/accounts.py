@@ -22,7 +22,7 @@ from dramatiq.middleware import Middleware
 from crewcall_worker.options import ORGANIZATION, REDIS_ID
 from crewcall_worker.queues.actors import job_of
 from crewcall_worker.queues.organizations import OrganizationTallies
-from crewcall_worker.queues.records import Done, Records
+from crewcall_worker.queues.records import Finished, Records
 from crewcall_worker.queues.running import Run, RunningJobs
 from crewcall_worker.queues.stalled import Stalled
 from crewcall_worker.recording import Recording
@@ -98,7 +98,7 @@ class Accounts:
         self.organizations.count(organization, message.queue_name, outcome)
         now_ms = self._clock.known_ms()
         if outcome is Counter.DONE and run is not None and now_ms is not None:
-            done = Done(message.copy(), now_ms - run.ms_until(self._steady()), now_ms, str(self._broker.broker_id))
+            done = Finished(message.copy(), now_ms - run.ms_until(self._steady()), now_ms, str(self._broker.broker_id))
             self.records.add(message.queue_name, done)
 
     def tell(self) -> None:

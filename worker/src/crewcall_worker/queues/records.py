@@ -27,7 +27,7 @@ LEFT_OUT = ("traceback", REDIS_ID, "requeue_timestamp")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Finished:
     """A job that is done, as it comes off its thread. Times by Redis's clock in ms."""
 
     message: Message[Any]
@@ -56,9 +56,9 @@ class Records:
         self._retention = retention
         self._client = client
         self._script = client.register_script(wire.script("record"))
-        self._waiting: dict[str, deque[Done]] = {}
+        self._waiting: dict[str, deque[Finished]] = {}
 
-    def add(self, queue: str, done: Done) -> None:
+    def add(self, queue: str, done: Finished) -> None:
         """Gather one; the oldest of its queue goes where there are as many as are kept."""
         waiting = self._waiting.get(queue)
         if waiting is None:
@@ -77,7 +77,7 @@ class Records:
                     waiting.extendleft(reversed(batch[max(0, len(batch) - room) :]))
                     raise
 
-    def _write(self, queue: str, batch: list[Done]) -> None:
+    def _write(self, queue: str, batch: list[Finished]) -> None:
         arguments: list[str | int] = [round(self._retention.completed_for * 1000), self._retention.completed_most]
         for done in batch:
             arguments += [done.message.message_id, done.ended_ms, write_record(done)]
@@ -85,7 +85,7 @@ class Records:
         self._script(keys=[keys.completed(queue), keys.records(queue), keys.stats(queue)], args=arguments)
 
 
-def write_record(done: Done) -> str:
+def write_record(done: Finished) -> str:
     """The JSON in `records:<queue>`."""
     fields = done.message.asdict()
     fields["options"] = {name: value for name, value in fields["options"].items() if name not in LEFT_OUT}

@@ -98,7 +98,7 @@ async def do(request: Request, board: TheBoard, visit: Acting, action: str) -> R
             )
         )
     response = RedirectResponse(_back(link, on), status_code=303)
-    said.say(response, outcome.words, link(), is_secure=request.url.scheme == "https")
+    said.say(response, outcome.words, link(), is_secure=board.doors.is_secure(request))
     return response
 
 

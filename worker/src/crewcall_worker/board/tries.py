@@ -16,7 +16,7 @@ from collections.abc import Callable
 MOST_ADDRESSES = 10_000
 
 
-class Attempts:
+class Tries:
     """`most` tries at once, and as many more in each `seconds`. Threads may share it."""
 
     def __init__(self, most: int, seconds: float, steady: Callable[[], float] = time.monotonic) -> None:

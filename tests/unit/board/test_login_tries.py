@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.clock import Clock
 
-from crewcall_worker.board import attempts
-from crewcall_worker.board.attempts import Attempts
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 5.0
-
-    def __call__(self) -> float:
-        return self.now
+from crewcall_worker.board.tries import Tries
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(5.0)
 
 
-def spend(tries: Attempts, address: str, count: int) -> None:
+def spend(tries: Tries, address: str, count: int) -> None:
     for _ in range(count):
         tries.count(address)
 
 
 def test_so_many_tries_are_free_and_then_one_waits(clock: Clock) -> None:
-    tries = Attempts(3, 60.0, clock)
+    tries = Tries(3, 60.0, clock)
     waits = []
     for _ in range(4):
         waits.append(tries.wait_for("192.0.2.1"))
@@ -37,7 +29,7 @@ def test_so_many_tries_are_free_and_then_one_waits(clock: Clock) -> None:
 
 
 def test_tries_come_back_one_by_one(clock: Clock) -> None:
-    tries = Attempts(3, 60.0, clock)
+    tries = Tries(3, 60.0, clock)
     spend(tries, "192.0.2.1", 3)
 
     clock.now += 20.0
@@ -48,7 +40,7 @@ def test_tries_come_back_one_by_one(clock: Clock) -> None:
 
 
 def test_whoever_goes_on_trying_waits_no_longer_than_for_one(clock: Clock) -> None:
-    tries = Attempts(3, 60.0, clock)
+    tries = Tries(3, 60.0, clock)
     spend(tries, "192.0.2.1", 1_000)
 
     assert tries.wait_for("192.0.2.1") == 20
@@ -66,15 +58,15 @@ def test_whoever_goes_on_trying_waits_no_longer_than_for_one(clock: Clock) -> No
     ],
 )
 def test_addresses_that_one_may_have_all_of_count_as_one(clock: Clock, one: str, other: str, is_same: bool) -> None:
-    tries = Attempts(1, 60.0, clock)
+    tries = Tries(1, 60.0, clock)
     tries.count(one)
 
     assert (tries.wait_for(other) > 0) is is_same
 
 
 def test_of_too_many_addresses_the_oldest_is_forgotten(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "MOST_ADDRESSES", 2)
-    tries = Attempts(1, 60.0, clock)
+    monkeypatch.setattr("crewcall_worker.board.tries.MOST_ADDRESSES", 2)
+    tries = Tries(1, 60.0, clock)
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"):
         tries.count(address)
 

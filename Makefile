@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 TOOLS := .tools/security
 MUTANTS := .tools/mutants
 # Most tests wait rather than compute. `make test PARALLEL=` runs them one by one.
-PARALLEL := -n 3 --dist worksteal
+PARALLEL := -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock security mutants clean

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from tests.support.mail_servers import PASSWORD, USERNAME, MailServer
+from tests.support.waiting import DEADLINE
 
 from crewcall_jobs.settings import JobSettings, Security, SmsSettings, SmtpSettings, WebSettings
 from crewcall_worker.queues import JobContext
@@ -31,7 +32,7 @@ def settings_for(
     return JobSettings(
         sms=SmsSettings(sms_url, "KEY-1", "+15550001111") if sms_url else None,
         smtp=smtp_for(mail, security) if mail else None,
-        web=WebSettings(timeout=5.0, allowed=LOOPBACK),
+        web=WebSettings(timeout=DEADLINE, allowed=LOOPBACK),
         database_url=f"sqlite:///{folder}/jobs.db",
         webhook_secrets=(MASTER,),
         templates="",

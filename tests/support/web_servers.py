@@ -66,12 +66,12 @@ def hang() -> Act:
     return act
 
 
-def drip(every: float = 0.02) -> Act:
+def drip() -> Act:
     """A byte now and then, without an end."""
 
     def act(connection: socket.socket, stopped: threading.Event) -> None:
         connection.sendall(_head(200, {}))
-        while not stopped.wait(every):
+        while not stopped.wait(0.02):
             connection.sendall(b".")
 
     return act

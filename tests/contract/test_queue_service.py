@@ -43,8 +43,8 @@ from crewcall_worker.queues import (
 )
 from crewcall_worker.queues.counts import QueueCounts
 
-AT_MOST_S = 6.0
-"""Within which a call has failed, whatever is wrong: two waits of 2 s, and room for a busy machine."""
+AT_MOST_S = 15.0
+"""Within which a call has failed, whatever is wrong: two waits of 2 s, and room for a machine that stands still."""
 
 
 class Alert(Payload):

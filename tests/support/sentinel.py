@@ -16,7 +16,9 @@ from tests.support.waiting import DEADLINE, wait_until
 from crewcall_operator.adapters.embedded_redis import HOST, EmbeddedRedis
 
 MASTER = "shop"
-#: Seconds for a failover, and how often one is asked for: on a machine that stands still for a moment it is given up.
+#: Seconds in which a Sentinel fails over by itself: once it has stood still for 2 s, it does nothing for 30 s (TILT).
+FAILS_OVER = 120.0
+#: Seconds for one by hand, and how often it is asked for: on a machine that stands still for a moment it is given up.
 GIVES_UP, TRIES = 10.0, 5
 
 

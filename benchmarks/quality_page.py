@@ -179,7 +179,8 @@ def _tables(cases: Sequence[Case]) -> Iterator[str]:
 def _sources(cases: Sequence[Case]) -> Iterator[str]:
     names = {case["trace"].partition(",")[0] for case in cases}
     yield "## Where the traces are from"
-    yield "The scenarios are made from a seed by `simulation/scenarios.py` and come with the package. The others:"
+    made_by = "operator/src/crewcall_operator/simulation/scenarios.py"
+    yield f"The scenarios are made from a seed by `{made_by}` and come with the package. The others:"
     yield "\n".join(f"- `{name}`: {SOURCES[name]}" for name in SOURCES if name in names) or "- none in this run."
 
 

@@ -172,6 +172,15 @@ def test_a_dead_letter_is_shown_with_its_error(jobs: Callable[..., Result], redi
     )
 
 
+def test_what_would_steer_a_terminal_is_shown(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
+    bury(redis_server, "a", 1_000, error="\x1b]0;mine\x07 and \x9b2J")
+
+    told = [jobs("dead", "list", "sms").output, jobs("dead", "show", "sms", "a").output]
+
+    assert [r"\u001b]0;mine\u0007 and \u009b2J" in text for text in told] == [True, True]
+    assert [text for text in told if {"\x1b", "\x07", "\x9b"} & set(text)] == []
+
+
 def test_dead_letters_are_tried_anew_by_their_ids(jobs: Callable[..., Result], redis_server: RedisServer) -> None:
     bury(redis_server, "a", 1)
     bury(redis_server, "b", 2)

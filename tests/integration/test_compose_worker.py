@@ -46,7 +46,7 @@ def test_digests_of_the_example_arrive_once_each_and_the_worker_goes_home(
         environment = variables(file, redis_server, mail, tmp_path)
         told = [enqueue(environment), enqueue(environment)]
         with started([CREWCALL_WORKER, "run", "crewcall_jobs.catalogue"], environment, tmp_path / "log") as running:
-            wait_until(lambda: len(mail.mails) == DIGESTS, "the mails", deadline=60)
+            wait_until(lambda: len(mail.mails) == DIGESTS, "the mails")
             running.terminate()
             assert running.exit_status() == 0
 

@@ -59,7 +59,7 @@ def test_one_trace_leads_from_the_application_through_a_failed_attempt_to_anothe
             if file is files[1]:
                 wait_until(lambda: redis_server.client.get(FAILED), "the first attempt to fail")
             else:
-                wait_until(lambda: is_over(redis_server), "the second attempt to succeed", deadline=30)
+                wait_until(lambda: is_over(redis_server), "the second attempt to succeed")
             running.terminate()
             assert running.exit_status() == 0
 
@@ -141,7 +141,7 @@ def test_a_worker_sends_its_spans_to_the_collector_that_the_standard_variables_n
     enqueue(redis_server)
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, wire.ENV_LOG_FORMAT: "json"}
     with worker(redis_server, tmp_path / "log", **variables) as running:
-        wait_until(lambda: is_over(redis_server), "the job to be done", deadline=30)
+        wait_until(lambda: is_over(redis_server), "the job to be done")
         running.terminate()
         assert running.exit_status() == 0
 
@@ -163,7 +163,7 @@ def test_a_collector_that_does_not_answer_keeps_no_worker_from_going_home(
             redis_server, tmp_path / "log", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.server_address[1]}"
         ) as running,
     ):
-        wait_until(lambda: is_over(redis_server), "the job to be done", deadline=30)
+        wait_until(lambda: is_over(redis_server), "the job to be done")
         running.terminate()
         assert running.exit_status() == 0
 
@@ -174,6 +174,6 @@ def test_a_protocol_that_is_not_spoken_is_told_of_and_the_jobs_run(redis_server:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     enqueue(redis_server)
     with worker(redis_server, tmp_path / "log", **variables) as running:
-        wait_until(lambda: is_over(redis_server), "the job to be done", deadline=30)
+        wait_until(lambda: is_over(redis_server), "the job to be done")
 
     assert running.says("No traces are exported: the protocol is 'grpc'; this worker speaks http/protobuf alone")

@@ -27,7 +27,7 @@ def test_every_line_is_an_object_and_those_of_a_job_say_which(redis_server: Redi
         [sys.executable, "-m", MODULE], cwd=ROOT, env={"PATH": os.environ["PATH"], **environment}, check=True
     )
     with started([CREWCALL_WORKER, "run", MODULE], environment, tmp_path / "log") as running:
-        wait_until(lambda: running.says(" done in "), "the job to be done", deadline=30)
+        wait_until(lambda: running.says(" done in "), "the job to be done")
         running.terminate()
         assert running.exit_status() == 0
 

@@ -39,6 +39,13 @@ def test_no_program_of_an_image_may_raise_its_rights(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_in_an_image_all_may_write_to_tmp_alone(path: Path) -> None:
+    _, shipped = path.read_text().rsplit("\nFROM ", 1)
+
+    assert "find / -xdev -perm -0002 ! -type l ! -path /tmp -exec chmod o-w {} +" in shipped.partition("COPY ")[0]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 def test_an_image_carries_the_list_of_what_is_in_it(path: Path) -> None:
     text = path.read_text()
 

@@ -168,7 +168,7 @@ def test_whoever_keeps_the_board_waiting_is_put_out(
 
     monkeypatch.setattr(connections.Connection, "connection_lost", count)
     with crowd(board.url, 3, said):
-        wait_until(lambda: len(put_out) == 3, "the board to have put them out", deadline=10)
+        wait_until(lambda: len(put_out) == 3, "the board to have put them out")
 
 
 def test_a_board_lives_while_all_its_threads_wait_for_redis() -> None:

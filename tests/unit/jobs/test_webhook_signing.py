@@ -47,6 +47,12 @@ def test_what_no_organisation_may_be_called_has_no_secret(name: str, monkeypatch
     assert (told.exit_code, "whsec_" in told.output) == (2, False)
 
 
+def test_nobody_signs_as_another_organisation() -> None:
+    signed = {name: sign([secret_of("m" * 24, name)], MESSAGE_ID, TIMESTAMP, BODY) for name in ("acme", "other")}
+
+    assert signed["acme"]["webhook-signature"] != signed["other"]["webhook-signature"]
+
+
 def test_an_operator_can_look_an_organisations_secret_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWCALL_WEBHOOK_SECRET", f"{'n' * 24} {'o' * 24}")
 

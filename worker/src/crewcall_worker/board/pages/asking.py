@@ -82,9 +82,9 @@ async def do(request: Request, board: TheBoard, visit: Acting, action: str) -> R
         _of(form, "worker"),
     )
     answer = Answer(_of(form, "reason"), _of(form, "replicas"), _of(form, "cursor"))
-    outcome = await run_in_threadpool(act, action, board.actions, visit, on, answer)
+    reply = await run_in_threadpool(act, action, board.actions, visit, on, answer)
     link = Addresses(board.prefix)
-    if outcome.cursor is not None:
+    if reply.cursor is not None:
         return HTMLResponse(
             render(
                 request,
@@ -93,12 +93,12 @@ async def do(request: Request, board: TheBoard, visit: Acting, action: str) -> R
                 visit=visit,
                 action=action,
                 on=on,
-                outcome=outcome,
+                reply=reply,
                 back=_back(link, on),
             )
         )
     response = RedirectResponse(_back(link, on), status_code=303)
-    said.say(response, outcome.words, link(), is_secure=board.doors.is_secure(request))
+    said.say(response, reply.words, link(), is_secure=board.doors.is_secure(request))
     return response
 
 

@@ -29,7 +29,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Reply:
     """What came of it, in words. With `cursor` there is more to be done, `left` jobs or so; `done` were, in this go."""
 
     words: str
@@ -38,7 +38,7 @@ class Outcome:
     left: int = 0
 
 
-def act(action: str, actions: Actions, visit: Visit, on: Target, answer: Answer) -> Outcome:
+def act(action: str, actions: Actions, visit: Visit, on: Target, answer: Answer) -> Reply:
     """Do it. Raises what `Actions` raises, and `Refusal` where the answer is none."""
     deed = DEEDS.get(action)
     if deed is None:
@@ -49,65 +49,63 @@ def act(action: str, actions: Actions, visit: Visit, on: Target, answer: Answer)
         raise Refusal(str(problem)) from problem
 
 
-def _pause(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Outcome:
+def _pause(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Reply:
     pause = actions.pause(visit, on.queue, answer.reason.strip()[:LONGEST_REASON])
     if pause.by != visit.person.subject:
-        return Outcome(f"Queue {on.queue} was paused already, by {pause.by or 'somebody'}.")
-    return Outcome(f"Queue {on.queue} is paused.")
+        return Reply(f"Queue {on.queue} was paused already, by {pause.by or 'somebody'}.")
+    return Reply(f"Queue {on.queue} is paused.")
 
 
-def _resume(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _resume(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     ended = actions.resume(visit, on.queue)
-    return Outcome(f"Queue {on.queue} goes on." if ended else f"Queue {on.queue} was not paused any more.")
+    return Reply(f"Queue {on.queue} goes on." if ended else f"Queue {on.queue} was not paused any more.")
 
 
-def _retry(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _retry(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     return _each(on, lambda id_: actions.retry(visit, on.queue, id_), "back in the queue")
 
 
-def _run_now(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _run_now(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     return _each(on, lambda id_: actions.run_now(visit, on.queue, id_), "ready now")
 
 
-def _remove(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _remove(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     return _each(on, lambda id_: actions.remove(visit, on.queue, id_), "removed")
 
 
-def _retry_all(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Outcome:
+def _retry_all(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Reply:
     like = Filter(on.job or None, on.organization or None, on.error or None)
     return _many(actions.retry_all(visit, on.queue, like, answer.cursor or None), "dead letter", "back in the queue")
 
 
-def _purge(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Outcome:
+def _purge(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Reply:
     return _many(actions.purge(visit, on.queue, JobState(on.state), answer.cursor or None), "job", "removed")
 
 
-def _pin(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Outcome:
+def _pin(actions: Actions, visit: Visit, on: Target, answer: Answer) -> Reply:
     text = answer.replicas.strip()
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise Refusal(f"replicas is {text!r}; expected a whole number, 0 or more")
     pin = actions.pin(visit, on.pool, int(text))
-    return Outcome(
-        f"Pool {on.pool} is pinned to {plural(pin.replicas, 'replica')}; the operator obeys at its next look."
-    )
+    return Reply(f"Pool {on.pool} is pinned to {plural(pin.replicas, 'replica')}; the operator obeys at its next look.")
 
 
-def _unpin(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _unpin(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     was = actions.unpin(visit, on.pool)
-    return Outcome(f"Pool {on.pool} is no longer pinned." if was else f"Pool {on.pool} was not pinned from here.")
+    return Reply(f"Pool {on.pool} is no longer pinned." if was else f"Pool {on.pool} was not pinned from here.")
 
 
-def _drain(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _drain(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     actions.drain(visit, on.pool, on.worker)
-    return Outcome(f"Worker {on.worker} drains: it finishes what it runs, and takes nothing more.")
+    return Reply(f"Worker {on.worker} drains: it finishes what it runs, and takes nothing more.")
 
 
-def _withdraw(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Outcome:
+def _withdraw(actions: Actions, visit: Visit, on: Target, _answer: Answer) -> Reply:
     was = actions.withdraw(visit, on.pool, on.worker)
-    return Outcome(f"Worker {on.worker} works on." if was else f"Worker {on.worker} was not asked to drain any more.")
+    return Reply(f"Worker {on.worker} works on." if was else f"Worker {on.worker} was not asked to drain any more.")
 
 
-DEEDS: Mapping[str, Callable[[Actions, Visit, Target, Answer], Outcome]] = {
+DEEDS: Mapping[str, Callable[[Actions, Visit, Target, Answer], Reply]] = {
     "pause": _pause,
     "resume": _resume,
     "retry": _retry,
@@ -122,7 +120,7 @@ DEEDS: Mapping[str, Callable[[Actions, Visit, Target, Answer], Outcome]] = {
 }
 
 
-def _each(on: Target, deed: Callable[[str], None], done: str) -> Outcome:
+def _each(on: Target, deed: Callable[[str], None], done: str) -> Reply:
     """One after the other: one that has moved on meanwhile does not stop the others."""
     problems: list[str] = []
     for id_ in on.some_ids:
@@ -134,11 +132,11 @@ def _each(on: Target, deed: Callable[[str], None], done: str) -> Outcome:
     words = f"{plural(number, 'job is', 'jobs are')} {done}."
     if problems:
         words += f" {plural(len(problems), 'was', 'were')} not: {problems[0]}."
-    return Outcome(words, done=number)
+    return Reply(words, done=number)
 
 
-def _many(some: Some, what: str, done: str) -> Outcome:
+def _many(some: Some, what: str, done: str) -> Reply:
     words = f"{plural(some.done, f'{what} is', f'{what}s are')} {done}."
     if some.cursor is not None:
         words += f" Up to {count(some.left)} are left."
-    return Outcome(words, some.cursor, some.done, some.left)
+    return Reply(words, some.cursor, some.done, some.left)

@@ -284,9 +284,16 @@ def test_a_worker_shows_nothing_of_a_url_that_it_cannot_read(settings: Settings)
         make_client(settings)
 
 
-def test_a_worker_says_that_its_authorities_are_no_file() -> None:
-    with pytest.raises(BadSetting, match="CREWCALL_REDIS_CA is '/nowhere'; name a file with certificates in PEM"):
-        make_client(Settings("rediss://a", redis_ca="/nowhere"))
+@pytest.mark.parametrize("content", [None, "", "no certificate\n"], ids=["no file", "empty", "no certificate"])
+def test_a_worker_says_that_its_authorities_are_none(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(BadSetting) as caught:
+        make_client(Settings("rediss://a", redis_ca=str(file)))
+
+    assert str(caught.value) == f"CREWCALL_REDIS_CA is {str(file)!r}; name a file with certificates in PEM"
 
 
 def _port(server: RedisServer) -> int:

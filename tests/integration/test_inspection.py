@@ -237,6 +237,20 @@ async def test_says_that_there_is_no_cluster(tmp_path: Path) -> None:
     assert said.endswith("Set KUBECONFIG, or choose a context with --context.")
 
 
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"\xff\xfe\x00", b"- a list\n", b"a word"], ids=["no YAML", "no text", "a list", "a word"]
+)
+async def test_says_of_a_file_that_it_is_no_kubeconfig(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "config"
+    file.write_bytes(content)
+
+    said = await refused(file, "top")
+
+    assert said.startswith(f"Error: no cluster to ask: {file} is no kubeconfig: ")
+    assert said.endswith("Set KUBECONFIG, or choose a context with --context.")
+    assert said.count("\n") == 1
+
+
 async def test_says_that_the_cluster_does_not_answer(memory: ApiCluster, tmp_path: Path) -> None:
     gone = ApiCluster("http://127.0.0.1:9", "token", memory.capabilities)
 

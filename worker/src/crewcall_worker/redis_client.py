@@ -6,7 +6,7 @@ failover the next try finds the new primary.
 
 from __future__ import annotations
 
-from pathlib import Path
+import ssl
 from typing import Any
 
 import redis
@@ -58,8 +58,10 @@ def _by_sentinels(found: Sentinels, settings: Settings, options: dict[str, Any],
 def _verified_by(file: str) -> dict[str, str]:
     if not file:
         return {}
-    if not Path(file).is_file():
-        raise BadSetting(ENV_REDIS_CA, file, "name a file with certificates in PEM")
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:  # ssl.SSLError among them
+        raise BadSetting(ENV_REDIS_CA, file, "name a file with certificates in PEM") from error
     return {"ssl_ca_certs": file}
 
 

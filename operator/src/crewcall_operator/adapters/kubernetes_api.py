@@ -15,12 +15,14 @@ import json
 import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import kubernetes.client
 import kubernetes.config
+import yaml
 
 from crewcall_operator.core.leadership import Leadership, unopposed
 from crewcall_operator.errors import ApiError, BadSetting
@@ -145,13 +147,15 @@ def load_configuration(context: str | None = None) -> kubernetes.client.Configur
     A `context` is one of the kubeconfig's. Raises `kubernetes.config.ConfigException` where there is neither.
     """
     configuration = kubernetes.client.Configuration()
-    if context is not None:
-        kubernetes.config.load_kube_config(context=context, client_configuration=configuration)
-        return configuration
+    if context is None:
+        with suppress(kubernetes.config.ConfigException):
+            kubernetes.config.load_incluster_config(client_configuration=configuration)
+            return configuration
     try:
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
-    except kubernetes.config.ConfigException:
-        kubernetes.config.load_kube_config(client_configuration=configuration)
+        kubernetes.config.load_kube_config(context=context, client_configuration=configuration)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:  # of what is none
+        place = kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+        raise kubernetes.config.ConfigException(f"{place} is no kubeconfig: {' '.join(str(error).split())}") from error
     return configuration
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.support.redis import RedisServer, a_pool
 from tests.support.sentinel import FAILS_OVER, Watched, watched
 from tests.support.tls import tls_before
@@ -274,6 +276,16 @@ def test_a_worker_follows_a_failover_of_its_sentinels(tmp_path: Path) -> None:
         answer = client.get("answer")
 
     assert answer == b"42"
+
+
+def test_a_worker_says_which_sentinel_does_not_answer() -> None:
+    settings = Settings("redis+sentinel://127.0.0.1:9/shop/0")
+    client = make_client(settings, retry=Retry(NoBackoff(), 0))
+
+    with client, pytest.raises(redis.ConnectionError) as caught:
+        client.ping()
+
+    assert str(caught.value) == "no Sentinel of 127.0.0.1:9 answers that there is a primary named 'shop'"
 
 
 @pytest.mark.parametrize(

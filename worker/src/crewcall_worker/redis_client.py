@@ -10,7 +10,7 @@ import ssl
 from typing import Any
 
 import redis
-from redis.sentinel import Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel
 
 from crewcall_worker import wire
 from crewcall_worker.errors import BadSetting
@@ -23,6 +23,20 @@ SENTINEL_TIMEOUT = 1.0
 MOST_CONNECTIONS = 10_000
 """As many as a Redis takes of all its clients, unless it is told otherwise (its `maxclients`): here nobody is refused.
 A thread uses one at a time. redis-py's own bound of 100 is below the threads that a worker may have."""
+
+
+class _Sentinel(Sentinel):
+    """Says where the Sentinels are that do not answer; redis-py shows the objects that it asks them with."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        try:
+            host, port = super().discover_master(service_name)  # type: ignore[no-untyped-call]
+        except MasterNotFoundError as error:
+            asked = [it.connection_pool.connection_kwargs for it in self.sentinels]
+            places = ", ".join(f"{it['host']}:{it['port']}" for it in asked)
+            words = f"no Sentinel of {places} answers that there is a primary named {service_name!r}"
+            raise MasterNotFoundError(words) from error
+        return host, port
 
 
 def make_client(settings: Settings, **options: Any) -> redis.Redis:
@@ -50,8 +64,12 @@ def make_client(settings: Settings, **options: Any) -> redis.Redis:
 def _by_sentinels(found: Sentinels, settings: Settings, options: dict[str, Any], tls: dict[str, str]) -> redis.Redis:
     login = _given(username=settings.sentinel_username, password=settings.sentinel_password)
     each = {"socket_connect_timeout": SENTINEL_TIMEOUT, "socket_timeout": SENTINEL_TIMEOUT, **login, **tls}
-    manager = Sentinel(found.addresses, sentinel_kwargs={"ssl": found.is_tls, **each})
-    client: redis.Redis = manager.master_for(found.master, db=found.database, ssl=found.is_tls, **options)
+    manager = _Sentinel(  # type: ignore[no-untyped-call]
+        found.addresses, sentinel_kwargs={"ssl": found.is_tls, **each}
+    )
+    client: redis.Redis = manager.master_for(  # type: ignore[no-untyped-call]
+        found.master, db=found.database, ssl=found.is_tls, **options
+    )
     return client
 
 

@@ -60,9 +60,15 @@ def test_schedules_are_listed_without_what_their_jobs_carry(jobs: Callable[..., 
 def test_a_schedule_is_removed(jobs: Callable[..., Result], queues: QueueService) -> None:
     queues.schedule("digest", "0 8 * * *", a_job(), Digest(organization_id="acme"))
 
-    assert jobs("unschedule", "digest").output == "Schedule 'digest' is removed.\n"
-    assert jobs("unschedule", "digest").output == "There is no schedule 'digest'.\n"
-    assert json.loads(jobs("unschedule", "digest", "--json").output) == {"schedule": "digest", "removed": False}
+    done, again, told = (
+        jobs("unschedule", "digest"),
+        jobs("unschedule", "digest"),
+        jobs("unschedule", "digest", "--json"),
+    )
+
+    assert (done.exit_code, done.output) == (0, "Schedule 'digest' is removed.\n")
+    assert (again.exit_code, again.output) == (1, "There is no schedule 'digest'.\n")
+    assert (told.exit_code, json.loads(told.output)) == (1, {"schedule": "digest", "removed": False})
     assert queues.schedules() == ()
 
 

@@ -320,7 +320,8 @@ def test_names_everything_that_is_wrong_in_every_file(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("kind: ConfigMap\n---\nkind: Secret\n")
     (tmp_path / "torn.yaml").write_text("kind: [")
     (tmp_path / "empty.yaml").touch()
-    files = ["bad.yaml", "other.yaml", "torn.yaml", "missing.yaml", "empty.yaml"]
+    (tmp_path / "list.yaml").write_text("- kind: WorkerPool\n")
+    files = ["bad.yaml", "other.yaml", "torn.yaml", "missing.yaml", "empty.yaml", "list.yaml"]
 
     done = subprocess.run(
         [CREWCALL, "local", *(word for file in files for word in ("-f", file))],
@@ -342,6 +343,7 @@ def test_names_everything_that_is_wrong_in_every_file(tmp_path: Path) -> None:
         'in "<unicode string>", line 1, column 8: kind: [ ^.',
         "missing.yaml: cannot be read: No such file or directory.",
         "empty.yaml: has no WorkerPool: it is empty. Describe one in it, as examples/workerpool.yaml does.",
+        "list.yaml: holds list where a WorkerPool's fields are expected.",
     ]
 
 
@@ -352,7 +354,7 @@ def test_names_everything_that_is_wrong_in_every_file(tmp_path: Path) -> None:
         ("localhost:6379", "localhost:6379"),
         ("redis://me:geh@e/im@host:6379", "...@host:6379"),
         ("redis://me:geh?eim@host:6379", "..."),
-        ("redis://host?password=geheim", "redis://host?..."),
+        ("redis://host:65536/0", "redis://host:65536/0"),
     ],
 )
 @pytest.mark.parametrize("command", ["local", "record"])
@@ -362,8 +364,17 @@ def test_names_the_redis_url_that_it_refuses_and_shows_no_password(command: str,
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1] == (
         f'Error: Invalid value for --redis: "{shown}" is no URL of a Redis. Write redis://[user:password@]host[:port]'
-        "[/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password."
+        "[/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password; "
+        "a port is at most 65535."
     )
+
+
+def test_says_which_options_a_redis_url_may_have() -> None:
+    done = CliRunner().invoke(main, ["local", "-f", "pool.yaml", "--redis", "redis://host?password=geheim"])
+
+    assert done.exit_code == 2
+    assert '"redis://host?..." is no URL of a Redis.' in done.stderr
+    assert done.stderr.endswith('Behind a "?" it takes db, ssl_cert_reqs and ssl_check_hostname.\n')
 
 
 BAD = """

@@ -218,8 +218,8 @@ def test_what_others_wrote_does_not_steer_the_terminal() -> None:
     assert [sign for sign in drawn.plain if sign != "\n" and not sign.isprintable()] == []
 
 
-@pytest.mark.parametrize("name", ["", "shop/"])
-def test_a_pool_without_a_name_is_asked_for(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "shop/", "/sms", "shop/sms/status", "a b", "Sms"])
+def test_a_pool_that_has_no_name_that_it_could_have_is_asked_for(name: str) -> None:
     done = CliRunner().invoke(command.explain, [name])
 
     assert (done.exit_code, "POOL is the name of a WorkerPool" in done.output) == (2, True)

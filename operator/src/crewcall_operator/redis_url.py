@@ -17,6 +17,9 @@ def check_redis_url(url: str) -> None:
         return
     place, mark, options = url.partition("?")
     _, at, place = place.rpartition("@")
-    # An "@" behind a "?": either may be in the password.
-    shown = "..." if "@" in options else f"{'...@' if at else ''}{place}{'?...' if mark else ''}"
-    raise click.BadParameter(f'"{shown}" is no URL of a Redis. Write {URL_FORM}.', param_hint="--redis")
+    shown, taken = f"{'...@' if at else ''}{place}", ""
+    if "@" in options:  # behind a "?": either may be in the password
+        shown = "..."
+    elif mark:
+        shown, taken = f"{shown}?...", ' Behind a "?" it takes db, ssl_cert_reqs and ssl_check_hostname.'
+    raise click.BadParameter(f'"{shown}" is no URL of a Redis. Write {URL_FORM}.{taken}', param_hint="--redis")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 
 import click
 
@@ -137,7 +138,9 @@ def schedules(as_json: bool) -> None:
 def unschedule(name: str, as_json: bool) -> None:
     """Remove the schedule NAME, and the job of its next tick. An application that schedules it anew brings it back."""
     with open_desk() as desk:
-        tell(desk.words.unscheduled(name, desk.schedules.remove(name), as_json))
+        was_there = desk.schedules.remove(name)
+        tell(desk.words.unscheduled(name, was_there, as_json))
+    sys.exit(0 if was_there else 1)
 
 
 @jobs.command()

@@ -17,6 +17,9 @@ PLURAL: Final = "workerpools"
 MANAGER: Final = "crewcall"
 """The field manager of every write, and the value of `LABEL_MANAGED_BY`."""
 
+OBJECT_NAME: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+"""What an object may be called."""
+
 LABEL_POOL: Final = f"{GROUP}/pool"
 """The pool's name, on its Deployment and pods; the only label that the Deployment selects by."""
 

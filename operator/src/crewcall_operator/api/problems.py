@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from crewcall_operator.api import schema
+from crewcall_operator.api.names import OBJECT_NAME
 from crewcall_operator.errors import Problem
 
 DOCUMENT: Final = "the document"
@@ -50,10 +51,10 @@ _KINDS: Final[Mapping[type, str]] = {NoneType: "empty", dict: "an object", list:
 _PATTERNS: Final[Mapping[str, str]] = {
     schema.QUEUE_NAME: "must start with a letter or _ and go on with letters, digits, '.', '_' and '-'",
     schema.REDIS_URL: "must be redis://[user:password@]host[:port][/database], the same with rediss://, "
-    "or unix:///path; percent-encode '/', '?' and '#' in a password. Options: ?db=1, "
+    "or unix:///path; percent-encode '/', '?' and '#' in a password; a port is at most 65535. Options: ?db=1, "
     "?ssl_cert_reqs=none, optional or required, ?ssl_check_hostname=true or false",
-    schema.OBJECT_NAME: "must be lower-case letters, digits, '-' and '.', with a letter or digit at either end",
-    schema.ADDRESS: "must be host:port",
+    OBJECT_NAME: "must be lower-case letters, digits, '-' and '.', with a letter or digit at either end",
+    schema.ADDRESS: "must be host:port, the port at most 65535",
     schema.CRON: 'must be five cron fields, such as "0 8 * * 1-5"',
 }
 

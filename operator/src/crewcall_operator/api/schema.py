@@ -18,24 +18,24 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from crewcall_operator.api.duration import MAX_LENGTH, PATTERN, read_duration
-from crewcall_operator.api.names import API_VERSION, KIND, NAME_LENGTH
+from crewcall_operator.api.names import API_VERSION, KIND, NAME_LENGTH, OBJECT_NAME
 from crewcall_operator.core.policy import FallbackPolicy, Mode, OnSaturation, PolicyType, SelectPolicy
 
 #: dramatiq.actor demands the same of a queue's name.
 QUEUE_NAME: Final = r"^[a-zA-Z_][a-zA-Z0-9._-]*$"
 _OPTION: Final = r"(db=[0-9]{1,4}|ssl_cert_reqs=(none|optional|required)|ssl_check_hostname=(true|false))"
+_PORT: Final = r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4}))?"
 #: What redis-py's from_url reads; the user information may hold anything but the characters that end it. Of its options
 #: only those that say where Redis is and whom to trust: others would be no connection, or another client.
 REDIS_URL: Final = (
-    r"^(rediss?://([^/?#\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#\s:@\[\]]+)(:[0-9]{1,5})?(/[0-9]{0,4})?"
+    rf"^(rediss?://([^/?#\s]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#\s:@\[\]]+){_PORT}(/[0-9]{{0,4}})?"
     r"|unix://([^/?#\s]*@)?/[^?\s]+)"
     rf"(\?{_OPTION}(&{_OPTION})*)?$"
 )
 #: A decimal, or thousandths as `kubectl get hpa -o yaml` writes them: a Quantity, as far as a tolerance needs it.
 TOLERANCE: Final = r"^([0-9]{1,2}(\.[0-9]{1,6})?|[0-9]{1,5}m)$"
 MAX_TOLERANCE: Final = 100
-OBJECT_NAME: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-ADDRESS: Final = r"^[^\s:/?#@,\[\]]+(:[0-9]{1,5})?$"
+ADDRESS: Final = rf"^[^\s:/?#@,\[\]]+{_PORT}$"
 CRON: Final = r"^[^\s]+( +[^\s]+){4}$"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import ShellComplete
+
+from crewcall_operator.api.names import OBJECT_NAME
 
 if TYPE_CHECKING:
     from crewcall_operator.inspection.cluster import Cluster
@@ -70,8 +73,8 @@ def explain(pool: str, namespace: str | None, context: str | None, json: bool) -
     """
     if "/" in pool:
         namespace, _, pool = pool.partition("/")
-    if not pool:
-        raise click.UsageError("POOL is the name of a WorkerPool; crewcall top lists them")
+    if not all(re.fullmatch(OBJECT_NAME, name) for name in (pool, namespace) if name is not None):
+        raise click.UsageError("POOL is the name of a WorkerPool, or NAMESPACE/NAME; crewcall top lists them")
     found = _asked(lambda cluster: cluster.explain(pool, namespace or cluster.namespace), context)
     if json:
         click.echo(json_module.dumps(found.as_json(), indent=2))

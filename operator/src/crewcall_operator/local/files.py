@@ -61,7 +61,7 @@ def _workerpools(file: Path, problems: list[str]) -> Iterator[dict[str, Any]]:
                 continue
             if not isinstance(document, dict):
                 problems.append(f"{file}: holds {type(document).__name__} where a WorkerPool's fields are expected.")
-                continue
+                return
             kinds.append(str(document.get("kind", KIND)))
             if kinds[-1] == KIND:
                 yield document

@@ -363,7 +363,7 @@ async def test_a_url_that_makes_no_sense_is_answered_with_what_does(reader: Redi
 
     assert str(failure) == (
         "Redis (unreadable URL) cannot be read: write redis://[user:password@]host[:port][/db], the same with "
-        "rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password."
+        "rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password; a port is 1 to 65535."
     )
     assert failure.__cause__ is None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from tests.support.api_cluster import ApiCluster, Object, Refused
 from tests.support.apiserver import ApiServer, ServerOptions
+from tests.support.apiserver.controller import PODS
 from tests.support.apiserver.deletion import Deletion, delete
 from tests.support.apiserver.deployments import DeploymentController
 from tests.support.crews import deployment
@@ -329,7 +330,8 @@ async def test_starts_a_crashed_pod_again_and_replaces_an_evicted_one(memory: Ap
     name = pod["metadata"]["name"]
 
     memory.server.kubelet.crash("default", name)
-    crashed = await memory.get("Pod", "default", name)
+    crashed = memory.server.store.get(PODS, ("default", name))
+    assert crashed is not None  # looked at in the same turn, as it soon runs again
     await until_ready(memory, "default", 1)
     memory.server.kubelet.evict("default", name)
 
@@ -338,8 +340,8 @@ async def test_starts_a_crashed_pod_again_and_replaces_an_evicted_one(memory: Ap
         return phases.pop(name) == "Failed" and list(phases.values()) == ["Running"]
 
     await memory.until(is_replaced, "another pod in place of the evicted one")
-    assert crashed["status"]["containerStatuses"][0]["restartCount"] == 1
-    assert crashed["status"]["containerStatuses"][0]["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
+    (container,) = crashed.object["status"]["containerStatuses"]
+    assert (container["restartCount"], container["state"]) == (1, {"waiting": {"reason": "CrashLoopBackOff"}})
 
 
 async def test_makes_nothing_of_a_deployment_whose_namespace_is_about_to_go() -> None:

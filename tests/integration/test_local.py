@@ -355,6 +355,8 @@ def test_names_everything_that_is_wrong_in_every_file(tmp_path: Path) -> None:
         ("redis://me:geh@e/im@host:6379", "...@host:6379"),
         ("redis://me:geh?eim@host:6379", "..."),
         ("redis://host:65536/0", "redis://host:65536/0"),
+        ("redis://host:0", "redis://host:0"),
+        ("redis://host:99999?db=1", "redis://host:99999?..."),
     ],
 )
 @pytest.mark.parametrize("command", ["local", "record"])
@@ -365,7 +367,7 @@ def test_names_the_redis_url_that_it_refuses_and_shows_no_password(command: str,
     assert done.stderr.splitlines()[-1] == (
         f'Error: Invalid value for --redis: "{shown}" is no URL of a Redis. Write redis://[user:password@]host[:port]'
         "[/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', '?', '#' and '@' in a password; "
-        "a port is at most 65535."
+        "a port is 1 to 65535."
     )
 
 

@@ -151,7 +151,7 @@ def test_names_everything_that_is_wrong_at_once() -> None:
 
     assert problems(resource) == [
         "spec.redis.url: must be redis://[user:password@]host[:port][/database], the same with rediss://, or "
-        "unix:///path; percent-encode '/', '?' and '#' in a password; a port is at most 65535. Options: ?db=1, "
+        "unix:///path; percent-encode '/', '?' and '#' in a password; a port is 1 to 65535. Options: ?db=1, "
         "?ssl_cert_reqs=none, optional or required, ?ssl_check_hostname=true or false",
         "spec.queues[0].weight: is 0; must be at least 0.001",
         "spec.queues[2].name: is \"1st\"; must start with a letter or _ and go on with letters, digits, '.', '_' "

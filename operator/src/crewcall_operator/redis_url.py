@@ -16,10 +16,8 @@ def check_redis_url(url: str) -> None:
     if re.match(REDIS_URL, url):
         return
     place, mark, options = url.partition("?")
+    taken = ' Behind a "?" it takes db, ssl_cert_reqs and ssl_check_hostname.' if re.match(REDIS_URL, place) else ""
     _, at, place = place.rpartition("@")
-    shown, taken = f"{'...@' if at else ''}{place}", ""
-    if "@" in options:  # behind a "?": either may be in the password
-        shown = "..."
-    elif mark:
-        shown, taken = f"{shown}?...", ' Behind a "?" it takes db, ssl_cert_reqs and ssl_check_hostname.'
+    # An "@" behind a "?": either may be in the password.
+    shown = "..." if "@" in options else f"{'...@' if at else ''}{place}{'?...' if mark else ''}"
     raise click.BadParameter(f'"{shown}" is no URL of a Redis. Write {URL_FORM}.{taken}', param_hint="--redis")

@@ -42,7 +42,7 @@ ENV_SENTINEL_PASSWORD: Final = "CREWCALL_SENTINEL_PASSWORD"
 
 URL_FORM: Final = (
     "redis://[user:password@]host[:port][/db], the same with rediss:// for TLS, or unix:///path; percent-encode '/', "
-    "'?', '#' and '@' in a password; a port is at most 65535"
+    "'?', '#' and '@' in a password; a port is 1 to 65535"
 )
 """How the URL of one Redis is written, for whoever has written something else."""
 

@@ -51,10 +51,10 @@ _KINDS: Final[Mapping[type, str]] = {NoneType: "empty", dict: "an object", list:
 _PATTERNS: Final[Mapping[str, str]] = {
     schema.QUEUE_NAME: "must start with a letter or _ and go on with letters, digits, '.', '_' and '-'",
     schema.REDIS_URL: "must be redis://[user:password@]host[:port][/database], the same with rediss://, "
-    "or unix:///path; percent-encode '/', '?' and '#' in a password; a port is at most 65535. Options: ?db=1, "
+    "or unix:///path; percent-encode '/', '?' and '#' in a password; a port is 1 to 65535. Options: ?db=1, "
     "?ssl_cert_reqs=none, optional or required, ?ssl_check_hostname=true or false",
     OBJECT_NAME: "must be lower-case letters, digits, '-' and '.', with a letter or digit at either end",
-    schema.ADDRESS: "must be host:port, the port at most 65535",
+    schema.ADDRESS: "must be host:port, the port 1 to 65535",
     schema.CRON: 'must be five cron fields, such as "0 8 * * 1-5"',
 }
 

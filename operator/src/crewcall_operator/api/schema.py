@@ -24,7 +24,7 @@ from crewcall_operator.core.policy import FallbackPolicy, Mode, OnSaturation, Po
 #: dramatiq.actor demands the same of a queue's name.
 QUEUE_NAME: Final = r"^[a-zA-Z_][a-zA-Z0-9._-]*$"
 _OPTION: Final = r"(db=[0-9]{1,4}|ssl_cert_reqs=(none|optional|required)|ssl_check_hostname=(true|false))"
-_PORT: Final = r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4}))?"
+_PORT: Final = r"(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
 #: What redis-py's from_url reads; the user information may hold anything but the characters that end it. Of its options
 #: only those that say where Redis is and whom to trust: others would be no connection, or another client.
 REDIS_URL: Final = (

@@ -91,16 +91,24 @@ def test_runs_that_start_together_have_a_board_each(redis_server: RedisServer, t
 
 
 def test_the_run_goes_on_without_a_board_that_cannot_start_and_says_why(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
+    monkeypatch.setenv("CREWCALL_BOARD_SESSION_HOURS", "long")
+    with local(tmp_path, "--redis", redis_server.url, "--board") as running:
+        running.wait_for("There is no board: crewcall-worker: CREWCALL_BOARD_SESSION_HOURS is 'long'; ")
+        assert running.process.poll() is None
+
+
+def test_a_port_for_the_board_that_somebody_has_is_refused(redis_server: RedisServer, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         with local(tmp_path, "--redis", redis_server.url, "--board", "--board-port", port) as running:
-            running.wait_for("There is no board: crewcall-worker: ")
-            assert port in running.text().rpartition("There is no board")[2]
-            assert running.process.poll() is None
+            assert running.exit_status() == 2
+
+    assert running.text().endswith(
+        f"Error: Invalid value for --board-port: nobody can listen on port {port} of 127.0.0.1. "
+        "Name another, or leave it out.\n"
+    )
 
 
 @pytest.mark.parametrize("variable", ["CREWCALL_BOARD_ISSUER", "CREWCALL_BOARD_PREFIX"])

@@ -48,6 +48,20 @@ def test_an_authoritys_certificate_that_is_none_is_told_with_the_way_out(kubecon
     assert "mend it in the kubeconfig, or set KUBECONFIG to another" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--namespace", "A_B"), ("-n", ""), ("--lease", "a/b/c"), ("--lease", "a/"), ("--lease", "a b")],
+)
+def test_what_can_be_no_name_is_refused_at_once(kubeconfig: Path, option: str, value: str) -> None:
+    done = run(kubeconfig, "operator", option, value)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"Error: Invalid value for {'--lease' if option == '--lease' else '--namespace'}: {value!r} is no name. "
+        "Write letters a to z, digits, '-' and '.', with a letter or digit at either end."
+    )
+
+
 def test_so_it_is_by_the_commands_that_look(kubeconfig: Path) -> None:
     done = run(kubeconfig, "top")
 

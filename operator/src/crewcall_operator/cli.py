@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import sys
 
 import click
 
+from crewcall_operator.api.names import OBJECT_NAME
 from crewcall_operator.errors import BadSetting
 from crewcall_operator.inspection.command import explain, top
 from crewcall_operator.interval import interval_option
@@ -104,6 +106,10 @@ def operator(
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:
         raise click.BadParameter(f"{listen!r} is not HOST:PORT, such as 0.0.0.0:8080", param_hint="--listen")
+    for namespace in namespaces:
+        _check_name(namespace, "--namespace", namespace)
+    for name in lease.split("/", maxsplit=1) if lease else ():
+        _check_name(name, "--lease", lease)
     # The imports below take a second, and process 1 of a container ignores a signal that it has no handler for.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -125,6 +131,13 @@ def operator(
     # All is done; the interpreter's own end would wait for name lookups that hang.
     logging.shutdown()
     os._exit(0)
+
+
+def _check_name(name: str, option: str, value: str) -> None:
+    """Raises `click.BadParameter` where no object is called so."""
+    if not re.fullmatch(OBJECT_NAME, name):
+        words = "letters a to z, digits, '-' and '.', with a letter or digit at either end"
+        raise click.BadParameter(f"{value!r} is no name. Write {words}.", param_hint=option)
 
 
 main.add_command(explain)

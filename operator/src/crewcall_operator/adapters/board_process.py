@@ -3,7 +3,8 @@
 It is told of its Redis and its settings by the environment (docs/board/settings.md): of a secret that sessions stand on
 and a ticket that logs in once, both of which end with it. It is handed the socket it listens on, which is opened here:
 a port that is only looked for may be somebody else's by the time the board is up, and then our address led to a
-stranger. Where the board is not installed, or does not start, the run goes on without, and says so.
+stranger. Nor is there a run where the port that was asked for is somebody else's; but where the board is not installed,
+or does not start, the run goes on without, and says so.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from crewcall_operator.adapters.lifeline import Lifeline
+from crewcall_operator.errors import CrewcallError
 from crewcall_worker import wire
 
 HOST: Final = "127.0.0.1"
@@ -35,15 +37,21 @@ STOPPED_WITHIN: Final = 4.0
 KEPT: Final = ("CREWCALL_BOARD_REDACT", "CREWCALL_BOARD_READ_ONLY", "CREWCALL_BOARD_SESSION_HOURS")
 
 
+class PortTaken(CrewcallError):
+    """Nobody can listen on the port that was asked for."""
+
+
 class BoardProcess:
     """The board for the Redis at `url`; entering starts it and waits for nothing, leaving ends it."""
 
     def __init__(
         self, url: str, namespace: str, inherited: Mapping[str, str], log: Path, lifeline: Lifeline, port: int | None
     ) -> None:
-        """`inherited` is the environment of this process, `log` a file for what the board says,
-        which is gone after a run in which it served. Without a `port` it is
-        the usual one, or where somebody has that, another."""
+        """`inherited` is the environment of this process, `log` a file for what the board says, which is gone after a
+        run in which it served. Without a `port` it is the usual one, or where somebody has that, another.
+
+        Entering raises `PortTaken`.
+        """
         self._ports = (port,) if port else (USUAL_PORT, 0)
         self._port = self._ports[0]
         self._ticket = secrets.token_urlsafe(24)  # no longer: the address shall fit in a line of 80 columns
@@ -90,20 +98,18 @@ class BoardProcess:
         # This installation's program first, as with the workers.
         path = os.pathsep.join([str(Path(sys.executable).parent), self._environment.get("PATH", os.defpath)])
         program = shutil.which(PROGRAM, path=path) or PROGRAM
-        handed, where = [], {}
-        with self._log.open("ab") as output, _listener(self._ports) or nullcontext() as listener:
-            if listener is not None:  # else the board says itself why it cannot listen
-                handed, where = [listener.fileno()], {"CREWCALL_BOARD_LISTENER": str(listener.fileno())}
-                self._port = listener.getsockname()[1]
+        with _listener(self._ports) as listener, self._log.open("ab") as output:
+            self._port = listener.getsockname()[1]
+            where = {"CREWCALL_BOARD_LISTENER": str(listener.fileno()), "CREWCALL_BOARD_PORT": str(self._port)}
             # A session of its own: the terminal's Ctrl-C is for `crewcall local`, which drains before it ends this.
             self._process = subprocess.Popen(
                 [program, "board"],
-                env={**self._environment, **where, "CREWCALL_BOARD_PORT": str(self._port)},
+                env={**self._environment, **where},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=handed,
+                pass_fds=[listener.fileno()],
             )
         self._lifeline.hold(self._process.pid, STOPPED_WITHIN)
         return self
@@ -126,9 +132,9 @@ class BoardProcess:
             self._log.unlink(missing_ok=True)
 
 
-def _listener(ports: Sequence[int]) -> socket.socket | None:
-    """A socket that listens on the first of these ports that is free (0: any); None where none is."""
+def _listener(ports: Sequence[int]) -> socket.socket:
+    """A socket that listens on the first of these ports that is free (0: any)."""
     for port in ports:
         with suppress(OSError):
             return socket.create_server((HOST, port))
-    return None
+    raise PortTaken(f"nobody can listen on port {ports[0]} of {HOST}")

@@ -78,6 +78,7 @@ def local(
     try:
         from rich.console import Console
 
+        from crewcall_operator.adapters.board_process import PortTaken
         from crewcall_operator.adapters.embedded_redis import EmbeddedRedisFailed
         from crewcall_operator.local.files import BadFiles
         from crewcall_operator.local.run import Options, run
@@ -92,5 +93,7 @@ def local(
         for line in error.lines:
             click.echo(line, err=True)
         sys.exit(BAD_INPUT)
+    except PortTaken as error:
+        raise click.BadParameter(f"{error}. Name another, or leave it out.", param_hint="--board-port") from error
     except EmbeddedRedisFailed as error:
         raise click.ClickException(f"{error}\nOr give one with --redis URL.") from error

@@ -85,7 +85,7 @@ async def run(options: Options, console: Console, beside: Beside = until_stopped
 
     The exit status: 0, or as a shell has it (128 and the signal's number) where a second signal killed the workers.
 
-    Raises `BadFiles`, `EmbeddedRedisFailed`, and what `beside` raises.
+    Raises `BadFiles`, `EmbeddedRedisFailed`, `PortTaken`, and what `beside` raises.
     """
     pools = read_pools(options.files, check=lambda pool: launch_of(pool, os.environ, Path.cwd()))
     # Signals first: from here on none of them ends this process before all that it has started has ended.

@@ -108,15 +108,16 @@ def test_a_recording_of_real_workers_is_a_trace_that_can_be_simulated(
     redis_server: RedisServer, pool: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "jobs.csv"
-    with worker("crewcall-worker", redis_server, tmp_path, threads=2):
-        wait_until(lambda: is_heard(redis_server), "the worker to listen")
-        with recording(redis_server, pool, out) as recorder:
-            send(redis_server, 3, failing=1)
-            wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 2, "two jobs to begin")
-            jobs.let_go(redis_server.client, 2)
-            wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 3, "the third one to begin")
-            wait_until(lambda: told(redis_server) == 3, "the worker to tell of three, one of which fails")
-            status, stdout, _ = finish(recorder)
+    with (
+        recording(redis_server, pool, out) as recorder,
+        worker("crewcall-worker", redis_server, tmp_path, threads=2),
+    ):
+        send(redis_server, 3, failing=1)
+        wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 2, "two jobs to begin")
+        jobs.let_go(redis_server.client, 2)
+        wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 3, "the third one to begin")
+        wait_until(lambda: told(redis_server) == 3, "the worker to tell of three, one of which fails")
+        status, stdout, _ = finish(recorder)
         jobs.let_go(redis_server.client, 1)
 
     assert (status, stdout) == (0, f"{out}: 3 jobs. Left out: 1 that is not over.\n")
@@ -129,14 +130,14 @@ def test_a_recording_of_real_workers_is_a_trace_that_can_be_simulated(
 
 def test_jobs_that_were_ready_before_are_left_out(redis_server: RedisServer, pool: Path, tmp_path: Path) -> None:
     send(redis_server, 1)
-    with worker("crewcall-worker", redis_server, tmp_path, threads=1):
-        wait_until(lambda: redis_server.client.llen(jobs.BEGUN) == 1, "the first job to begin")
-        wait_until(lambda: is_heard(redis_server), "the worker to listen")
-        with recording(redis_server, pool, tmp_path / "jobs.csv") as recorder:
-            send(redis_server, 1)
-            jobs.let_go(redis_server.client, 2)
-            wait_until(lambda: told(redis_server) == 2, "the worker to tell of both")
-            _, stdout, _ = finish(recorder)
+    with (
+        recording(redis_server, pool, tmp_path / "jobs.csv") as recorder,
+        worker("crewcall-worker", redis_server, tmp_path, threads=1),
+    ):
+        send(redis_server, 1)
+        jobs.let_go(redis_server.client, 2)
+        wait_until(lambda: told(redis_server) == 2, "the worker to tell of both")
+        _, stdout, _ = finish(recorder)
 
     assert stdout.endswith("jobs.csv: 1 job. Left out: 1 that was ready before the beginning.\n")
 
@@ -160,20 +161,21 @@ async def test_what_a_worker_ran_is_taken_once_and_kept_for_a_while_only(
         await asyncio.to_thread(wait_until, lambda: is_heard(redis_server), "the worker to listen")
         before = await traces.take(of)
         broker = RedisBroker(url=redis_server.url)  # a plain producer: no ready_at
-        sent = broker.enqueue(Message(jobs.QUEUE, "hold", (1,), {}, {}))
-        broker.close()
-        jobs.let_go(redis_server.client, 1)
-        await asyncio.to_thread(
-            wait_until, lambda: redis_server.client.llen(KEYS.trace("sms")) == 1, "the worker to write"
-        )
+        sent: list[int] = []
+        while not redis_server.client.exists(KEYS.trace("sms")):  # it hears of the recorder in its own time
+            sent.append(broker.enqueue(Message(jobs.QUEUE, "hold", (1,), {}, {})).message_timestamp)
+            jobs.let_go(redis_server.client, 1)
+            await asyncio.to_thread(wait_until, lambda: told(redis_server) == len(sent), "the worker to tell of it")
         assert 0 < int(redis_server.client.pttl(KEYS.trace("sms"))) <= wire.TRACE_KEPT_MS
         taken, again = await traces.take(of), await traces.take(of)
+        broker.close()
     await traces.aclose()
 
     assert before == Taken(before.now_ms, (), arrived=0, outstanding=0, unread=0, is_cut=False)
-    ((ready_ms, service_ms),) = taken.runs
-    assert (ready_ms, again.runs) == (sent.message_timestamp, ())
-    assert 0 <= service_ms < taken.now_ms - before.now_ms
+    assert taken.runs
+    ran = [ready_ms for ready_ms, _ in (*taken.runs, *again.runs)]
+    assert ran == [ready_ms for ready_ms in sent if ready_ms in ran]
+    assert all(0 <= service_ms < taken.now_ms - before.now_ms for _, service_ms in taken.runs)
 
 
 async def test_a_worker_that_comes_while_somebody_records_tells_of_its_first_jobs(
@@ -230,14 +232,15 @@ def test_jobs_of_plain_producers_that_are_not_over_are_counted_too(
     redis_server: RedisServer, pool: Path, tmp_path: Path
 ) -> None:
     out, broker = tmp_path / "jobs.csv", RedisBroker(url=redis_server.url)
-    with worker("crewcall-worker", redis_server, tmp_path, threads=1):
-        wait_until(lambda: is_heard(redis_server), "the worker to listen")
-        with recording(redis_server, pool, out) as recorder:
-            for job in range(3):
-                broker.enqueue(Message(jobs.QUEUE, "hold", (job,), {}, {}))
-            jobs.let_go(redis_server.client, 1)
-            wait_until(lambda: told(redis_server) == 1, "the worker to tell of the first")
-            status, stdout, _ = finish(recorder)
+    with (
+        recording(redis_server, pool, out) as recorder,
+        worker("crewcall-worker", redis_server, tmp_path, threads=1),
+    ):
+        for job in range(3):
+            broker.enqueue(Message(jobs.QUEUE, "hold", (job,), {}, {}))
+        jobs.let_go(redis_server.client, 1)
+        wait_until(lambda: told(redis_server) == 1, "the worker to tell of the first")
+        status, stdout, _ = finish(recorder)
         jobs.let_go(redis_server.client, 2)
     broker.close()
 

@@ -36,6 +36,8 @@ def main() -> int:
             time.sleep(random.uniform(*LASTING))  # noqa: S311  no secret
         finally:
             send(signal.SIGCONT, running)
+        time.sleep(0.1)
+        send(signal.SIGCONT, filter(stops_itself, running))
         stalls += 1
     print(f"The machine stood still {stalls} times.")
     return tests.returncode
@@ -61,6 +63,14 @@ def is_stopped(pid: int) -> bool:
         return stat(Path(f"/proc/{pid}"))[0] in "TtZ"
     except OSError:
         return True
+
+
+def stops_itself(pid: int) -> bool:
+    """Whether it does so on its own once it sees that what it has started was stopped, as nsenter(1) does."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "nsenter\n"
+    except OSError:
+        return False
 
 
 def stat(folder: Path) -> list[str]:

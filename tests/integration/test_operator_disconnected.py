@@ -308,9 +308,7 @@ async def test_scales_by_a_redis_that_answers_slowly(
     with redis.Redis(port=own_redis.port) as client:
 
         async def is_scaled() -> bool:
-            await asyncio.to_thread(
-                client.client_pause, 900, True
-            )  # once the one before is over
+            await asyncio.to_thread(client.client_pause, 900, True)  # once the one before is over
             return await shop.replicas() == 3
 
         await shop.cluster.until(is_scaled, "it to scale by answers that take most of a second")

@@ -24,7 +24,7 @@ from dramatiq.brokers.redis import RedisBroker
 from tests.support import jobs
 from tests.support.processes import is_alive
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.cli import main
 from crewcall_operator.local import command
@@ -51,6 +51,11 @@ class Local:
     def workers(self) -> list[int]:
         """Every worker there ever was."""
         return [int(pid) for pid in self.pid_file.read_text().split()] if self.pid_file.exists() else []
+
+    def kill(self) -> None:
+        """Kill it; it closes its files, which tells others, a moment before it has ended."""
+        self.process.kill()
+        self.process.wait(DEADLINE)
 
     def exit_status(self) -> int:
         wait_until(lambda: self.process.poll() is not None, f"the end of it: {self.text()}")
@@ -214,7 +219,7 @@ def test_nothing_outlives_a_command_that_was_killed(tmp_path: Path) -> None:
         hold_jobs(url, 1)
         with redis.Redis.from_url(url) as client:
             wait_for_begun(client, 1)
-            running.process.kill()
+            running.kill()
             wait_until(lambda: is_refused(url), "the embedded Redis to end")
         # With its Redis gone it would not come to an end by itself.
         wait_until(lambda: not any(map(is_alive, running.workers())), "the worker to end")
@@ -228,7 +233,7 @@ def test_a_redis_that_has_yet_to_answer_does_not_outlive_a_command_that_was_kill
     server.chmod(0o755)
     with local(tmp_path, PATH=f"{server.parent}:{os.environ['PATH']}") as running:
         wait_until(lambda: pid_file.exists() and pid_file.read_text(), "the Redis to start")
-        running.process.kill()
+        running.kill()
 
         wait_until(lambda: not is_alive(int(pid_file.read_text())), "the Redis to end")
 

@@ -11,6 +11,7 @@ import redis
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
 from tests.support.redis import RedisServer, emptied
+from tests.support.waiting import DEADLINE
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
@@ -116,13 +117,13 @@ def test_a_worker_that_stops_while_redis_hangs_does_not_tell_a_second_time_besid
     def hang() -> None:
         by.append(threading.current_thread().name)
         told.set()
-        hanging.wait(10)
+        hanging.wait(DEADLINE)
         raise redis.ConnectionError("it hung")
 
     monkeypatch.setattr("crewcall_worker.queues.accounts.TELL_EVERY", 0.01)
     monkeypatch.setattr(worker.accounts.stats, "tell", hang)
     worker.accounts.start()
-    assert told.wait(10)
+    assert told.wait(DEADLINE)
 
     worker.accounts.stop()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 from tests.support.job_workers import at_work
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
@@ -523,7 +523,7 @@ def test_a_tick_that_may_not_be_late_is_left_out_where_it_is(
         wait_until(lambda: "its tick is left out" in caplog.text, "the tick to be left out")
         assert not ran.is_set()
         broker.enqueue(promoted(definition.message("a", now_ms(redis_server) + 2_000)))
-        assert ran.wait(15)
+        assert ran.wait(DEADLINE)
     assert redis_server.client.exists(KEYS.messages("email"), KEYS.dead("email")) == 0
     assert redis_server.client.hget(KEYS.stats("email"), "started") == "1"  # only the one that ran
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.support.job_types import NOW
 from tests.support.postgres import postgres
+from tests.support.waiting import DEADLINE
 
 from crewcall_jobs.rules.extraction import extract
 from crewcall_jobs.rules.payload import JsonExtract
@@ -139,7 +140,7 @@ def test_any_number_of_workers_may_start_at_once(url: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(DEADLINE)
 
     for database in opened:
         database.close()
@@ -158,7 +159,7 @@ def test_threads_write_at_once_and_lose_nothing(database: Database) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE)
 
     assert {number: set(book.of(f"job-{number}")) for number in range(20)} == {n: {0, 1, 2, 3, 99} for n in range(20)}
 

@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.message import Message
 from tests.support.job_workers import at_work
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.broker import CrewcallBroker
@@ -236,7 +236,7 @@ def test_a_running_a_completed_and_a_dead_job_are_seen_where_they_are(views: Vie
 
     def run(payload: Send, context: JobContext) -> None:
         if payload.to == "hold":
-            gate.wait(15)
+            gate.wait(DEADLINE)
         elif payload.to == "reject":
             raise Reject("no such number")
         elif context.attempt == 1:

@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from tests.support.clock import Clock
+from tests.support.waiting import DEADLINE
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker.kept_connections import STANDS_FOR, KeptConnections
@@ -36,7 +37,7 @@ def test_has_as_many_as_are_used_at_once(client: redis.Redis) -> None:
     ids: list[Any] = []
 
     def ask(own: redis.Redis) -> None:
-        together.wait(10)
+        together.wait(DEADLINE)
         ids.append(own_id(own))
 
     for _ in range(3):
@@ -44,7 +45,7 @@ def test_has_as_many_as_are_used_at_once(client: redis.Redis) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(DEADLINE)
     assert (len(ids), len(set(ids))) == (9, 3)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.job_types import a_context, clock, settings_for, smtp_for
 from tests.support.mail_servers import USERNAME, mail_server
+from tests.support.waiting import DEADLINE
 
 from crewcall_jobs.composition import compose
 from crewcall_jobs.delivering import deliver_once
@@ -126,7 +127,7 @@ def a_socket_that_says(*words: bytes, hold: bool = False) -> Iterator[int]:
                     if connection.recv(1000) == b"":
                         return
                 if hold:
-                    over.wait(5)
+                    over.wait(DEADLINE)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -134,7 +135,7 @@ def a_socket_that_says(*words: bytes, hold: bool = False) -> Iterator[int]:
             yield listener.getsockname()[1]
         finally:
             over.set()
-            thread.join(10)
+            thread.join(DEADLINE)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import redis
 from tests.support.redis import RedisServer, emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker.errors import BadSetting
@@ -419,7 +419,7 @@ def test_a_service_outlives_a_fork(queues: QueueService, redis_server: RedisServ
 
     child = multiprocessing.get_context("fork").Process(target=queues.enqueue, args=(plain, DISK))
     child.start()
-    child.join(10)
+    child.join(DEADLINE)
     after = queues.enqueue(plain, DISK)
 
     assert child.exitcode == 0

@@ -10,7 +10,7 @@ import pytest
 from dramatiq.broker import MessageProxy
 from tests.support.job_workers import at_work
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.job_message import JobMessage
@@ -38,7 +38,7 @@ def job_type(gate: threading.Event, stalled_after: float) -> JobType[Check]:
     """A job type whose jobs run until the gate is open; it is in no catalogue when the test is over."""
 
     def check(payload: Check, context: JobContext) -> None:
-        gate.wait(15)
+        gate.wait(DEADLINE)
 
     made: JobType[Check] = job("stalled.check", queue="rules", stalled_after=stalled_after)(check)
     del CATALOGUE["stalled.check"]

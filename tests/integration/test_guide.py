@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.compose import ROOT
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 PAGE = ROOT / "docs" / "jobs" / "add-a-job-type.md"
 ANYTHING = "…"
@@ -105,7 +105,7 @@ def follow(command: Command, folder: Path, environment: dict[str, str], workers:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=DEADLINE)
 
 
 def has_all(shown: tuple[str, ...], said: str) -> bool:

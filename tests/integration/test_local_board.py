@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.integration.test_local import Local, local
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker import wire
 from crewcall_worker.board.settings import PORT
@@ -34,7 +34,7 @@ def answers(url: str) -> bool:
 def ask(url: str, cookie: str = "") -> http.client.HTTPResponse:
     """The answer to a GET, whose redirects are not followed."""
     parts = urlsplit(url)
-    with closing(http.client.HTTPConnection(parts.netloc, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=DEADLINE)) as connection:
         connection.request("GET", f"{parts.path}?{parts.query}", headers={"Cookie": cookie})
         answer = connection.getresponse()
         answer.read()

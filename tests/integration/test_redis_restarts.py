@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.support.job_workers import at_work
 from tests.support.redis import emptied
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_operator.adapters.embedded_redis import EmbeddedRedis
 from crewcall_worker import wire
@@ -63,7 +63,7 @@ class Load:
     def stop(self) -> None:
         self._is_over.set()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(DEADLINE)
 
     def run_a_hundred(self) -> None:
         enough = len(self.runs) + 100

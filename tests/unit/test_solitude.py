@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE, wait_until
 
 from crewcall_worker.solitude import Solitude
 
@@ -53,11 +53,11 @@ def test_a_suspect_waits_until_nothing_runs_and_nothing_begins_before_it_has_end
     assert (suspect.done(), later.done()) == (False, False)
 
     solitude.leave()
-    assert suspect.result(5)
+    assert suspect.result(DEADLINE)
     assert not later.done()
 
     solitude.leave()
-    assert later.result(5)
+    assert later.result(DEADLINE)
 
 
 def test_suspects_run_one_after_the_other(threads: ThreadPoolExecutor) -> None:
@@ -79,5 +79,5 @@ def test_who_may_wait_no_longer_is_turned_away_and_holds_up_nobody(threads: Thre
     behind = asks(threads, solitude, alone=False, may_wait=lambda: True)
     is_open = False
 
-    assert suspect.result(5) is False
-    assert behind.result(5) is True
+    assert suspect.result(DEADLINE) is False
+    assert behind.result(DEADLINE) is True

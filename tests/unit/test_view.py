@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from tests.support.pools import pool, seen
+from tests.support.waiting import DEADLINE
 
 from crewcall_operator.adapters.worker_process import ProcessState, WorkerStatus
 from crewcall_operator.api.pool import PoolKey
@@ -200,7 +201,7 @@ class Stalled(StringIO):
 
     def write(self, text: str) -> int:
         self.is_asked.set()
-        assert self.goes_on.wait(15)
+        assert self.goes_on.wait(DEADLINE)
         return super().write(text)
 
 
@@ -209,12 +210,12 @@ def test_a_reader_who_stalls_holds_nobody_up_and_misses_the_oldest_lines() -> No
     lines = Lines(lambda line: output.write(f"{line}\n"), most_waiting=3)
     lines.start()
     lines.put("first")
-    assert output.is_asked.wait(15)
+    assert output.is_asked.wait(DEADLINE)
 
     for number in range(10):
         lines.put(f"{number}")
     output.goes_on.set()
-    lines.end(within=15)
+    lines.end(within=DEADLINE)
 
     assert output.getvalue().splitlines() == [
         "first",
@@ -230,7 +231,7 @@ def test_a_stalled_terminal_does_not_hold_up_who_reports() -> None:
     view = PlainView(Console(file=output), ["Crewcall local"], wall, NAMES)
     history = History(clock=lambda: 10.0, follow=view.follow)
     with view:
-        assert output.is_asked.wait(15)
+        assert output.is_asked.wait(DEADLINE)
         history.happened(POOL.key, "notifications-2 was killed")
         output.goes_on.set()
 

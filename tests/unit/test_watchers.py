@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pytest
 from tests.support.stage import Time
+from tests.support.waiting import DEADLINE
 
 from crewcall_operator import watchers
 from crewcall_operator.watchers import ADRIFT, BEGUN_WITHIN, WatchEnded, Watchers, named
@@ -81,7 +82,7 @@ async def test_notices_a_watcher_that_has_ended_without_a_word() -> None:
     pods.cancel()
 
     with pytest.raises(WatchEnded, match="the watcher of pods in all namespaces is gone without a word"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await running
 
     assert (root[0].cancelled(), other.cancelled()) == (True, True)
@@ -98,7 +99,7 @@ async def test_waits_for_a_watcher_that_has_not_begun_yet_and_for_half_a_minute_
     time.now += 0.1
 
     with pytest.raises(WatchEnded, match="nobody watches deployments in all namespaces"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await running
 
     assert (begun, pods.cancelled()) == ([], True)
@@ -145,7 +146,7 @@ async def test_insists_on_the_end_of_a_watcher_that_loses_its_cancellation() -> 
     running.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await running
 
     assert watcher.cancelled()
@@ -155,7 +156,7 @@ async def test_leaves_behind_what_does_not_end_at_all() -> None:
     endless = 1_000
     (watcher,) = tasks(losing(endless), name=POD_WATCHER)
     with pytest.raises(OSError, match="gone"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await run(tasks(failing("gone")))
 
     for _ in range(endless):

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 
 import pytest
 import redis
+from tests.support.waiting import DEADLINE
 
 from crewcall_worker.board.problems import NotThere
 from crewcall_worker.board.stream import MOST_OF_ONE, Hub, TooManyStreams, event
@@ -20,7 +21,7 @@ async def always() -> bool:
 
 async def next_event(stream: AsyncIterator[str]) -> str:
     """The next one that is no comment."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         while True:
             text = await anext(stream)
             if text.startswith("event"):
@@ -40,7 +41,7 @@ class Page:
         """It was made as often since."""
         for _ in range(times):
             self._more.clear()
-            assert await asyncio.to_thread(self._more.wait, 5)
+            assert await asyncio.to_thread(self._more.wait, DEADLINE)
 
     def __call__(self) -> str:
         self.made += 1
@@ -186,7 +187,7 @@ async def test_who_has_logged_out_hears_no_more(monkeypatch: pytest.MonkeyPatch)
     async def no_more() -> bool:
         return False
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         texts = [text async for text in hub.listen("page", Page(), no_more)]
 
     assert texts[-1] == event("out", "")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support.compose import ROOT, NotSet, environment_of, read, seconds
+from tests.support.waiting import DEADLINE
 
 from crewcall_jobs import settings as job_settings
 from crewcall_worker import settings
@@ -211,7 +212,7 @@ def check(tmp_path: Path, path: str, exit_code: int = 0) -> subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=DEADLINE,
     )
 
 

@@ -12,7 +12,7 @@ MUTANTS := .tools/mutants
 PARALLEL := -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-stalled lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock security mutants clean
+.PHONY: help demo test test-slow test-stalled coverage lint type contracts format bench bench-reaction bench-drain bench-recovery bench-delayed bench-overhead bench-enqueue bench-fairness bench-quality bench-replay bench-failover bench-board soak bench-scale benchmarks-doc release-check docs board-pictures reference images chart compose-check kind-up e2e lock security mutants clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ test-slow: $(READY) ## Run the long chaos tests as well
 
 test-stalled: $(READY) ## Run the tests on a machine that stands still now and then: none may have too short a deadline
 	@$(BIN)/python -m scripts.stalled $(BIN)/pytest -m "not slow" $(PARALLEL)
+
+coverage: $(READY) ## Run the tests, and hold the core's lines and branches to 100 %, all others' to 90 %
+	@$(BIN)/pytest -m "not slow" $(PARALLEL) --cov --cov-report=
+	@$(BIN)/coverage report --skip-covered --include='*/crewcall_operator/core/*' --fail-under=100
+	@$(BIN)/coverage report --skip-covered --omit='*/crewcall_operator/core/*' --sort=cover --fail-under=90
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

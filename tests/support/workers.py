@@ -75,10 +75,11 @@ def worker(
 @contextmanager
 def started(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[WorkerProcess]:
     """A program that runs in this environment from the project's root, in a session of its own."""
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     with log.open("wb") as output:
         process = subprocess.Popen(
             arguments,
-            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environment},
+            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **measured, **environment},
             cwd=ROOT,
             stdout=output,
             stderr=output,

@@ -134,7 +134,7 @@ docs: $(READY) ## Build the documentation as a site in build/site
 	@echo build/site/docs/index.html
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) .tools build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .tools build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
 # A PYTHON that is asked for builds the environment anew, unless it was built with that one.
 ifneq ($(filter command environment,$(origin PYTHON)),)
